@@ -5,7 +5,16 @@ use crate::{DataType, FORMAT_VERSION, Flags, Image, Opcode, Record};
 /// Encodes a whole record, appending to `out`.
 pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
     let mut writer = RecordWriter::new(out);
-    writer.head(record.epoch, record.time_us, record.db, record.key, record.opcode, record.command, record.data_type, record.flags);
+    writer.head(
+        record.epoch,
+        record.time_us,
+        record.db,
+        record.key,
+        record.opcode,
+        record.command,
+        record.data_type,
+        record.flags,
+    );
     for image in [&record.after, &record.before] {
         match image {
             Some(image) => writer.image(image),

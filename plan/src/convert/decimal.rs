@@ -1,0 +1,101 @@
+//! Decimal numbers as digits: of any size, never through a float.
+
+use std::borrow::Cow;
+
+use super::{inexact, not, out_of_range};
+use crate::{ColumnType, Reject, Value};
+
+/// The largest exponent that is written out as digits; beyond it a number is out of range.
+const EXPONENT_MAX: i64 = 1_000;
+/// The most digits that are kept: PostgreSQL's numeric takes 131,072 before the point.
+const DIGITS_MAX: usize = 131_072;
+
+/// A number as a decimal: sign, digits, and how many of the digits stand behind the point.
+struct Number {
+    negative: bool,
+    /// Without leading zeros; empty for zero.
+    digits: String,
+    /// Trailing zeros behind the point are gone, so this is the least scale that is exact.
+    scale: usize,
+}
+
+pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Reject> {
+    let text: Cow<'_, str> = match &value {
+        Value::Int(number) => Cow::Owned(number.to_string()),
+        Value::Float(number) => Cow::Owned(number.to_string()),
+        Value::Text(text) | Value::Decimal(text) => Cow::Borrowed(text.trim()),
+        _ => return Err(not(&value, "a number")),
+    };
+    let number = parse(&text).ok_or_else(|| not(&value, "a number"))?;
+    if let Some(precision) = to.precision {
+        let scale = super::usize_of(to.scale.unwrap_or(0));
+        if number.scale > scale {
+            return Err(inexact(&value, &format!("a decimal({precision},{scale})")));
+        }
+        if number.digits.len().saturating_sub(number.scale) > super::usize_of(precision).saturating_sub(scale) {
+            return Err(out_of_range(&value, &format!("a decimal({precision},{scale})")));
+        }
+    }
+    let plain = is_plain(&text);
+    Ok(match value {
+        Value::Decimal(text) => Value::Decimal(text),
+        Value::Text(Cow::Borrowed(text)) if plain => Value::Decimal(Cow::Borrowed(text.trim())),
+        _ => Value::Decimal(Cow::Owned(number.to_plain())),
+    })
+}
+
+/// The 64-bit integer that `text` spells, in any notation.
+pub(super) fn whole(text: &str, value: &Value<'_>) -> Result<i64, Reject> {
+    let number = parse(text).ok_or_else(|| not(value, "a whole number"))?;
+    if number.scale > 0 {
+        return Err(inexact(value, "a whole number"));
+    }
+    number.to_plain().parse().map_err(|_| out_of_range(value, "a whole number of 64 bits"))
+}
+
+/// Whether a number is already as [`Value::Decimal`] has it.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['e', 'E', '+']) && !text.ends_with('.') && !text.trim_start_matches('-').starts_with('.')
+}
+
+fn parse(text: &str) -> Option<Number> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, unsigned) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    if exponent.abs() > EXPONENT_MAX || whole.len() + fraction.len() > DIGITS_MAX {
+        return None;
+    }
+    let mut digits = format!("{whole}{fraction}");
+    let mut scale = i64::try_from(fraction.len()).ok()? - exponent;
+    while scale < 0 {
+        digits.push('0');
+        scale += 1;
+    }
+    while scale > 0 && digits.ends_with('0') {
+        digits.pop();
+        scale -= 1;
+    }
+    let digits = digits.trim_start_matches('0').to_owned();
+    let scale = if digits.is_empty() { 0 } else { usize::try_from(scale).ok()? };
+    Some(Number { negative: negative && !digits.is_empty(), digits, scale })
+}
+
+impl Number {
+    fn to_plain(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let padded = format!("{:0>width$}", self.digits, width = self.scale + 1);
+        let (whole, fraction) = padded.split_at_checked(padded.len() - self.scale).unwrap_or((&padded, ""));
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}")
+    }
+}

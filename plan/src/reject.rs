@@ -1,0 +1,173 @@
+//! Why a record cannot become rows. The codes are those of the dead-letter queue and are never reused.
+
+use std::fmt;
+
+/// A stable code of a rejected record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectCode {
+    /// The stream entry is no change record.
+    MalformedRecord,
+    /// The key does not have the shape of `source.redis.key`.
+    KeyMismatch,
+    /// The key holds another Redis type than the job maps.
+    WrongDataType,
+    /// The value is not of the column's type and cannot be read as it.
+    NotConvertible,
+    /// The number, date or time is outside what the column can hold.
+    OutOfRange,
+    /// The text or the bytes are longer than the column.
+    TooLong,
+    /// The conversion would lose digits.
+    Inexact,
+    /// The value is not text that the column can hold: no UTF-8, or a NUL character.
+    InvalidText,
+    /// A key column is null.
+    NullKey,
+    /// A column that takes no null got one.
+    NullColumn,
+    /// A delete has no before image although a key column comes from the value.
+    NoBeforeImage,
+    /// The record says "read the key now" and the key cannot be read.
+    Unreadable,
+    /// The target refused the row because of a constraint.
+    Constraint,
+    /// The target refused a value of the row.
+    TargetValue,
+    /// The row points to a row of another table that does not come.
+    ForeignKey,
+}
+
+impl RejectCode {
+    /// Every code, in ascending order.
+    pub const ALL: [Self; 15] = [
+        Self::MalformedRecord,
+        Self::KeyMismatch,
+        Self::WrongDataType,
+        Self::NotConvertible,
+        Self::OutOfRange,
+        Self::TooLong,
+        Self::Inexact,
+        Self::InvalidText,
+        Self::NullKey,
+        Self::NullColumn,
+        Self::NoBeforeImage,
+        Self::Unreadable,
+        Self::Constraint,
+        Self::TargetValue,
+        Self::ForeignKey,
+    ];
+
+    /// The code as it stands in the dead-letter queue.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MalformedRecord => "R0501",
+            Self::KeyMismatch => "R0502",
+            Self::WrongDataType => "R0503",
+            Self::NotConvertible => "R0504",
+            Self::OutOfRange => "R0505",
+            Self::TooLong => "R0506",
+            Self::Inexact => "R0507",
+            Self::InvalidText => "R0508",
+            Self::NullKey => "R0509",
+            Self::NullColumn => "R0510",
+            Self::NoBeforeImage => "R0511",
+            Self::Unreadable => "R0512",
+            Self::Constraint => "R0520",
+            Self::TargetValue => "R0521",
+            Self::ForeignKey => "R0522",
+        }
+    }
+
+    /// What `redis-wb explain` prints for the code: what happened, and what to do.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::MalformedRecord => {
+                "The entry of the change stream is not a change record of a known version.\n\
+                 Something other than the capture module appended it, or the module is newer than this redis-wb.\n\
+                 record/FORMAT.md describes the format. Upgrade redis-wb, or mend the producer."
+            }
+            Self::KeyMismatch => {
+                "The key matches the job's `key_pattern` but does not have the shape of its `key` template,\n\
+                 or a part of it cannot be read as the type the template gives it.\n\
+                 Narrow `key_pattern`, or loosen the template."
+            }
+            Self::WrongDataType => {
+                "The key holds another Redis type than the job maps: a string where the job maps hashes, say.\n\
+                 Narrow `key_pattern`, or mend the application that wrote the key."
+            }
+            Self::NotConvertible => {
+                "The value cannot be read as the column's type: the text `abc` as a whole number, say.\n\
+                 Mend the value in Redis, then replay the record, or map the field to a column of another type."
+            }
+            Self::OutOfRange => {
+                "The value is of the right kind but outside what the column can hold: 40000 in a smallint, say.\n\
+                 Widen the column, then replay the record."
+            }
+            Self::TooLong => {
+                "The text or the bytes are longer than the column allows.\n\
+                 Widen the column, then replay the record."
+            }
+            Self::Inexact => {
+                "The value has digits that the column cannot hold: 4.5 in an integer, 1.234 in a decimal(10,2).\n\
+                 redis-wb never rounds silently. Widen the column, or round the value where it is written."
+            }
+            Self::InvalidText => {
+                "The value is not text that the column can hold: it is no UTF-8, or it contains a NUL character.\n\
+                 Map it to a column of bytes, or mend the value."
+            }
+            Self::NullKey => {
+                "A key column is null, so that no row can be named: the field that it comes from is missing.\n\
+                 Take the key columns from the Redis key by `source.redis.key`, which is always there."
+            }
+            Self::NullColumn => {
+                "A column that is NOT NULL got null: the field that it comes from is missing.\n\
+                 Give the column a default, allow nulls, or write the field."
+            }
+            Self::NoBeforeImage => {
+                "The key was deleted, a key column of the table comes from the value, and the record carries no\n\
+                 before image to take it from. Take the key columns from the Redis key by `source.redis.key`."
+            }
+            Self::Unreadable => {
+                "The record carries no image of the key (it was too large, or another producer left it out),\n\
+                 and the key could not be read from Redis. Replay the record when the key can be read."
+            }
+            Self::Constraint => {
+                "The target refused the row: a CHECK, UNIQUE, NOT NULL or other constraint does not hold.\n\
+                 The reason names the constraint. Mend the value or the constraint, then replay the record."
+            }
+            Self::TargetValue => {
+                "The target could not take a value of the row. The reason is the target's own message.\n\
+                 Mend the value or the column, then replay the record."
+            }
+            Self::ForeignKey => {
+                "The row points to a row of another table that did not come in time.\n\
+                 Write the parent, then replay the record."
+            }
+        }
+    }
+}
+
+impl fmt::Display for RejectCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+/// One record that cannot become rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} ({code})")]
+pub struct Reject {
+    /// The kind of reason.
+    pub code: RejectCode,
+    /// The reason in words, with the column, the value and what was expected.
+    pub reason: String,
+}
+
+impl Reject {
+    /// A rejection with its reason.
+    pub fn new(code: RejectCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is known of the target's tables: read from DDL by the compiler, or from a live connection by the runtime.
+
+use crate::ColumnType;
+
+/// The tables of one connection, as far as they are known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schema {
+    /// The tables, in the order of the DDL.
+    pub tables: Vec<Table>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The schema it is in; `None` for the default one.
+    pub schema: Option<String>,
+    /// Its name, as the target keeps it: an unquoted name in PostgreSQL's DDL is in lower case here.
+    pub name: String,
+    /// Its columns, in the order of the table.
+    pub columns: Vec<TableColumn>,
+    /// The column sets over which the table has a primary key or a unique index, without partial or expression ones.
+    pub unique: Vec<Vec<String>>,
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name, as the target keeps it.
+    pub name: String,
+    /// The type's name in the target's SQL, for casts and for people: `numeric(10,2)`, `character varying(20)`.
+    pub type_name: String,
+    /// The type with its limits; [`crate::Type::Unknown`] for a type that redis-wb does not know.
+    pub column_type: ColumnType,
+    /// Whether it takes null.
+    pub nullable: bool,
+    /// Whether it has a default, or an identity or sequence.
+    pub has_default: bool,
+    /// Whether the target computes it, so that it cannot be written.
+    pub generated: bool,
+}
+
+impl Schema {
+    /// The table of this name; a `schema` of `None` asks for the default one.
+    #[must_use]
+    pub fn table(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name && table.schema.as_deref() == schema)
+    }
+}
+
+impl Table {
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether the table has a primary key or unique index over exactly these columns, in any order.
+    #[must_use]
+    pub fn is_unique(&self, columns: &[&str]) -> bool {
+        self.unique.iter().any(|unique| {
+            unique.len() == columns.len() && unique.iter().all(|column| columns.contains(&column.as_str()))
+        })
+    }
+}
