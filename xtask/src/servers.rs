@@ -1,0 +1,65 @@
+//! Private servers for tests and the demo, each on a free port and in a temporary folder of its own.
+//!
+//! | part | what it starts |
+//! |---|---|
+//! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
+//! | [`Redis`] | a Redis server with the capture module |
+//! | [`Postgres`] | a PostgreSQL server |
+//! | [`capture_module`], [`rejson_module`] | what Redis loads |
+//!
+//! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
+//! Functions without `try_` panic: tests call them, and a test without its server has failed.
+
+mod module;
+mod port;
+mod postgres;
+mod process;
+mod redis;
+
+pub use module::{capture_module, rejson_module, try_capture_module};
+pub use port::Port;
+pub use postgres::Postgres;
+pub use process::Process;
+pub use redis::Redis;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::Error;
+
+/// How long a server may take to answer after its start; generous, since tests load all cores.
+const START_SECONDS_MAX: Duration = Duration::from_secs(60);
+
+/// How long a server may take to end by itself before it is killed.
+const STOP_SECONDS_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait between two looks at a server that starts or stops.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How many lines of a server's log an error shows.
+const LOG_LINES_MAX: usize = 20;
+
+/// The value, or a panic that points at the test that asked.
+#[track_caller]
+#[expect(clippy::panic, reason = "only tests come here, and a test without its server has failed")]
+fn or_panic<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A new folder that is removed when dropped.
+fn temporary_folder(prefix: &str) -> Result<tempfile::TempDir, Error> {
+    tempfile::Builder::new().prefix(prefix).tempdir().map_err(Error::during("create a temporary folder"))
+}
+
+/// The end of a log, for error messages.
+fn log_tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(LOG_LINES_MAX);
+    lines.get(from..).unwrap_or_default().join("\n")
+}

@@ -1,0 +1,245 @@
+//! A private PostgreSQL server. It must not know which tables it will hold.
+
+use std::fs::{self, File};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Signal, geteuid};
+use tempfile::TempDir;
+
+use super::{LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic, temporary_folder};
+use crate::{Error, tools};
+
+/// The settings of every server. Data reach the operating system at each commit, so they survive
+/// the death of the server's processes, which is all that tests inflict; they would not survive
+/// the machine's, which is what saves the time.
+const SETTINGS: [&str; 7] = [
+    "listen_addresses=127.0.0.1",
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=60",
+    "shared_buffers=32MB",
+    "timezone=UTC",
+    "log_timezone=UTC",
+];
+
+/// A PostgreSQL server of one's own, on 127.0.0.1, with superuser `postgres` and no password.
+#[derive(Debug)]
+pub struct Postgres {
+    // Fields drop in this order: the process ends before its folder and its port are given back.
+    process: Process,
+    programs: PathBuf,
+    folder: TempDir,
+    port: Port,
+}
+
+impl Postgres {
+    /// Starts a server with an empty database `postgres`.
+    #[track_caller]
+    pub fn start() -> Self {
+        or_panic(Self::try_start())
+    }
+
+    /// As [`Postgres::start`], for those who must not panic.
+    pub fn try_start() -> Result<Self, Error> {
+        let programs = tools::postgres_programs()?;
+        let template = template(&programs)?;
+        let folder = folder()?;
+        copy(&template, &folder.path().join("data"))?;
+        let port = Port::claim()?;
+        let process = launch(&programs, &folder, &port)?;
+        Ok(Self { process, programs, folder, port })
+    }
+
+    /// The port of 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// Its address, as clients take it.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port())
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_path(&self.folder)).unwrap_or_default()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Ends it at once, without a checkpoint ("immediate"): it must recover when it starts again.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Ends it in good order, breaking off open connections ("fast").
+    pub fn stop(&mut self) {
+        self.process.end(Signal::INT);
+    }
+
+    /// Starts it again on the same port and with the same data, after [`Postgres::kill`] or
+    /// [`Postgres::stop`]; if it still runs it is stopped first.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        or_panic(self.try_restart());
+    }
+
+    /// As [`Postgres::restart`], for those who must not panic.
+    pub fn try_restart(&mut self) -> Result<(), Error> {
+        self.stop();
+        self.process = launch(&self.programs, &self.folder, &self.port)?;
+        Ok(())
+    }
+}
+
+fn log_path(folder: &TempDir) -> PathBuf {
+    folder.path().join("postgres.log")
+}
+
+fn launch(programs: &Path, folder: &TempDir, port: &Port) -> Result<Process, Error> {
+    let log = log_path(folder);
+    let open = || File::options().create(true).append(true).open(&log);
+    let mut command = unprivileged(&programs.join("postgres"))?;
+    command.arg("-D").arg(folder.path().join("data"));
+    command.args(["-p", &port.number().to_string(), "-k"]).arg(folder.path());
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    command
+        .current_dir(folder.path())
+        .stdout(open().map_err(Error::during("open the log of PostgreSQL"))?)
+        .stderr(open().map_err(Error::during("open the log of PostgreSQL"))?);
+    // SIGQUIT and not SIGKILL: it ends as abruptly for clients and data, but gives back its
+    // shared memory.
+    let mut process = Process::spawn_guarded(&mut command, Signal::QUIT, Some(folder.path()))?;
+    let start = Instant::now();
+    while !ready(folder, process.pid()) {
+        if !process.runs() || start.elapsed() > START_SECONDS_MAX {
+            return Err(Error::new(format!("PostgreSQL did not start; the end of its log:\n{}", log_tail(&log))));
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(process)
+}
+
+/// Whether the server takes connections, by the file that `pg_ctl` too looks at: its first line
+/// is the process id, its eighth the status.
+fn ready(folder: &TempDir, pid: u32) -> bool {
+    let text = fs::read_to_string(folder.path().join("data/postmaster.pid")).unwrap_or_default();
+    let mut lines = text.lines();
+    lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).map(str::trim) == Some("ready")
+}
+
+/// A temporary folder that belongs to the user the server runs as.
+fn folder() -> Result<TempDir, Error> {
+    let folder = temporary_folder("redis-wb-postgres-")?;
+    if let Some(user) = User::for_server()? {
+        chown(folder.path(), Some(user.uid), Some(user.gid)).map_err(Error::during("give away a temporary folder"))?;
+    }
+    Ok(folder)
+}
+
+/// A data folder that `initdb` made once for this version; each server starts from a copy.
+fn template(programs: &Path) -> Result<PathBuf, Error> {
+    let version = tools::output(Command::new(programs.join("postgres")).arg("--version"))?;
+    // `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
+    let version = version.split(' ').nth(2).unwrap_or("unknown");
+    let owner = User::for_server()?.map_or_else(|| geteuid().as_raw(), |user| user.uid);
+    let template = tools::folder().join(format!("pgtemplate-{version}-{owner}"));
+    tools::once(&template, || {
+        let folder = folder()?;
+        let data = folder.path().join("data");
+        let mut command = unprivileged(&programs.join("initdb"))?;
+        command
+            .args(["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args(["--no-sync", "--no-instructions", "--wal-segsize=4", "-D"])
+            .arg(&data)
+            .current_dir(folder.path());
+        tools::output(&mut command)?;
+        // By way of a second name, so that a half-made copy is never taken for a template.
+        let half = template.with_extension("half");
+        fs::remove_dir_all(&half).ok();
+        copy(&data, &half)?;
+        fs::rename(&half, &template).map_err(Error::during("put the template of PostgreSQL in place"))
+    })?;
+    Ok(template)
+}
+
+/// Copies a folder with its owners and permissions.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    tools::output(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
+}
+
+/// A command for `program` that does not run as root, which PostgreSQL refuses to.
+fn unprivileged(program: &Path) -> Result<Command, Error> {
+    let Some(user) = User::for_server()? else {
+        return Ok(Command::new(program));
+    };
+    let mut command = Command::new("setpriv");
+    command
+        .arg(format!("--reuid={}", user.uid))
+        .arg(format!("--regid={}", user.gid))
+        .args(["--clear-groups", "--"])
+        .arg(program);
+    Ok(command)
+}
+
+/// A user of this machine.
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl User {
+    /// The user that runs PostgreSQL where we are root; `None` where we are not.
+    fn for_server() -> Result<Option<Self>, Error> {
+        if !geteuid().is_root() {
+            return Ok(None);
+        }
+        let users = fs::read_to_string("/etc/passwd").map_err(Error::during("read /etc/passwd"))?;
+        let find = |name: &str| {
+            users.lines().find_map(|line| {
+                let mut fields = line.split(':');
+                (fields.next() == Some(name)).then_some(())?;
+                let (uid, gid) = (fields.nth(1)?, fields.next()?);
+                Some(Self { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+            })
+        };
+        match find("postgres").or_else(|| find("nobody")) {
+            Some(user) => Ok(Some(user)),
+            None => Err(Error::new("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")
+                .with_help("run the tests as another user than root")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    #[test]
+    fn it_listens_restarts_and_leaves_nothing() {
+        let mut postgres = Postgres::start();
+        let folder = postgres.folder.path().to_path_buf();
+        let connect = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        assert!(connect(postgres.port()));
+        postgres.kill();
+        assert!(!connect(postgres.port()));
+        postgres.restart();
+        assert!(connect(postgres.port()));
+        postgres.stop();
+        postgres.restart();
+        let port = postgres.port();
+        drop(postgres);
+        assert!(!connect(port));
+        assert!(!folder.exists());
+    }
+}
