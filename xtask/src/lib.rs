@@ -3,10 +3,12 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`tools`] | finds the programs that are needed, installs those that are missing |
+//! | [`cargo`] | builds what is run |
 //! | [`servers`] | starts Redis, PostgreSQL and other processes, and ends them whatever happens |
 //!
 //! It must not know what redis-wb does: no crate of the workspace is a dependency of this one.
 
+pub mod cargo;
 pub mod servers;
 pub mod tools;
 

@@ -1,3 +1,68 @@
-//! `cargo xtask …`: sets up tools, runs the demo and the tests.
+//! `cargo xtask …`: sets up tools, runs the tests and the demo.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`test`] | everything that must hold before `main` moves, step by step |
+//! | [`tidy`], [`licences`], [`snapshots`] | the steps that are no command of cargo |
+//! | [`demo`] | the whole chain on a private Redis and a SQLite file |
+//!
+//! It must not know how the crates work: it builds, starts and looks at them from outside.
 
-fn main() {}
+mod demo;
+mod licences;
+mod snapshots;
+mod sources;
+mod test;
+mod tidy;
+
+use std::env;
+use std::process::ExitCode;
+
+use xtask::{Error, tools};
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  setup           find or install the tools that tests and demo need
+  test            everything that must hold before main moves
+  test --fast     the same without clippy and licences, and with shorter random tests
+  demo            write to a private Redis, watch the rows follow in SQLite
+  demo --keep     the same, and leave all running until Ctrl-C";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["setup"] => setup(),
+        ["test"] => test::run(test::Depth::Full),
+        ["test", "--fast"] => test::run(test::Depth::Fast),
+        ["demo"] => demo::run(demo::Ending::CleanUp),
+        ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("error: no task `{}`\n\n{USAGE}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn setup() -> Result<(), Error> {
+    let tools = tools::ensure()?;
+    println!("redis-server  {}", tools.redis_server.display());
+    println!("RedisJSON     {}", tools.rejson.display());
+    println!("PostgreSQL    {}", tools.postgres_programs.display());
+    if let Some(libclang) = tools.libclang {
+        println!("libclang      {}", libclang.display());
+    }
+    Ok(())
+}

@@ -16,7 +16,7 @@ mod postgres;
 mod process;
 mod redis;
 
-pub use module::{capture_module, rejson_module, try_capture_module};
+pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};
 pub use port::Port;
 pub use postgres::Postgres;
 pub use process::Process;

@@ -118,7 +118,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
 }
 
 /// A program on the PATH.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
