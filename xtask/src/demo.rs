@@ -249,7 +249,8 @@ fn start_worker(program: &Path, config: &Path, server: &Redis, folder: &Path) ->
     let errors = log.try_clone().map_err(Error::during("open the worker's log"))?;
     let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(config).arg(root().join(JOB)).args(["--redis", &server.url()]);
-    Process::spawn(command.current_dir(folder).env("NO_COLOR", "1").stdout(log).stderr(errors))
+    command.current_dir(folder).env("NO_COLOR", "1").stdout(log).stderr(errors);
+    Process::spawn_with_folder(&mut command, folder)
 }
 
 fn send(redis: &mut redis::Connection, command: &str) -> Result<(), Error> {

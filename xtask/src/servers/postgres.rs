@@ -49,6 +49,10 @@ impl Postgres {
         let template = template(&programs)?;
         let folder = folder()?;
         copy(&template, &folder.path().join("data"))?;
+        // The template may itself have been copied about, and have lost its owner.
+        if let Some(User { uid, gid }) = User::for_server()? {
+            tools::output(Command::new("chown").args(["-R", &format!("{uid}:{gid}")]).arg(folder.path()))?;
+        }
         let port = Port::claim()?;
         let process = launch(&programs, &folder, &port)?;
         Ok(Self { process, programs, folder, port })

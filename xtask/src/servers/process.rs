@@ -35,6 +35,12 @@ impl Process {
         Self::spawn_guarded(command, Signal::KILL, None)
     }
 
+    /// As [`Process::spawn`]; if its owner is killed, `folder` is removed too. A living owner
+    /// removes it itself, once it has dropped the process.
+    pub fn spawn_with_folder(command: &mut Command, folder: &Path) -> Result<Self, Error> {
+        Self::spawn_guarded(command, Signal::KILL, Some(folder))
+    }
+
     /// Starts `command`. If the owner dies, the guard sends `kill_signal` and removes `folder`.
     pub(super) fn spawn_guarded(
         command: &mut Command,
