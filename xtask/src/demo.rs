@@ -11,8 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tempfile::TempDir;
-use xtask::servers::{CAPTURE_FILE, Process, Redis};
+use xtask::servers::{CAPTURE_FILE, Folder, Process, Redis};
 use xtask::{Error, cargo, root, tools};
 
 /// What happens at the end.
@@ -108,7 +107,7 @@ struct Stage {
     redis: redis::Connection,
     table: rusqlite::Connection,
     server: Redis,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Stage {
@@ -121,10 +120,7 @@ impl Stage {
         let redis = redis::Client::open(server.url())
             .and_then(|client| client.get_connection())
             .map_err(Error::during("connect to Redis"))?;
-        let folder = tempfile::Builder::new()
-            .prefix("redis-wb-demo-")
-            .tempdir()
-            .map_err(Error::during("create a temporary folder"))?;
+        let folder = Folder::create("redis-wb-demo-")?;
         let table = create_table(folder.path()).map_err(Error::during("create the table"))?;
         let config = configure(folder.path()).map_err(Error::during("write the configuration"))?;
         let worker = start_worker(&built.file("redis-wb")?, &config, &server, folder.path())?;
@@ -191,8 +187,7 @@ impl Stage {
             return Err(self.worker_failed("the worker did not end well"));
         }
         let Self { worker, redis, table, server, folder } = self;
-        drop((worker, redis, table, server));
-        folder.close().map_err(Error::during("remove the temporary folder"))?;
+        drop((worker, redis, table, server, folder));
         println!("\neverything is stopped and removed");
         Ok(())
     }
@@ -250,7 +245,7 @@ fn start_worker(program: &Path, config: &Path, server: &Redis, folder: &Path) ->
     let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(config).arg(root().join(JOB)).args(["--redis", &server.url()]);
     command.current_dir(folder).env("NO_COLOR", "1").stdout(log).stderr(errors);
-    Process::spawn_with_folder(&mut command, folder)
+    Process::spawn(&mut command)
 }
 
 fn send(redis: &mut redis::Connection, command: &str) -> Result<(), Error> {

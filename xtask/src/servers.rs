@@ -3,6 +3,7 @@
 //! | part | what it starts |
 //! |---|---|
 //! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
+//! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`Redis`] | a Redis server with the capture module |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`capture_module`], [`rejson_module`] | what Redis loads |
@@ -10,12 +11,14 @@
 //! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
+mod guard;
 mod module;
 mod port;
 mod postgres;
 mod process;
 mod redis;
 
+pub use guard::Folder;
 pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};
 pub use port::Port;
 pub use postgres::Postgres;
@@ -48,11 +51,6 @@ fn or_panic<T>(result: Result<T, Error>) -> T {
         Ok(value) => value,
         Err(error) => panic!("{error}"),
     }
-}
-
-/// A new folder that is removed when dropped.
-fn temporary_folder(prefix: &str) -> Result<tempfile::TempDir, Error> {
-    tempfile::Builder::new().prefix(prefix).tempdir().map_err(Error::during("create a temporary folder"))
 }
 
 /// The end of a log, for error messages.

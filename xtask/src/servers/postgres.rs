@@ -8,9 +8,8 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::{Signal, geteuid};
-use tempfile::TempDir;
 
-use super::{LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic, temporary_folder};
+use super::{Folder, LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic};
 use crate::{Error, tools};
 
 /// The settings of every server. Data reach the operating system at each commit, so they survive
@@ -32,7 +31,7 @@ pub struct Postgres {
     // Fields drop in this order: the process ends before its folder and its port are given back.
     process: Process,
     programs: PathBuf,
-    folder: TempDir,
+    folder: Folder,
     port: Port,
 }
 
@@ -103,11 +102,11 @@ impl Postgres {
     }
 }
 
-fn log_path(folder: &TempDir) -> PathBuf {
+fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("postgres.log")
 }
 
-fn launch(programs: &Path, folder: &TempDir, port: &Port) -> Result<Process, Error> {
+fn launch(programs: &Path, folder: &Folder, port: &Port) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
     let mut command = unprivileged(&programs.join("postgres"))?;
@@ -122,7 +121,7 @@ fn launch(programs: &Path, folder: &TempDir, port: &Port) -> Result<Process, Err
         .stderr(open().map_err(Error::during("open the log of PostgreSQL"))?);
     // SIGQUIT and not SIGKILL: it ends as abruptly for clients and data, but gives back its
     // shared memory.
-    let mut process = Process::spawn_guarded(&mut command, Signal::QUIT, Some(folder.path()))?;
+    let mut process = Process::spawn_to_end_by(Signal::QUIT, &mut command)?;
     let start = Instant::now();
     while !ready(folder, process.pid()) {
         if !process.runs() || start.elapsed() > START_SECONDS_MAX {
@@ -135,15 +134,15 @@ fn launch(programs: &Path, folder: &TempDir, port: &Port) -> Result<Process, Err
 
 /// Whether the server takes connections, by the file that `pg_ctl` too looks at: its first line
 /// is the process id, its eighth the status.
-fn ready(folder: &TempDir, pid: u32) -> bool {
+fn ready(folder: &Folder, pid: u32) -> bool {
     let text = fs::read_to_string(folder.path().join("data/postmaster.pid")).unwrap_or_default();
     let mut lines = text.lines();
     lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).map(str::trim) == Some("ready")
 }
 
 /// A temporary folder that belongs to the user the server runs as.
-fn folder() -> Result<TempDir, Error> {
-    let folder = temporary_folder("redis-wb-postgres-")?;
+fn folder() -> Result<Folder, Error> {
+    let folder = Folder::create("redis-wb-postgres-")?;
     if let Some(user) = User::for_server()? {
         chown(folder.path(), Some(user.uid), Some(user.gid)).map_err(Error::during("give away a temporary folder"))?;
     }

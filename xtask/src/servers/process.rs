@@ -1,20 +1,15 @@
 //! A child process that never outlives its owner. It must not know which program it runs.
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::guard::Guard;
 use super::{LOOK_AGAIN, STOP_SECONDS_MAX};
 use crate::Error;
-
-/// What the guard runs: `read` comes back when the owner is gone, since the owner holds the
-/// other end of the pipe. (PR_SET_PDEATHSIG would not do: it fires when the *thread* that
-/// spawned the process ends, and test threads end early.)
-const GUARD: &str = r#"read -r _; kill -"$1" "$2" 2>/dev/null; [ -z "$3" ] || { sleep 1; rm -rf -- "$3"; }"#;
 
 /// A running process. Dropping it kills it; if the owner itself is killed, a guard does.
 ///
@@ -23,7 +18,8 @@ const GUARD: &str = r#"read -r _; kill -"$1" "$2" 2>/dev/null; [ -z "$3" ] || { 
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    guard: Child,
+    /// Dismissed once the process has been waited for.
+    guard: Option<Guard>,
     kill_signal: Signal,
     /// Known once the process has been waited for: its id then belongs to nobody.
     status: Option<ExitStatus>,
@@ -32,44 +28,20 @@ pub struct Process {
 impl Process {
     /// Starts `command`, to be ended by SIGKILL.
     pub fn spawn(command: &mut Command) -> Result<Self, Error> {
-        Self::spawn_guarded(command, Signal::KILL, None)
+        Self::spawn_to_end_by(Signal::KILL, command)
     }
 
-    /// As [`Process::spawn`]; if its owner is killed, `folder` is removed too. A living owner
-    /// removes it itself, once it has dropped the process.
-    pub fn spawn_with_folder(command: &mut Command, folder: &Path) -> Result<Self, Error> {
-        Self::spawn_guarded(command, Signal::KILL, Some(folder))
-    }
-
-    /// Starts `command`. If the owner dies, the guard sends `kill_signal` and removes `folder`.
-    pub(super) fn spawn_guarded(
-        command: &mut Command,
-        kill_signal: Signal,
-        folder: Option<&Path>,
-    ) -> Result<Self, Error> {
+    /// Starts `command`, to be ended by `kill_signal`.
+    pub(super) fn spawn_to_end_by(kill_signal: Signal, command: &mut Command) -> Result<Self, Error> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(Error::during(format_args!("start `{program}`")))?;
-        let folder: PathBuf = folder.map(Path::to_path_buf).unwrap_or_default();
-        let guard = Command::new("/bin/sh")
-            .args(["-c", GUARD, "guard", &kill_signal.as_raw().to_string(), &child.id().to_string()])
-            .arg(folder)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
-        match guard {
-            Ok(guard) => Ok(Self { child, guard, kill_signal, status: None }),
-            Err(error) => {
-                child.kill().and_then(|()| child.wait()).ok();
-                Err(Error::during(format_args!("guard `{program}`"))(error))
-            }
-        }
+        let mut process = Self { child, guard: None, kill_signal, status: None };
+        process.guard = Some(Guard::kill(kill_signal, process.pid())?);
+        Ok(process)
     }
 
     /// The process id.
@@ -82,7 +54,7 @@ impl Process {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
             if self.status.is_some() {
-                self.dismiss_guard();
+                self.guard = None;
             }
         }
         self.status
@@ -129,7 +101,7 @@ impl Process {
         if self.wait(STOP_SECONDS_MAX).is_none() {
             self.signal(Signal::KILL);
             self.status = self.child.wait().ok();
-            self.dismiss_guard();
+            self.guard = None;
         }
     }
 
@@ -141,11 +113,6 @@ impl Process {
             kill_process(pid, signal).ok();
         }
     }
-
-    /// Ends the guard without letting it act: a process that was waited for has lost its id.
-    fn dismiss_guard(&mut self) {
-        self.guard.kill().and_then(|()| self.guard.wait()).ok();
-    }
 }
 
 impl Drop for Process {
@@ -153,7 +120,6 @@ impl Drop for Process {
         if self.runs() {
             self.kill();
         }
-        self.dismiss_guard();
     }
 }
 
@@ -176,7 +142,7 @@ mod tests {
     #[test]
     fn dropping_it_ends_it_and_its_guard() {
         let process = Process::spawn(&mut sleeper()).unwrap();
-        let (pid, guard) = (process.pid(), process.guard.id());
+        let (pid, guard) = (process.pid(), process.guard.as_ref().unwrap().pid());
         assert!(lives(pid) && lives(guard));
         drop(process);
         assert!(!lives(pid) && !lives(guard));
@@ -191,11 +157,8 @@ mod tests {
 
     #[test]
     fn it_dies_with_its_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder_path = folder.path().to_path_buf();
-        let mut process = Process::spawn_guarded(&mut sleeper(), Signal::KILL, Some(&folder_path)).unwrap();
-        // What the kernel does to an owner that is killed: its end of the pipe closes.
-        drop(process.guard.stdin.take());
+        let mut process = Process::spawn(&mut sleeper()).unwrap();
+        process.guard.as_mut().unwrap().owner_is_gone();
         assert!(process.wait(Duration::from_secs(10)).is_some());
     }
 

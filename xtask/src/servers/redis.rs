@@ -9,9 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
-use super::{LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic, temporary_folder, try_capture_module};
+use super::{Folder, LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic, try_capture_module};
 use crate::{Error, tools};
 
 /// How long one PING may take.
@@ -24,7 +23,7 @@ pub struct Redis {
     process: Process,
     arguments: Vec<String>,
     program: PathBuf,
-    folder: TempDir,
+    folder: Folder,
     port: Port,
 }
 
@@ -51,7 +50,7 @@ impl Redis {
     /// Starts a server with `module`, if any, and more configuration.
     pub fn try_start(module: Option<&Path>, arguments: &[&str]) -> Result<Self, Error> {
         let program = tools::redis_server()?;
-        let folder = temporary_folder("redis-wb-redis-")?;
+        let folder = Folder::create("redis-wb-redis-")?;
         let port = Port::claim()?;
         let mut all: Vec<String> = ["--save", "", "--appendonly", "no"].map(str::to_owned).into();
         if let Some(module) = module {
@@ -122,11 +121,11 @@ impl Redis {
     }
 }
 
-fn log_path(folder: &TempDir) -> PathBuf {
+fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("redis.log")
 }
 
-fn launch(program: &Path, folder: &TempDir, port: &Port, arguments: &[String]) -> Result<Process, Error> {
+fn launch(program: &Path, folder: &Folder, port: &Port, arguments: &[String]) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
     let mut command = Command::new(program);
@@ -138,7 +137,7 @@ fn launch(program: &Path, folder: &TempDir, port: &Port, arguments: &[String]) -
         .current_dir(folder.path())
         .stdout(open().map_err(Error::during("open the log of Redis"))?)
         .stderr(open().map_err(Error::during("open the log of Redis"))?);
-    let mut process = Process::spawn_guarded(&mut command, Signal::KILL, Some(folder.path()))?;
+    let mut process = Process::spawn_to_end_by(Signal::KILL, &mut command)?;
     let start = Instant::now();
     while !answers(port.number()) {
         if !process.runs() || start.elapsed() > START_SECONDS_MAX {
