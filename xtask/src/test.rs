@@ -33,7 +33,8 @@ pub(crate) fn run(depth: Depth) -> Result<(), Error> {
         let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         step("clippy", || run_cargo(&arguments, &[], "mend what clippy reports above"))?;
     }
-    let module = step("capture module", servers::try_capture_module)?;
+    let module =
+        step("capture module", || cargo::build(&["redis-wb-capture"], &["--locked"])?.file(servers::CAPTURE_FILE))?;
     step("tests", || {
         let mut variables = vec![
             ("REDIS_WB_CAPTURE", module.clone()),
