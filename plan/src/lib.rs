@@ -9,6 +9,7 @@
 //! | [`key`] | key templates: the fields that a key's name holds |
 //! | [`plan`] | jobs, outputs and statements: all that the runtime gets |
 //! | [`schema`] | the tables of a target, as far as they are known |
+//! | [`sql_type`] | what the type names of a target mean |
 //! | [`reject`] | why one record cannot become rows: the `R05xx` codes |
 //!
 //! This crate knows neither YAML nor SQL syntax nor Redis nor any database client, and does no I/O.
@@ -19,6 +20,7 @@ pub mod key;
 pub mod plan;
 pub mod reject;
 pub mod schema;
+pub mod sql_type;
 pub mod types;
 pub mod value;
 

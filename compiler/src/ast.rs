@@ -1,0 +1,117 @@
+//! Jobs and configuration as they are written: checked in shape, every part with its place, no name bound yet.
+
+use redis_wb_plan::Type;
+use redis_wb_plan::plan::{Applier, Dialect, OnGone};
+
+use crate::source::{FileId, Span, Spanned};
+use crate::yaml::Node;
+
+/// A job file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The name: the file's without its ending.
+    pub name: String,
+    /// The file.
+    pub file: FileId,
+    /// What is captured.
+    pub source: Source,
+    /// What is written.
+    pub outputs: Vec<Relational>,
+}
+
+/// `source.redis`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// `key_pattern`.
+    pub key_pattern: Spanned<String>,
+    /// `exclude_commands`, in lower case.
+    pub exclude_commands: Vec<String>,
+    /// Whether `row_format` is `full`.
+    pub full: bool,
+    /// `key`: the template.
+    pub key: Option<KeyTemplate>,
+    /// `fields`: declared types.
+    pub fields: Vec<(Spanned<String>, Spanned<Type>)>,
+    /// `db`.
+    pub db: u32,
+    /// `on_delete`.
+    pub on_delete: OnGone,
+    /// `on_expire`.
+    pub on_expire: OnGone,
+    /// `on_evict`.
+    pub on_evict: OnGone,
+}
+
+/// A key template: its parts and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyTemplate {
+    /// Its parts.
+    pub parts: Vec<redis_wb_grammar::key::Part>,
+    /// The YAML node, to place what is inside.
+    pub node: Node,
+}
+
+/// `relational.write`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relational {
+    /// `connection`.
+    pub connection: Spanned<String>,
+    /// `schema`; `None` where it is blank.
+    pub schema: Option<Spanned<String>>,
+    /// `table`.
+    pub table: Spanned<String>,
+    /// `keys`.
+    pub keys: Vec<Mapping>,
+    /// Where `keys` stands, to point at all of them.
+    pub keys_span: Span,
+    /// `mapping`.
+    pub mapping: Vec<Mapping>,
+}
+
+/// One column of `keys` or `mapping`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// The column.
+    pub column: Spanned<String>,
+    /// The path of the field.
+    pub path: Path,
+}
+
+/// A parsed path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// The names, escapes taken away.
+    pub names: Vec<String>,
+    /// The text as written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `config.yaml`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// `connections`.
+    pub connections: Vec<(Spanned<String>, Connection)>,
+    /// Whether the whole of `connections` could be read, so that a name that is not there is really unknown.
+    pub complete: bool,
+    /// `applier`.
+    pub applier: Applier,
+}
+
+/// One entry of `connections`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// What the plan gets.
+    pub plan: redis_wb_plan::plan::Connection,
+    /// `ddl`: the file that describes the tables.
+    pub ddl: Option<Spanned<String>>,
+}
+
+impl Connection {
+    /// The dialect.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.plan.dialect
+    }
+}

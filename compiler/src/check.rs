@@ -1,0 +1,164 @@
+//! Proves what can be proved of a resolved job: its columns against the table, its keys, the types of its fields.
+//! Reports only; what was reported before is not reported again as a consequence.
+
+use redis_wb_plan::expr::Root;
+use redis_wb_plan::schema::Table;
+use redis_wb_plan::Type;
+
+use crate::codes::Code;
+use crate::resolve::{Column, Job, Output};
+use crate::source::Span;
+use crate::{Diagnostic, Diagnostics, ast};
+
+/// Checks a job.
+pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
+    template_matches(job.ast, diagnostics);
+    for output in &job.outputs {
+        for column in &output.columns {
+            type_fits(column, diagnostics);
+            written(column, diagnostics);
+        }
+        if let Some(table) = output.table {
+            keys_are_unique(output, table, diagnostics);
+            required_columns(output, table, diagnostics);
+        } else if output.blind {
+            types_are_known(output, diagnostics);
+        }
+        keys_stay(job.ast, output, diagnostics);
+    }
+}
+
+/// A key of the template must be able to match the pattern: its literal start must agree with the pattern's.
+fn template_matches(job: &ast::Job, diagnostics: &mut Diagnostics) {
+    let Some(template) = &job.source.key else {
+        return;
+    };
+    let Some(redis_wb_grammar::key::Part::Literal(literal)) = template.parts.first() else {
+        return;
+    };
+    let pattern = &job.source.key_pattern;
+    let fixed: String = pattern.value.chars().take_while(|char| !"*?[\\".contains(*char)).collect();
+    if literal.starts_with(&fixed) || fixed.starts_with(literal.as_str()) {
+        return;
+    }
+    let message = "no key of this pattern has the shape of the template";
+    let diagnostic = Diagnostic::new(Code::W0205, template.node.span, message, format!("begins with `{literal}`"));
+    let diagnostic = diagnostic.because(pattern.span, format!("the pattern begins with `{fixed}`"));
+    diagnostics.report(diagnostic.help("every record would be rejected: make both begin alike"));
+}
+
+/// Whether some value of the one type is also a value of the other.
+const fn can_fit(from: Type, to: Type) -> bool {
+    use Type::{Bool, Bytes, Date, Decimal, Float, Int, Json, Text, Time, Timestamp, TimestampTz, Uuid};
+    match (from, to) {
+        (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
+        | (Int | Float | Decimal, Int | Float | Decimal)
+        | (Bool, Int)
+        | (Int, Bool)
+        | (Text, _)
+        | (Json, Text)
+        | (Date | Timestamp | TimestampTz, Date | Timestamp | TimestampTz)
+        | (Type::Unknown, _)
+        | (_, Type::Unknown) => true,
+        (Bytes, Bytes) | (Json, Json) | (Bool, Bool) | (Time, Time) | (Uuid, Uuid) => true,
+        _ => false,
+    }
+}
+
+fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
+    let (Some((declared, span)), Some(target)) = (column.declared, column.target) else {
+        return;
+    };
+    let kind = target.column_type.kind;
+    if can_fit(declared, kind) {
+        return;
+    }
+    let message = format!("a value of type `{declared}` never fits the column `{}`", target.name);
+    let label = format!("the column is `{}`", target.type_name);
+    let diagnostic = Diagnostic::new(Code::E0301, column.ast.path.span, message, label);
+    let diagnostic = diagnostic.because(span, "the field is declared here");
+    diagnostics.report(diagnostic.help(format!("declare the field as `{kind}`, or write it to another column")));
+}
+
+fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
+    if let Some(target) = column.target
+        && target.generated
+    {
+        let message = format!("the target computes the column `{}`; it cannot be written", target.name);
+        let diagnostic = Diagnostic::new(Code::E0405, column.ast.column.span, message, "a generated column");
+        diagnostics.report(diagnostic.help("take it out of the job"));
+    }
+}
+
+fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
+    let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
+    // A key column that does not exist was reported.
+    if keys.is_empty() || keys.iter().any(|column| column.target.is_none()) {
+        return;
+    }
+    let names: Vec<&str> = keys.iter().map(|column| column.ast.column.value.as_str()).collect();
+    if table.is_unique(&names) {
+        return;
+    }
+    let list = names.join(", ");
+    let message = format!("the table `{}` has no unique index over exactly ({list})", table.name);
+    let label = "an upsert needs one: without it rows would double";
+    let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
+    let help = if unique.is_empty() {
+        format!("create one: `CREATE UNIQUE INDEX ON {} ({list})`", table.name)
+    } else {
+        format!("unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`", unique.join(" and "), table.name)
+    };
+    let first = keys.first().map_or(output.ast.keys_span, |column| column.ast.column.span);
+    let last = keys.last().map_or(first, |column| column.ast.column.span);
+    let span = Span { end: last.end.max(first.end), ..first };
+    diagnostics.report(Diagnostic::new(Code::E0403, span, message, label).help(help));
+}
+
+fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
+    let is_written = |name: &str| output.columns.iter().any(|column| column.ast.column.value == name);
+    for column in &table.columns {
+        if column.nullable || column.has_default || column.generated || is_written(&column.name) {
+            continue;
+        }
+        let message = format!("the column `{}` takes no null, has no default and is not written", column.name);
+        let label = format!("`{}` needs `{}`", table.name, column.name);
+        let diagnostic = Diagnostic::new(Code::E0404, output.ast.table.span, message, label);
+        diagnostics.report(diagnostic.help(format!("add `- {}` to `mapping`, or give the column a default", column.name)));
+    }
+}
+
+fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    let unknown: Vec<&str> = output
+        .columns
+        .iter()
+        .filter(|column| column.declared.is_none())
+        .map(|column| column.ast.column.value.as_str())
+        .collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let message = format!("nothing tells the types of {}", unknown.join(", "));
+    let name = &output.ast.connection.value;
+    let help = format!(
+        "name the table's DDL in config.yaml, `connections.{name}.ddl: schema.sql`, so that the job is proved before \
+         it runs; `redis-wb run` asks the database itself"
+    );
+    let diagnostic = Diagnostic::new(Code::W0409, output.ast.table.span, message, "the table is not known");
+    diagnostics.report(diagnostic.help(help));
+}
+
+/// A key column taken from a field that can change would leave the old row behind.
+fn keys_stay(job: &ast::Job, output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    for column in output.columns.iter().take(output.key_columns) {
+        if matches!(column.root, Root::Key | Root::Opcode) {
+            continue;
+        }
+        let name = &column.ast.path.text;
+        let message = format!("the key column `{}` comes from a field that can change", column.ast.column.value);
+        let label = format!("when `{name}` changes, the row of its old value stays");
+        let fixed = job.source.key_pattern.value.trim_end_matches('*');
+        let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{name}>`");
+        diagnostics.report(Diagnostic::new(Code::W0302, column.ast.path.span, message, label).help(help));
+    }
+}

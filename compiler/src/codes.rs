@@ -1,0 +1,131 @@
+//! The codes of diagnostics. A code is never reused or renumbered; its explanation is the leading comment of its
+//! fixture in `jobs/reject/`.
+
+use crate::Severity;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident $name:literal,)*) => {
+        /// A code of a diagnostic.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $code,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$code,)*];
+
+            /// The code as it is printed: `E0201`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// The name of its fixture in `jobs/reject/`, without the ending.
+            #[must_use]
+            pub const fn fixture(self) -> &'static str {
+                match self { $(Self::$code => concat!(stringify!($code), "_", $name),)* }
+            }
+
+            const fn fixture_text(self) -> &'static str {
+                match self {
+                    $(Self::$code => include_str!(
+                        concat!("../../jobs/reject/", stringify!($code), "_", $name, ".yaml")
+                    ),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is no YAML.
+    E0001 "yaml_syntax",
+    /// A key that does not exist.
+    E0002 "unknown_key",
+    /// A key that must be there is not.
+    E0003 "missing_key",
+    /// A list where a text is wanted, and the like.
+    E0004 "wrong_shape",
+    /// A word that is not one of those allowed.
+    E0005 "not_one_of",
+    /// A spelling of an RDI before 0.105.
+    E0006 "older_spelling",
+    /// A job that goes from a database to Redis.
+    E0007 "ingest_job",
+    /// `trigger: write-behind` is missing.
+    E0008 "missing_trigger",
+    /// A number outside its bounds.
+    E0009 "number_out_of_bounds",
+    /// Part of the job language that this version does not compile yet.
+    E0010 "not_supported",
+    /// A password that stands in the configuration in plain text.
+    W0011 "plain_password",
+    /// A path that does not parse.
+    E0101 "bad_path",
+    /// A key template that does not parse.
+    E0102 "bad_key_template",
+    /// A connection that the configuration does not have.
+    E0201 "unknown_connection",
+    /// A column that is written twice.
+    E0202 "duplicate_column",
+    /// An output without a key column.
+    E0203 "no_keys",
+    /// A field of `key` that the template does not have.
+    E0204 "unknown_key_field",
+    /// A key template that no key of the pattern has.
+    W0205 "template_never_matches",
+    /// Two jobs of one name.
+    E0206 "duplicate_job",
+    /// A declared field whose values never fit the column.
+    E0301 "type_never_fits",
+    /// A key column that comes from a field that can change.
+    W0302 "key_can_change",
+    /// A table that the schema does not have.
+    E0401 "unknown_table",
+    /// A column that the table does not have.
+    E0402 "unknown_column",
+    /// `keys` without a unique index over exactly those columns.
+    E0403 "keys_not_unique",
+    /// A NOT NULL column without default that is not written.
+    E0404 "required_column",
+    /// A column that the target computes.
+    E0405 "generated_column",
+    /// DDL that does not parse.
+    E0406 "ddl_syntax",
+    /// A DDL file that cannot be read.
+    E0407 "ddl_unreadable",
+    /// A name that cannot be quoted.
+    E0408 "name_not_quotable",
+    /// A column whose type nothing tells.
+    W0409 "unknown_type",
+}
+
+impl Code {
+    /// An error or a warning: the first letter of the code.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        if self.name().starts_with('W') { Severity::Warning } else { Severity::Error }
+    }
+
+    /// The code of this name, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name().eq_ignore_ascii_case(name))
+    }
+
+    /// What `redis-wb explain` prints: the leading comment of the fixture.
+    #[must_use]
+    pub fn explanation(self) -> String {
+        let comment = self.fixture_text().lines().map_while(|line| line.strip_prefix('#'));
+        comment.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The fixture behind its comment: the smallest input that has the mistake.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        let text = self.fixture_text();
+        let comment_bytes = text.split_inclusive('\n').take_while(|line| line.starts_with('#')).map(str::len).sum();
+        text.get(comment_bytes..).unwrap_or_default()
+    }
+}

@@ -1,0 +1,155 @@
+//! The order of the phases.
+
+use std::collections::BTreeMap;
+
+use redis_wb_plan::plan::{Job as PlanJob, Output, PLAN_VERSION, Plan};
+use redis_wb_plan::schema::Schema;
+
+use crate::codes::Code;
+use crate::resolve::Scope;
+use crate::source::{FileId, Files};
+use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parse, render, resolve, yaml};
+
+/// What is compiled.
+pub struct Inputs<'i> {
+    /// `config.yaml`.
+    pub config: FileId,
+    /// The job files and the names of their jobs.
+    pub jobs: Vec<(String, FileId)>,
+    /// Reads a file that the configuration names; the error is in words for the user.
+    pub read: &'i mut dyn FnMut(&str) -> Result<String, String>,
+    /// The tables of connections that were asked for them; they come before any DDL.
+    pub live: BTreeMap<String, Schema>,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The plan, unless there is an error.
+    pub plan: Option<Plan>,
+    /// Everything that is wrong, by place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Connections of which no table is known, and the tables that the jobs write: a live connection could tell.
+    pub blind: BTreeMap<String, Vec<(Option<String>, String)>>,
+    /// Bugs of the compiler that showed, in words for their report.
+    pub bugs: Vec<String>,
+}
+
+/// Compiles jobs.
+#[must_use]
+pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
+    let mut diagnostics = Diagnostics::default();
+    let config = yaml::parse(inputs.config, files, &mut diagnostics)
+        .map(|root| parse::config(&root, files, &mut diagnostics))
+        .unwrap_or_default();
+    let schemas = schemas(&config, files, &mut inputs, &mut diagnostics);
+    let asts: Vec<ast::Job> = inputs
+        .jobs
+        .iter()
+        .filter_map(|(name, file)| {
+            let root = yaml::parse(*file, files, &mut diagnostics)?;
+            parse::job(name, &root, files, &mut diagnostics)
+        })
+        .collect();
+    duplicate_jobs(&inputs.jobs, &mut diagnostics);
+
+    let schema = |connection: &str| schemas.get(connection);
+    let scope = Scope { config: &config, schema: &schema, files };
+    let mut jobs = Vec::new();
+    let mut blind: BTreeMap<String, Vec<(Option<String>, String)>> = BTreeMap::new();
+    let mut bugs = Vec::new();
+    for ast in &asts {
+        let resolved = resolve::job(ast, &scope, &mut diagnostics);
+        check::job(&resolved, &mut diagnostics);
+        for output in resolved.outputs.iter().filter(|output| output.blind) {
+            let schema = output.ast.schema.as_ref().map(|schema| schema.value.clone());
+            let tables = blind.entry(output.ast.connection.value.clone()).or_default();
+            tables.push((schema, output.ast.table.value.clone()));
+        }
+        jobs.push(plan_job(&resolved, &mut diagnostics, &mut bugs));
+    }
+    let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
+    Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
+}
+
+fn schemas(
+    config: &ast::Config,
+    files: &mut Files,
+    inputs: &mut Inputs<'_>,
+    diagnostics: &mut Diagnostics,
+) -> BTreeMap<String, Schema> {
+    let mut schemas = std::mem::take(&mut inputs.live);
+    for (name, connection) in &config.connections {
+        let Some(path) = connection.ddl.as_ref().filter(|_| !schemas.contains_key(&name.value)) else {
+            continue;
+        };
+        match (inputs.read)(&path.value) {
+            Ok(text) => {
+                let file = files.add(path.value.clone(), text);
+                let schema = ddl::parse(file, files, dialect::of(connection.dialect()), diagnostics);
+                schemas.insert(name.value.clone(), schema);
+            }
+            Err(why) => {
+                let message = format!("the DDL of `{}` cannot be read: {why}", name.value);
+                let diagnostic = Diagnostic::new(Code::E0407, path.span, message, "this file");
+                diagnostics.report(diagnostic.help("the path counts from the folder of config.yaml"));
+            }
+        }
+    }
+    schemas
+}
+
+fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {
+    for (at, (name, file)) in jobs.iter().enumerate() {
+        let Some((_, first)) = jobs.iter().take(at).find(|(known, _)| known == name) else {
+            continue;
+        };
+        let message = format!("there are two jobs `{name}`");
+        let diagnostic = Diagnostic::new(Code::E0206, crate::source::Span::top(*file), message, "the second");
+        let diagnostic = diagnostic.because(crate::source::Span::top(*first), "the first");
+        diagnostics.report(diagnostic.help("a job is named by its file; rename one of the files"));
+    }
+}
+
+fn plan_job(job: &resolve::Job<'_>, diagnostics: &mut Diagnostics, bugs: &mut Vec<String>) -> PlanJob {
+    let mut outputs = Vec::new();
+    for output in job.outputs.iter().filter(|output| output.key_columns > 0) {
+        let columns = lower::columns(output);
+        match render::statements(output, &columns, dialect::of(output.connection.dialect()), diagnostics) {
+            Ok(statements) => outputs.push(Output {
+                connection: output.ast.connection.value.clone(),
+                schema: output.ast.schema.as_ref().map(|schema| schema.value.clone()),
+                table: output.ast.table.value.clone(),
+                columns,
+                key_columns: output.key_columns,
+                upsert: statements.upsert,
+                delete: statements.delete,
+            }),
+            Err(render::Failure::Reported) => {}
+            Err(render::Failure::Bug(what)) => bugs.push(format!("job `{}`: {what}", job.ast.name)),
+        }
+    }
+    PlanJob { name: job.ast.name.clone(), source: lower::source(job), outputs }
+}
+
+fn plan(config: ast::Config, mut jobs: Vec<PlanJob>, files: &Files, inputs: &Inputs<'_>) -> Plan {
+    jobs.sort_by(|left, right| left.name.cmp(&right.name));
+    let used = |name: &str| jobs.iter().flat_map(|job| &job.outputs).any(|output| output.connection == name);
+    let connections = config
+        .connections
+        .into_iter()
+        .filter(|(name, _)| used(&name.value))
+        .map(|(name, connection)| (name.value, connection.plan))
+        .collect();
+    Plan { version: PLAN_VERSION, fingerprint: fingerprint(files, inputs), applier: config.applier, connections, jobs }
+}
+
+/// A hash over all that was compiled, to tell plans apart; FNV-1a, since it guards against nothing but mix-ups.
+fn fingerprint(files: &Files, inputs: &Inputs<'_>) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let texts = std::iter::once(inputs.config).chain(inputs.jobs.iter().map(|(_, file)| *file));
+    for byte in texts.flat_map(|file| files.get(file).text.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}

@@ -1,0 +1,87 @@
+//! A resolved job into the columns of a plan: paths become expressions, conversions are chosen.
+
+use redis_wb_grammar::key::Part;
+use redis_wb_plan::expr::Root;
+use redis_wb_plan::key::KeyPart;
+use redis_wb_plan::plan::{Column, Source};
+use redis_wb_plan::{ColumnType, Expr, KeyTemplate, Type};
+
+use crate::ast;
+use crate::resolve;
+
+/// What capture is asked for and how records are read.
+#[must_use]
+pub fn source(job: &resolve::Job<'_>) -> Source {
+    let ast = &job.ast.source;
+    let keys = job.outputs.iter().flat_map(|output| output.columns.iter().take(output.key_columns));
+    Source {
+        key_pattern: ast.key_pattern.value.clone(),
+        db: ast.db,
+        exclude_commands: ast.exclude_commands.clone(),
+        // A delete has no after image: what it needs of the value, only the before image has.
+        before_images: keys.into_iter().any(|column| reads_value(column.root))
+            || job.outputs.iter().flat_map(|output| &output.columns).any(|column| column.root == Root::Before),
+        key: ast.key.as_ref().map(key_template),
+        on_delete: ast.on_delete,
+        on_expire: ast.on_expire,
+        on_evict: ast.on_evict,
+    }
+}
+
+const fn reads_value(root: Root) -> bool {
+    matches!(root, Root::Value | Root::After | Root::Before)
+}
+
+fn key_template(template: &ast::KeyTemplate) -> KeyTemplate {
+    let part = |part: &Part| match part {
+        Part::Literal(text) => KeyPart::Literal(text.clone()),
+        Part::Field { name, kind, .. } => KeyPart::Field {
+            name: name.clone(),
+            kind: kind.as_ref().and_then(|(kind, _)| Type::named(kind)).unwrap_or(Type::Text),
+        },
+    };
+    KeyTemplate { parts: template.parts.iter().map(part).collect() }
+}
+
+/// The columns of one output.
+#[must_use]
+pub fn columns(output: &resolve::Output<'_>) -> Vec<Column> {
+    output.columns.iter().enumerate().map(|(at, resolved)| column(resolved, at < output.key_columns)).collect()
+}
+
+fn column(column: &resolve::Column<'_>, is_key: bool) -> Column {
+    let to = column_type(column);
+    Column {
+        name: column.ast.column.value.clone(),
+        column_type: to,
+        nullable: !is_key && column.target.is_none_or(|target| target.nullable),
+        expr: expression(column, to, is_key),
+        origin: column.ast.path.text.clone(),
+    }
+}
+
+fn expression(column: &resolve::Column<'_>, to: ColumnType, is_key: bool) -> Expr {
+    // On a delete `after` is null, and the key columns come from before.
+    let root = if is_key && column.root == Root::After { Root::Value } else { column.root };
+    let path = Expr::Path { root, names: column.names.to_vec() };
+    let convert = |from: Expr, to: ColumnType| match to.kind {
+        Type::Unknown => from,
+        _ => Expr::Convert { from: Box::new(from), to },
+    };
+    match column.declared {
+        // Fields of the key template have their type already.
+        Some((declared, _)) if declared != to.kind && column.root != Root::Key => {
+            convert(convert(path, declared.into()), to)
+        }
+        _ => convert(path, to),
+    }
+}
+
+/// The type of a column: the table's, else the declared one, else unknown.
+fn column_type(column: &resolve::Column<'_>) -> ColumnType {
+    match (column.target, column.declared) {
+        (Some(target), _) => target.column_type,
+        (None, Some((declared, _))) => declared.into(),
+        (None, None) => Type::Unknown.into(),
+    }
+}
