@@ -66,6 +66,8 @@ pub struct Relational {
     pub keys_span: Span,
     /// `mapping`.
     pub mapping: Vec<Mapping>,
+    /// Whether every column could be read, so that one that is not there is really missing.
+    pub complete: bool,
 }
 
 /// One column of `keys` or `mapping`.

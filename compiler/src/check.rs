@@ -1,9 +1,9 @@
 //! Proves what can be proved of a resolved job: its columns against the table, its keys, the types of its fields.
 //! Reports only; what was reported before is not reported again as a consequence.
 
+use redis_wb_plan::Type;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::schema::Table;
-use redis_wb_plan::Type;
 
 use crate::codes::Code;
 use crate::resolve::{Column, Job, Output};
@@ -18,7 +18,7 @@ pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
             type_fits(column, diagnostics);
             written(column, diagnostics);
         }
-        if let Some(table) = output.table {
+        if let (Some(table), true) = (output.table, output.ast.complete) {
             keys_are_unique(output, table, diagnostics);
             required_columns(output, table, diagnostics);
         } else if output.blind {
@@ -50,19 +50,22 @@ fn template_matches(job: &ast::Job, diagnostics: &mut Diagnostics) {
 /// Whether some value of the one type is also a value of the other.
 const fn can_fit(from: Type, to: Type) -> bool {
     use Type::{Bool, Bytes, Date, Decimal, Float, Int, Json, Text, Time, Timestamp, TimestampTz, Uuid};
-    match (from, to) {
-        (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
-        | (Int | Float | Decimal, Int | Float | Decimal)
-        | (Bool, Int)
-        | (Int, Bool)
-        | (Text, _)
-        | (Json, Text)
-        | (Date | Timestamp | TimestampTz, Date | Timestamp | TimestampTz)
-        | (Type::Unknown, _)
-        | (_, Type::Unknown) => true,
-        (Bytes, Bytes) | (Json, Json) | (Bool, Bool) | (Time, Time) | (Uuid, Uuid) => true,
-        _ => false,
+    if matches!(from, Type::Unknown) || matches!(to, Type::Unknown) {
+        return true;
     }
+    matches!(
+        (from, to),
+        (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
+            | (Int | Float | Decimal, Int | Float | Decimal)
+            | (Bool, Int | Bool)
+            | (Int, Bool)
+            | (Text, _)
+            | (Json, Text | Json)
+            | (Date | Timestamp | TimestampTz, Date | Timestamp | TimestampTz)
+            | (Bytes, Bytes)
+            | (Time, Time)
+            | (Uuid, Uuid)
+    )
 }
 
 fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
@@ -107,7 +110,11 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let help = if unique.is_empty() {
         format!("create one: `CREATE UNIQUE INDEX ON {} ({list})`", table.name)
     } else {
-        format!("unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`", unique.join(" and "), table.name)
+        format!(
+            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`",
+            unique.join(" and "),
+            table.name
+        )
     };
     let first = keys.first().map_or(output.ast.keys_span, |column| column.ast.column.span);
     let last = keys.last().map_or(first, |column| column.ast.column.span);
@@ -124,7 +131,8 @@ fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagno
         let message = format!("the column `{}` takes no null, has no default and is not written", column.name);
         let label = format!("`{}` needs `{}`", table.name, column.name);
         let diagnostic = Diagnostic::new(Code::E0404, output.ast.table.span, message, label);
-        diagnostics.report(diagnostic.help(format!("add `- {}` to `mapping`, or give the column a default", column.name)));
+        diagnostics
+            .report(diagnostic.help(format!("add `- {}` to `mapping`, or give the column a default", column.name)));
     }
 }
 

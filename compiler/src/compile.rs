@@ -6,7 +6,7 @@ use redis_wb_plan::plan::{Job as PlanJob, Output, PLAN_VERSION, Plan};
 use redis_wb_plan::schema::Schema;
 
 use crate::codes::Code;
-use crate::resolve::Scope;
+use crate::resolve::{Scope, Tables};
 use crate::source::{FileId, Files};
 use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parse, render, resolve, yaml};
 
@@ -53,8 +53,12 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
         .collect();
     duplicate_jobs(&inputs.jobs, &mut diagnostics);
 
-    let schema = |connection: &str| schemas.get(connection);
-    let scope = Scope { config: &config, schema: &schema, files };
+    let tables = |connection: &str| match schemas.get(connection) {
+        Some(Some(schema)) => Tables::Known(schema),
+        Some(None) => Tables::Unreadable,
+        None => Tables::Nothing,
+    };
+    let scope = Scope { config: &config, tables: &tables, files };
     let mut jobs = Vec::new();
     let mut blind: BTreeMap<String, Vec<(Option<String>, String)>> = BTreeMap::new();
     let mut bugs = Vec::new();
@@ -72,13 +76,15 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
 }
 
+/// The tables of each connection of which anything was asked; `None` where they could not be read.
 fn schemas(
     config: &ast::Config,
     files: &mut Files,
     inputs: &mut Inputs<'_>,
     diagnostics: &mut Diagnostics,
-) -> BTreeMap<String, Schema> {
-    let mut schemas = std::mem::take(&mut inputs.live);
+) -> BTreeMap<String, Option<Schema>> {
+    let live = std::mem::take(&mut inputs.live);
+    let mut schemas: BTreeMap<_, _> = live.into_iter().map(|(name, schema)| (name, Some(schema))).collect();
     for (name, connection) in &config.connections {
         let Some(path) = connection.ddl.as_ref().filter(|_| !schemas.contains_key(&name.value)) else {
             continue;
@@ -93,6 +99,7 @@ fn schemas(
                 let message = format!("the DDL of `{}` cannot be read: {why}", name.value);
                 let diagnostic = Diagnostic::new(Code::E0407, path.span, message, "this file");
                 diagnostics.report(diagnostic.help("the path counts from the folder of config.yaml"));
+                schemas.insert(name.value.clone(), None);
             }
         }
     }

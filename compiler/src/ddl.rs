@@ -15,15 +15,17 @@ use crate::dialect::Dialect;
 use crate::source::{FileId, Files, Span};
 use crate::{Diagnostic, Diagnostics};
 
-/// Reads the DDL of one connection.
-pub fn parse(file: FileId, files: &Files, dialect: Dialect, diagnostics: &mut Diagnostics) -> Schema {
+/// Reads the DDL of one connection. `None` where a statement does not parse, which is reported: what is left would
+/// only lead to wrong conclusions.
+pub fn parse(file: FileId, files: &Files, dialect: Dialect, diagnostics: &mut Diagnostics) -> Option<Schema> {
     let text = &files.get(file).text;
     let mut schema = Schema::default();
+    let mut complete = true;
     let tokens = match Tokenizer::new(dialect.parser(), text).tokenize_with_location() {
         Ok(tokens) => tokens,
         Err(error) => {
             report(file, text, error.location, &error.message, diagnostics);
-            return schema;
+            return None;
         }
     };
     for statement in tokens.split(|token| token.token == Token::SemiColon) {
@@ -33,17 +35,19 @@ pub fn parse(file: FileId, files: &Files, dialect: Dialect, diagnostics: &mut Di
         match Parser::new(dialect.parser()).with_tokens_with_locations(statement.to_vec()).parse_statement() {
             Ok(statement) => apply(&mut schema, statement, dialect),
             Err(error) => {
-                let start = statement.iter().find(|token| !is_space(token)).map_or(Location::new(1, 1), |t| t.span.start);
+                let start =
+                    statement.iter().find(|token| !is_space(token)).map_or(Location::new(1, 1), |t| t.span.start);
                 let message = match error {
                     ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
                     ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
                 };
                 let (message, location) = located(&message, start);
                 report(file, text, location, &message, diagnostics);
+                complete = false;
             }
         }
     }
-    schema
+    complete.then_some(schema)
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {
@@ -71,9 +75,9 @@ fn located(message: &str, fallback: Location) -> (String, Location) {
     let Some((text, place)) = message.rsplit_once(" at Line: ") else {
         return (message.to_owned(), fallback);
     };
-    let location = place.split_once(", Column: ").and_then(|(line, column)| {
-        Some(Location::new(line.parse().ok()?, column.trim().parse().ok()?))
-    });
+    let location = place
+        .split_once(", Column: ")
+        .and_then(|(line, column)| Some(Location::new(line.parse().ok()?, column.trim().parse().ok()?)));
     (text.to_owned(), location.unwrap_or(fallback))
 }
 

@@ -10,6 +10,8 @@
 //! | [`lower`] | resolved job | typed IR: the columns of a plan | `lower::job` |
 //! | [`render`] | columns | statements, by the templates of a [`dialect`] | `render::statements` |
 //!
+//! [`describe`] shows a plan to people.
+//!
 //! Each phase returns what it could make and reports all that is wrong to [`Diagnostics`]. Phases do not call each
 //! other; [`compile`] is the only place that knows their order. There is no async, clock, network or file system
 //! here: the caller reads files and connects to databases.
@@ -18,6 +20,7 @@ pub mod ast;
 pub mod check;
 pub mod codes;
 pub mod ddl;
+pub mod describe;
 pub mod diagnostic;
 pub mod dialect;
 pub mod lower;

@@ -51,12 +51,23 @@ pub struct Column<'a> {
     pub declared: Option<(Type, Span)>,
 }
 
+/// What is known of the tables of a connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Tables<'a> {
+    /// Nobody was asked.
+    Nothing,
+    /// They could not be read, which was reported: nothing follows from it.
+    Unreadable,
+    /// All of them.
+    Known(&'a Schema),
+}
+
 /// What is known besides the job itself.
 pub struct Scope<'a> {
     /// The configuration.
     pub config: &'a ast::Config,
-    /// The tables of a connection, where anything is known of them.
-    pub schema: &'a dyn Fn(&str) -> Option<&'a Schema>,
+    /// What is known of the tables of a connection.
+    pub tables: &'a dyn Fn(&str) -> Tables<'a>,
     /// The texts, to place what is inside a scalar.
     pub files: &'a Files,
 }
@@ -78,8 +89,11 @@ fn output<'a>(
         unknown_connection(name, scope.config, diagnostics);
         return None;
     };
-    let schema = (scope.schema)(&name.value);
-    let table = schema.and_then(|schema| find_table(schema, ast, diagnostics));
+    let tables = (scope.tables)(&name.value);
+    let table = match tables {
+        Tables::Known(schema) => find_table(schema, ast, diagnostics),
+        Tables::Nothing | Tables::Unreadable => None,
+    };
     let mut columns: Vec<Column<'a>> = Vec::new();
     let mut key_columns = 0;
     for (at, mapping) in ast.keys.iter().chain(&ast.mapping).enumerate() {
@@ -93,7 +107,7 @@ fn output<'a>(
         columns.push(column(job, mapping, table, scope, diagnostics));
         key_columns += usize::from(at < ast.keys.len());
     }
-    Some(Output { ast, connection, table, blind: schema.is_none(), columns, key_columns })
+    Some(Output { ast, connection, table, blind: matches!(tables, Tables::Nothing), columns, key_columns })
 }
 
 fn unknown_connection(name: &Spanned<String>, config: &ast::Config, diagnostics: &mut Diagnostics) {
@@ -134,11 +148,7 @@ fn column<'a>(
     Column { ast: mapping, target, root, names, declared: declared(job, root, names, scope.files) }
 }
 
-fn find_column<'a>(
-    table: &'a Table,
-    name: &Spanned<String>,
-    diagnostics: &mut Diagnostics,
-) -> Option<&'a TableColumn> {
+fn find_column<'a>(table: &'a Table, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<&'a TableColumn> {
     let found = table.column(&name.value);
     if found.is_none() {
         let message = format!("the table `{}` has no column `{}`", table.name, name.value);
@@ -167,9 +177,14 @@ fn root<'a>(job: &'a ast::Job, path: &'a ast::Path, diagnostics: &mut Diagnostic
     }
 }
 
-fn template_field<'a>(source: &'a ast::Source, name: &str) -> Option<(&'a str, Option<&'a (String, redis_wb_grammar::Span)>)> {
+fn template_field<'a>(
+    source: &'a ast::Source,
+    name: &str,
+) -> Option<(&'a str, Option<&'a (String, redis_wb_grammar::Span)>)> {
     source.key.as_ref()?.parts.iter().find_map(|part| match part {
-        redis_wb_grammar::key::Part::Field { name: own, kind, .. } if own == name => Some((own.as_str(), kind.as_ref())),
+        redis_wb_grammar::key::Part::Field { name: own, kind, .. } if own == name => {
+            Some((own.as_str(), kind.as_ref()))
+        }
         _ => None,
     })
 }

@@ -16,6 +16,9 @@ use crate::{Diagnostic, Diagnostics};
 pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
     let context = &mut Context { files, diagnostics };
     let mut map = Mapping::open(context, root, "job", Span::top(root.span.file))?;
+    if is_ingest(context, root) {
+        return None;
+    }
     let source = map.required(context, "source", "source:\n  redis:\n    key_pattern: emp:*");
     let source = source.and_then(|(key, node)| source_section(context, key.span, node));
     if let Some((key, node)) = map.optional("transform")
@@ -29,6 +32,22 @@ pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics
     Some(Job { name: name.to_owned(), file: root.span.file, source: source?, outputs })
 }
 
+/// Whether the job goes the other way, which is reported; the rest of such a job is not looked at.
+fn is_ingest(context: &mut Context<'_>, root: &Node) -> bool {
+    let entry = |node: &Node, wanted: &[&str]| match &node.value {
+        Value::Map(entries) => entries.iter().find(|(key, _)| wanted.contains(&key.value.as_str())).cloned(),
+        _ => None,
+    };
+    let source = entry(root, &["source"]);
+    let Some((key, _)) = source.and_then(|(_, node)| entry(&node, &["server_name", "schema", "table"])) else {
+        return false;
+    };
+    let message = "this is an ingest job: it goes from a database to Redis";
+    let diagnostic = Diagnostic::new(Code::E0007, key.span, message, "names a source database");
+    context.report(diagnostic.help("redis-wb goes the other way; a job of it starts with `source:\n  redis:`"));
+    true
+}
+
 fn unsupported(context: &mut Context<'_>, span: Span, what: &str) {
     let diagnostic = Diagnostic::new(Code::E0010, span, format!("`{what}` is not supported yet"), "not supported yet");
     context.report(diagnostic.help("this version compiles jobs that map hash fields to columns by `relational.write`"));
@@ -36,23 +55,20 @@ fn unsupported(context: &mut Context<'_>, span: Span, what: &str) {
 
 fn source_section(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Source> {
     let mut map = Mapping::open(context, node, "source", key)?;
-    for old in ["keyspace", "pattern", "exclude-commands"] {
-        if let Some((key, _)) = map.optional(old) {
-            older_spelling(context, key);
-        }
-    }
-    for ingest in ["server_name", "schema", "table"] {
-        if let Some((key, _)) = map.optional(ingest) {
-            let message = "this is an ingest job: it goes from a database to Redis";
-            let diagnostic = Diagnostic::new(Code::E0007, key.span, message, "names a source database");
-            context.report(diagnostic.help("redis-wb goes the other way; a job of it starts with `source:\n  redis:`"));
-            return None;
-        }
+    if older_spellings(context, &mut map, &["keyspace", "pattern", "exclude-commands"]) {
+        return None;
     }
     let redis = map.required(context, "redis", "redis:\n    key_pattern: emp:*\n    trigger: write-behind");
     map.finish(context);
     let (key, node) = redis?;
     redis_source(context, key.span, node)
+}
+
+/// Reports the older spellings that the mapping has; whether there was one.
+fn older_spellings(context: &mut Context<'_>, map: &mut Mapping<'_>, old: &[&'static str]) -> bool {
+    let found: Vec<_> = old.iter().filter_map(|old| map.optional(old)).collect();
+    found.iter().for_each(|(key, _)| older_spelling(context, key));
+    !found.is_empty()
 }
 
 fn older_spelling(context: &mut Context<'_>, key: &Spanned<String>) {
@@ -72,10 +88,8 @@ const GONE: [(&str, OnGone); 2] = [("delete", OnGone::Delete), ("ignore", OnGone
 
 fn redis_source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Source> {
     let mut map = Mapping::open(context, node, "source.redis", key)?;
-    for old in ["pattern", "exclude-commands"] {
-        if let Some((key, _)) = map.optional(old) {
-            older_spelling(context, key);
-        }
+    if older_spellings(context, &mut map, &["pattern", "exclude-commands"]) {
+        return None;
     }
     let pattern = map.required(context, "key_pattern", "key_pattern: emp:*");
     let key_pattern = pattern.and_then(|(_, node)| context.text(node, "key_pattern"));
@@ -141,7 +155,8 @@ fn key_template(context: &mut Context<'_>, node: &Node) -> Option<KeyTemplate> {
                     && Type::named(kind).is_none()
                 {
                     let span = node.part_span(context.files, span.start, span.end);
-                    let diagnostic = Diagnostic::new(Code::E0005, span, format!("there is no type `{kind}`"), "not a type");
+                    let diagnostic =
+                        Diagnostic::new(Code::E0005, span, format!("there is no type `{kind}`"), "not a type");
                     context.report(diagnostic.maybe_help(did_you_mean(kind, words)));
                 }
             }
@@ -219,10 +234,12 @@ fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relat
     let schema = schema.filter(|(_, node)| node.text() != Some("")).and_then(|(_, node)| context.text(node, "schema"));
     let table = map.required(context, "table", "table: emp");
     let table = table.and_then(|(_, node)| context.text(node, "table"));
+    let before = context.diagnostics.len();
     let keys = map.required(context, "keys", "keys:\n        - empno");
     let keys_span = keys.map_or(key, |(key, _)| key.span);
     let keys = keys.map(|(_, node)| columns(context, node, "keys"));
     let mapping = map.optional("mapping").map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default();
+    let mut complete = context.diagnostics.len() == before;
     for later in LATER {
         match map.optional(later) {
             Some((_, node)) if later == "load_strategy" && is_upsert(node) => {}
@@ -232,12 +249,16 @@ fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relat
     }
     map.finish(context);
     let keys = keys?;
-    if keys.is_empty() {
+    if keys.is_empty() && complete {
+        complete = false;
         let message = "`keys` names no column";
         let diagnostic = Diagnostic::new(Code::E0203, keys_span, message, "no key column");
-        context.report(diagnostic.help("name the columns that tell one row from another: without them a delete would empty the table"));
+        context.report(
+            diagnostic
+                .help("name the columns that tell one row from another: without them a delete would empty the table"),
+        );
     }
-    Some(Relational { connection: connection?, schema, table: table?, keys, keys_span, mapping })
+    Some(Relational { connection: connection?, schema, table: table?, keys, keys_span, mapping, complete })
 }
 
 fn is_upsert(node: &Node) -> bool {
@@ -275,13 +296,17 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
 fn parse_path(context: &mut Context<'_>, node: &Node) -> Option<Path> {
     let text = context.text(node, "path")?;
     match path::parse(&text.value) {
-        Ok(names) => Some(Path {
-            names: names.into_iter().map(|name| name.text).collect(),
-            text: text.value,
-            span: text.span,
-        }),
+        Ok(names) => {
+            Some(Path { names: names.into_iter().map(|name| name.text).collect(), text: text.value, span: text.span })
+        }
         Err(error) => {
-            syntax(context, node, Code::E0101, &error, "for example `address.city`, or `zip\\.code` for a dot in a name");
+            syntax(
+                context,
+                node,
+                Code::E0101,
+                &error,
+                "for example `address.city`, or `zip\\.code` for a dot in a name",
+            );
             None
         }
     }

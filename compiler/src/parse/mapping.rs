@@ -27,7 +27,9 @@ impl Context<'_> {
     /// The text of a scalar.
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Spanned<String>> {
         match node.text() {
-            Some(text) if !text.is_empty() => Some(Spanned { value: text.to_owned(), span: node.text_span(self.files) }),
+            Some(text) if !text.is_empty() => {
+                Some(Spanned { value: text.to_owned(), span: node.text_span(self.files) })
+            }
             _ => {
                 self.wrong_shape(node, what, "a text");
                 None
@@ -58,9 +60,10 @@ impl Context<'_> {
             Some(number) if (lowest..=highest).contains(&number) => Some(number),
             Some(number) => {
                 let message = format!("`{what}` must be from {lowest} to {highest}");
-                self.report(Diagnostic::new(Code::E0009, node.span, message, format!("{number} is outside")).help(
-                    format!("write a whole number from {lowest} to {highest}"),
-                ));
+                self.report(
+                    Diagnostic::new(Code::E0009, node.span, message, format!("{number} is outside"))
+                        .help(format!("write a whole number from {lowest} to {highest}")),
+                );
                 None
             }
             None => {
@@ -128,7 +131,8 @@ impl<'n> Mapping<'n> {
             if near.is_none() {
                 let message = format!("`{}` needs `{key}`", self.name);
                 let label = format!("`{key}` is missing here");
-                context.report(Diagnostic::new(Code::E0003, self.span, message, label).help(format!("add `{example}`")));
+                context
+                    .report(Diagnostic::new(Code::E0003, self.span, message, label).help(format!("add `{example}`")));
             }
         }
         found

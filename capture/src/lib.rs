@@ -1,0 +1,1 @@
+//! The Redis module that appends change records to change streams.

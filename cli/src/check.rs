@@ -1,0 +1,56 @@
+//! `redis-wb check`: what is wrong with the jobs.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+
+use crate::exit::Failure;
+use crate::project::{Location, count, refuse_bugs};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    location: Location,
+    /// How to print what is wrong.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Fail on warnings, too.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// An array of {code, severity, message, help, labels}.
+    Json,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut project = arguments.location.read()?;
+    let compiled = project.compile(BTreeMap::new());
+    refuse_bugs(&compiled)?;
+    let (errors, warnings) = count(&compiled.diagnostics);
+    match arguments.format {
+        Format::Json => project.report_json(&compiled.diagnostics)?,
+        Format::Text => {
+            project.report(compiled.diagnostics);
+            eprintln!("{} checked: {}", plural(project.job_count(), "job"), verdict(errors, warnings));
+        }
+    }
+    if errors > 0 || (arguments.deny_warnings && warnings > 0) { Err(Failure::Reported) } else { Ok(()) }
+}
+
+fn verdict(errors: usize, warnings: usize) -> String {
+    match (errors, warnings) {
+        (0, 0) => "nothing is wrong".to_owned(),
+        (0, _) => plural(warnings, "warning"),
+        (_, 0) => plural(errors, "error"),
+        _ => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
+    }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,68 @@
+//! `redis-wb compile`: the plan, for people (`sql`, `yaml`) or for `run` (`json`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use redis_wb_compiler::describe;
+use redis_wb_plan::Plan;
+
+use crate::exit::{Failure, print};
+use crate::project::{Location, refuse_bugs};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    location: Location,
+    /// How to print the plan.
+    #[arg(long, value_enum, default_value_t = Format::Sql)]
+    format: Format,
+    /// Write to a file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    /// For people: each statement, its parameters and where each comes from.
+    Sql,
+    /// The whole plan, readable.
+    Yaml,
+    /// The whole plan, as `run --plan` takes it.
+    Json,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut project = arguments.location.read()?;
+    let compiled = project.compile(BTreeMap::new());
+    refuse_bugs(&compiled)?;
+    project.report(compiled.diagnostics);
+    let plan = without_passwords(compiled.plan.ok_or(Failure::Reported)?);
+    let text = match arguments.format {
+        Format::Sql => describe::sql(&plan),
+        Format::Yaml => serde_yaml::to_string(&plan).map_err(unable)?,
+        Format::Json => serde_json::to_string_pretty(&plan).map_err(unable)? + "\n",
+    };
+    match &arguments.output {
+        None => print(&text),
+        Some(path) => fs::write(path, text).map_err(|error| {
+            let message = format!("cannot write {}: {error}", path.display());
+            Failure::with_help(message, "check that the folder exists and can be written to")
+        })?,
+    }
+    Ok(())
+}
+
+fn unable(error: impl std::fmt::Display) -> Failure {
+    Failure::Unable { message: format!("the plan cannot be printed: {error}"), help: None }
+}
+
+/// A plan that leaves the process holds no password, only how to come by one.
+fn without_passwords(mut plan: Plan) -> Plan {
+    for connection in plan.connections.values_mut() {
+        let is_reference = |text: &String| text.contains("${") || text.contains('/');
+        connection.password = connection.password.take().filter(is_reference);
+    }
+    plan
+}

@@ -1,0 +1,104 @@
+//! `redis-wb run`: carries changes from Redis to their targets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use redis_wb_plan::Plan;
+use redis_wb_plan::schema::Schema;
+use redis_wb_runtime::{Error, Options, Shutdown};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Failure;
+use crate::project::{Location, Project, refuse_bugs};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    location: Location,
+    /// Run this plan of `redis-wb compile --format json` instead of compiling jobs.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
+    plan: Option<PathBuf>,
+    /// The Redis whose changes are carried over.
+    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
+    redis: String,
+    /// End with 0 as soon as the streams are drained: for scripts and tests.
+    #[arg(long)]
+    until_idle: bool,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::Unable { message: format!("cannot start: {error}"), help: None }
+    })?;
+    runtime.block_on(async move {
+        let plan = match &arguments.plan {
+            Some(path) => read_plan(path)?,
+            None => compile(&arguments.location).await?,
+        };
+        let options = Options { redis_url: arguments.redis, until_idle: arguments.until_idle };
+        let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown()?).await.map_err(failure)?;
+        tracing::info!(applied = summary.applied, rejected = summary.rejected, "stopped");
+        Ok(())
+    })
+}
+
+fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
+    let help = "make one by `redis-wb compile --format json -o plan.json`";
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::with_help(format!("cannot read {}: {error}", path.display()), help))?;
+    Plan::from_json(&text).map_err(|why| Failure::with_help(format!("{}: {why}", path.display()), help))
+}
+
+/// Compiles the jobs. Tables of which no DDL tells are asked of their database, and the jobs compiled again.
+async fn compile(location: &Location) -> Result<Plan, Failure> {
+    let mut project = location.read()?;
+    let first = project.compile(BTreeMap::new());
+    refuse_bugs(&first)?;
+    let Some(plan) = &first.plan else {
+        project.report(first.diagnostics);
+        return Err(Failure::Reported);
+    };
+    if first.blind.is_empty() {
+        return finish(&project, first);
+    }
+    let mut live: BTreeMap<String, Schema> = BTreeMap::new();
+    for (name, tables) in &first.blind {
+        if let Some(connection) = plan.connections.get(name) {
+            let schema = redis_wb_runtime::schema(connection, tables).await.map_err(failure)?;
+            live.insert(name.clone(), schema);
+        }
+    }
+    let second = project.compile(live);
+    refuse_bugs(&second)?;
+    finish(&project, second)
+}
+
+fn finish(project: &Project, compiled: redis_wb_compiler::Compiled) -> Result<Plan, Failure> {
+    project.report(compiled.diagnostics);
+    compiled.plan.ok_or(Failure::Reported)
+}
+
+fn failure(error: Error) -> Failure {
+    let help = error.help();
+    Failure::Unable { message: error.to_string(), help }
+}
+
+/// Ends the run at SIGTERM and SIGINT, after the current batch.
+fn shutdown() -> Result<Shutdown, Failure> {
+    let unable = |error: std::io::Error| Failure::Unable { message: format!("cannot wait for signals: {error}"), help: None };
+    let mut terminate = signal(SignalKind::terminate()).map_err(unable)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unable)?;
+    let (trigger, shutdown) = Shutdown::new();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping after the current batch");
+        trigger.trigger();
+    });
+    Ok(shutdown)
+}

@@ -1,0 +1,13 @@
+CREATE TABLE emp (
+    empno      integer PRIMARY KEY,
+    fname      varchar(40),
+    lname      varchar(40) NOT NULL DEFAULT '',
+    salary     numeric(10, 2),
+    hired      date,
+    full_name  text GENERATED ALWAYS AS (fname || ' ' || lname) STORED
+);
+
+CREATE TABLE badge (
+    badge_no integer PRIMARY KEY,
+    empno    integer NOT NULL
+);

@@ -1,0 +1,132 @@
+//! Every job of `jobs/` and what comes out of it: the plan for each dialect, the diagnostics of each mistake.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use redis_wb_compiler::codes::Code;
+use redis_wb_compiler::{Compiled, Files, Inputs, compile, describe, diagnostic};
+
+fn jobs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The job files of a folder, in ascending order.
+fn job_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter(|path| path.file_name().is_some_and(|name| name != "config.yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+}
+
+fn run(folder: &Path, config: &str, jobs: &[(String, String)]) -> (Files, Compiled) {
+    let mut files = Files::new();
+    let config = files.add("config.yaml", config);
+    let jobs = jobs.iter().map(|(name, text)| (name.clone(), files.add(format!("{name}.yaml"), text))).collect();
+    let mut read = |path: &str| fs::read_to_string(folder.join(path)).map_err(|_| "no such file".to_owned());
+    let compiled = compile(&mut files, Inputs { config, jobs, read: &mut read, live: BTreeMap::new() });
+    assert_eq!(compiled.bugs, Vec::<String>::new());
+    (files, compiled)
+}
+
+/// Diagnostics as a terminal of 80 columns without colours shows them.
+fn show(files: &Files, compiled: &Compiled) -> String {
+    let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .with_width(80)
+        .with_links(false);
+    let mut text = String::new();
+    for diagnostic in &compiled.diagnostics {
+        let report = diagnostic::Report::new(diagnostic.clone(), files);
+        handler.render_report(&mut text, &report).expect("a report renders");
+        text.push('\n');
+    }
+    text
+}
+
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
+#[test]
+fn every_job_compiles_for_every_dialect() {
+    let config = read(&jobs().join("config.yaml"));
+    for path in job_files(&jobs()) {
+        let job = [(stem(&path), read(&path))];
+        for dialect in ["postgresql", "sqlite"] {
+            let config = config.replace("type: postgresql", &format!("type: {dialect}"));
+            let (files, compiled) = run(&jobs(), &config, &job);
+            assert!(compiled.diagnostics.is_empty(), "{}", show(&files, &compiled));
+            let plan = compiled.plan.expect("no diagnostics, so a plan");
+            settings().bind(|| {
+                insta::assert_snapshot!(format!("{}__{dialect}", stem(&path)), describe::sql(&plan));
+            });
+        }
+    }
+}
+
+#[test]
+fn a_plan_survives_json() {
+    let all: Vec<_> = job_files(&jobs()).iter().map(|path| (stem(path), read(path))).collect();
+    let (_, compiled) = run(&jobs(), &read(&jobs().join("config.yaml")), &all);
+    let plan = compiled.plan.expect("the jobs compile");
+    let json = serde_json::to_string_pretty(&plan).expect("a plan is plain data");
+    assert_eq!(redis_wb_plan::Plan::from_json(&json), Ok(plan));
+    settings().bind(|| insta::assert_snapshot!("plan_json", json));
+}
+
+/// What comes out of a fixture: it is a job, or a configuration that is compiled with a job that is right.
+fn run_fixture(path: &Path) -> (Files, Compiled) {
+    let folder = jobs().join("reject");
+    let (name, text) = (stem(path), read(path));
+    let config = read(&folder.join("config.yaml"));
+    if text.contains("\nconnections:") {
+        let good = read(&jobs().join("employees.yaml"));
+        return run(&folder, &text, &[("employees".to_owned(), good)]);
+    }
+    let twice = name.starts_with(Code::E0206.name());
+    let jobs = vec![(name, text); if twice { 2 } else { 1 }];
+    run(&folder, &config, &jobs)
+}
+
+#[test]
+fn every_mistake_is_explained() {
+    for path in job_files(&jobs().join("reject")) {
+        let (files, compiled) = run_fixture(&path);
+        let name = stem(&path);
+        let code = name.split('_').next().unwrap_or_default();
+        let given: Vec<&str> = compiled.diagnostics.iter().map(|one| one.code.name()).collect();
+        assert!(given.contains(&code), "{name} gives {given:?}");
+        let cascade = given.iter().any(|other| other.starts_with('E') && *other != code);
+        assert!(!cascade, "{name} must give {code} and no other error, not {given:?}:\n{}", show(&files, &compiled));
+        settings().bind(|| insta::assert_snapshot!(name, show(&files, &compiled)));
+    }
+}
+
+#[test]
+fn every_code_has_a_fixture_and_every_fixture_a_code() {
+    let mut expected: Vec<String> = Code::ALL.iter().map(|code| code.fixture().to_owned()).collect();
+    expected.sort();
+    let found: Vec<String> = job_files(&jobs().join("reject")).iter().map(|path| stem(path)).collect();
+    assert_eq!(found, expected);
+    for code in Code::ALL {
+        assert!(!code.explanation().is_empty(), "{} has no explanation", code.name());
+        assert!(!code.example().is_empty(), "{} has no example", code.name());
+    }
+}

@@ -1,0 +1,1 @@
+//! Holds no code: this package exists for its test `jobs.rs`, whose snapshots lie beside it.
