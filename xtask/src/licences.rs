@@ -29,14 +29,16 @@ const ALLOWED: [&str; 13] = [
 
 /// Old versions that are there beside a newer one: name, version up to its first non-zero part,
 /// and why that is so. An entry that no longer holds is an error too.
-const DOUBLED: [(&str, &str, &str); 7] = [
+const DOUBLED: [(&str, &str, &str); 9] = [
     ("bitflags", "1", "redis-module by nix 0.26"),
     ("num-traits", "0.1", "redis-module by enum-primitive-derive, when compiling only"),
+    ("object", "0.39", "pest by stacker's build script, when compiling only"),
     ("quote", "0.3", "redis-module by enum-primitive-derive, when compiling only"),
     ("shlex", "1", "redis-module by bindgen, when compiling only"),
     ("syn", "0.11", "redis-module by enum-primitive-derive, when compiling only"),
     ("syn", "1", "redis-module by its macros, when compiling only"),
     ("syn", "2", "many macro crates have not moved to syn 3 yet; when compiling only"),
+    ("unicode-width", "0.1", "miette, until its next release"),
 ];
 
 /// Refuses licences that are not allowed and dependencies that are doubled.
