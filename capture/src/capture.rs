@@ -97,7 +97,10 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
         return;
     }
     match happening {
-        Happening::Goes { key: open, how } => goes(context, db, key, open, how),
+        Happening::Goes { key: open, how } => {
+            goes(context, db, key, open, how);
+            schedule(context);
+        }
         Happening::Event(b"expire" | b"persist" | b"hexpire" | b"hpersist") => {}
         Happening::Event(b"new") => {
             with(|state| state.pending.comes(db, key));
@@ -113,8 +116,7 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
     }
 }
 
-/// Notes what a key held. Schedules nothing: outside an execution unit Redis runs waiting jobs right after this
-/// callback, while it is in the middle of unlinking the key. An event follows that tells of the change.
+/// Notes what a key held. An event follows that tells of the change, or came before.
 fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: &str) {
     let lent = with(|state| {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
@@ -156,7 +158,7 @@ fn wake_before_sleep(context: &Context) {
 /// Lets changes be appended that no unit's end took along.
 pub(crate) fn wake(context: &Context) {
     let waiting = with(|state| {
-        state.pending.going = false;
+        state.pending.gone();
         !state.pending.is_empty() && !state.pending.scheduled
     });
     if waiting == Some(true) {
@@ -237,25 +239,33 @@ impl State {
         (mem::take(&mut self.buffers), self.image_bytes_max)
     }
 
-    /// The changes of the unit that ends, unless a key is still being unlinked.
-    fn take_unit(&mut self) -> Option<Unit> {
-        if self.pending.going {
-            self.pending.scheduled = false;
-            return None;
-        }
+    /// The changes of the unit that ends.
+    fn take_unit(&mut self) -> Unit {
         let pending = mem::replace(&mut self.pending, Pending::EMPTY);
         let (buffers, image_bytes_max) = self.lend();
-        Some(Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers })
+        Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers }
     }
 }
 
 /// Appends a record for every change of the unit that ends.
 pub(crate) fn append_pending(context: &Context) {
-    let Some(Some(mut unit)) = with(State::take_unit) else { return };
+    if is_unlinking(context) {
+        with(|state| state.pending.scheduled = false);
+        return;
+    }
+    let Some(mut unit) = with(State::take_unit) else { return };
     if !unit.pending.is_empty() && context.standing().captures() {
         unit.append(context);
     }
     with(|state| state.buffers = unit.buffers);
+}
+
+/// Whether Redis is in the middle of unlinking a key. Field expiry does that outside an execution unit, and Redis runs
+/// waiting jobs then too, while it holds a pointer into the keyspace (`dbGenericDelete`): a stream must not be made
+/// there. What waits is appended after the next event or by [`wake`].
+fn is_unlinking(context: &Context) -> bool {
+    let going = with(|state| state.pending.going()).flatten();
+    going.is_some_and(|(db, key)| context.select(db) && context.open(&key).is_some())
 }
 
 /// The changes of one execution unit, taken out of the state to become records.

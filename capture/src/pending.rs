@@ -42,8 +42,8 @@ pub(crate) struct Pending {
     flushes: Vec<(Option<u32>, &'static str)>,
     /// Whether a job waits for the end of the unit.
     pub(crate) scheduled: bool,
-    /// Whether the last thing that happened was that a key goes, so that it may not be gone yet.
-    pub(crate) going: bool,
+    /// The key that is about to go, if that was the last that happened: it may not be gone yet.
+    going: Option<(u32, Vec<u8>)>,
 }
 
 /// Up to this many changes are searched one by one.
@@ -52,7 +52,7 @@ const SEARCHED_MAX: usize = 16;
 impl Pending {
     /// Nothing.
     pub(crate) const EMPTY: Self =
-        Self { changes: Vec::new(), places: None, flushes: Vec::new(), scheduled: false, going: false };
+        Self { changes: Vec::new(), places: None, flushes: Vec::new(), scheduled: false, going: None };
 
     /// Whether there is nothing to append.
     pub(crate) fn is_empty(&self) -> bool {
@@ -62,7 +62,7 @@ impl Pending {
     /// Notes that a key came to be; its command's event follows. A key that is known here already was there when
     /// the unit began, or is known to be new.
     pub(crate) fn comes(&mut self, db: u32, key: &[u8]) {
-        self.going = false;
+        self.going = None;
         if self.place(db, key).is_none() {
             self.add(db, key, "new", true);
         }
@@ -70,16 +70,26 @@ impl Pending {
 
     /// Notes that a key goes, or is overwritten, with what it held; the first such content of a unit counts.
     pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: &str, before: Before) {
-        self.going = true;
+        self.going = Some((db, key.to_vec()));
         let change = self.change(db, key, how);
         if !change.created && change.before.is_none() {
             change.before = Some(before);
         }
     }
 
+    /// The key that may be in the middle of going.
+    pub(crate) fn going(&self) -> Option<(u32, Vec<u8>)> {
+        self.going.clone()
+    }
+
+    /// Notes that no key is in the middle of going.
+    pub(crate) fn gone(&mut self) {
+        self.going = None;
+    }
+
     /// Notes an event that changed a key, and which rules want it.
     pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Rc<Rule>>) {
-        self.going = false;
+        self.going = None;
         let change = self.change(db, key, event);
         event.clone_into(&mut change.event);
         change.told = true;

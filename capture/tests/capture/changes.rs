@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::Server;
+use crate::support::{Server, text};
 
 fn tracking(rule: &str) -> Server {
     let mut server = Server::start();
@@ -226,7 +226,6 @@ fn expired_fields() {
 
 #[test]
 fn many_hashes_that_field_expiry_empties_at_once() {
-    // The change stream itself is made while keys are being unlinked, outside any execution unit.
     let mut server = Server::start_with(&["--enable-debug-command", "yes"]);
     server.run_all(&["DEBUG SET-ACTIVE-EXPIRE 0", "WB.TRACK emp emp:* EXCLUDE hset BEFORE"]);
     for key in 0..2_000 {
@@ -240,7 +239,7 @@ fn many_hashes_that_field_expiry_empties_at_once() {
     let mut expected: Vec<String> = (0..2_000).map(|key| format!("d del emp:{key} hash")).collect();
     expected.sort();
     assert_eq!(records, expected);
-    assert_eq!(crate::support::text(&server.run("DBSIZE")), "1");
+    assert_eq!(text(&server.run("DBSIZE")), "1");
 }
 
 #[test]
