@@ -9,7 +9,7 @@ use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
 
 use crate::ffi::{Context, Key};
 use crate::image::{self, Content};
-use crate::pending::{Before, Change, Pending};
+use crate::pending::{Before, Change, How, Pending};
 use crate::rules::{self, Rule};
 
 /// The default of `image-bytes-max`.
@@ -80,7 +80,7 @@ pub(crate) enum Happening<'a> {
     /// A keyspace event, by its name.
     Event(&'a [u8]),
     /// The key is about to go or to be overwritten, and can be read for the last time.
-    Goes { key: &'a Key, how: &'static str },
+    Goes { key: &'a Key, how: How },
 }
 
 /// Whether nothing is tracked, so that no event matters.
@@ -98,7 +98,7 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
     }
     match happening {
         Happening::Goes { key: open, how } => {
-            goes(context, db, key, open, how);
+            goes(context, db, key, open, *how);
             schedule(context);
         }
         Happening::Event(b"expire" | b"persist" | b"hexpire" | b"hpersist") => {}
@@ -117,7 +117,7 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
 }
 
 /// Notes what a key held. An event follows that tells of the change, or came before.
-fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: &str) {
+fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: How) {
     let lent = with(|state| {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
         wanted.then(|| state.lend())
@@ -334,7 +334,8 @@ impl Unit {
 
     /// Rules that want a key whose coming or going no event told of.
     fn wanting(&self, change: &Change) -> Vec<Rc<Rule>> {
-        self.rules.iter().filter(|rule| rule.wants(change.db, &change.key)).map(Rc::clone).collect()
+        let wants = |rule: &&Rc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
+        self.rules.iter().filter(wants).map(Rc::clone).collect()
     }
 
     fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {

@@ -8,6 +8,28 @@ use redis_wb_record::DataType;
 
 use crate::rules::Rule;
 
+/// How a key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    Deleted,
+    Expired,
+    Evicted,
+    /// Another value takes its place.
+    Overwritten,
+}
+
+impl How {
+    /// The event that stands for it where Redis reports none.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Deleted => "del",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Overwritten => "set",
+        }
+    }
+}
+
 /// The content that a key had when the unit began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Before {
@@ -69,9 +91,12 @@ impl Pending {
     }
 
     /// Notes that a key goes, or is overwritten, with what it held; the first such content of a unit counts.
-    pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: &str, before: Before) {
-        self.going = Some((db, key.to_vec()));
-        let change = self.change(db, key, how);
+    pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: How, before: Before) {
+        self.going = (how != How::Overwritten).then(|| (db, key.to_vec()));
+        let change = self.change(db, key, how.event());
+        if !change.told {
+            how.event().clone_into(&mut change.event);
+        }
         if !change.created && change.before.is_none() {
             change.before = Some(before);
         }
@@ -178,11 +203,11 @@ mod tests {
         pending.comes(0, b"a");
         pending.changed(0, b"a", "hset", rules[..1].iter());
         pending.changed(0, b"b", "hset", rules[..1].iter());
-        pending.goes(0, b"b", "del", hash(b"1"));
+        pending.goes(0, b"b", How::Deleted, hash(b"1"));
         pending.comes(0, b"b");
         pending.changed(0, b"b", "hset", rules.iter());
-        pending.goes(0, b"b", "del", hash(b"2"));
-        pending.goes(0, b"a", "del", hash(b"3"));
+        pending.goes(0, b"b", How::Deleted, hash(b"2"));
+        pending.goes(0, b"a", How::Deleted, hash(b"3"));
         pending.changed(0, b"a", "del", rules.iter());
         let changes = pending.changes();
         assert_eq!(changes.len(), 2);

@@ -46,7 +46,7 @@ impl Random {
             20 => format!("HPEXPIRE {key} {} FIELDS 1 f0", 1 + self.below(20)),
             21 => format!("RPUSH {key} {number}"),
             22 => format!("LPOP {key}"),
-            _ => format!("SETRANGE {key} 2 {number}"),
+            _ => format!("SORT {key} BY nosort STORE {other}"),
         }
     }
 
