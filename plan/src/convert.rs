@@ -230,7 +230,7 @@ fn usize_of(max: u32) -> usize {
     usize::try_from(max).unwrap_or(usize::MAX)
 }
 
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
