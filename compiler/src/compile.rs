@@ -127,6 +127,7 @@ fn plan_job(job: &resolve::Job<'_>, diagnostics: &mut Diagnostics, bugs: &mut Ve
                 connection: output.ast.connection.value.clone(),
                 schema: output.ast.schema.as_ref().map(|schema| schema.value.clone()),
                 table: output.ast.table.value.clone(),
+                shared: Vec::new(),
                 columns,
                 key_columns: output.key_columns,
                 upsert: statements.upsert,
