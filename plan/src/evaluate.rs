@@ -13,7 +13,7 @@ pub use held::{Elements, Held, Ref};
 
 use crate::expr::{Comparator, Input, Literal, Root};
 use crate::functions::Args;
-use crate::{Expr, Reject, RejectCode, Value, compare, convert};
+use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
 
 /// The most items visited and bytes made for one record: some seconds of work, and less than 100 MB.
 pub const UNITS_MAX: u64 = 64 * 1024 * 1024;
@@ -87,6 +87,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::Not(of) => Ok(Value::Bool(!compare::is_true(self.look(of)?.get()))),
             Expr::Compare { op, left, right } => self.compare(*op, left, right),
             Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
+            Expr::Sql { op, args } => sql::evaluate(self, op, args),
             Expr::Lambda(_) => Err(misplaced("an expression reference", "an argument")),
             Expr::Convert { from, to } => convert::convert(self.value(from)?, to),
             Expr::With { shared, body } => self.with(shared, body),

@@ -10,6 +10,7 @@ pub use literal::Literal;
 
 use crate::evaluate::Slots;
 use crate::functions::{Function, Prepared};
+use crate::sql::SqlOp;
 use crate::{ColumnType, Reject, Value};
 
 /// The most levels of an expression; the compiler refuses deeper ones, so that no walk over one overflows the stack.
@@ -150,6 +151,13 @@ pub enum Expr {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         otherwise: Option<Box<Expr>>,
     },
+    /// An operator or function of SQL, with SQLite's semantics.
+    Sql {
+        /// Which.
+        op: SqlOp,
+        /// What it works on; which of them are evaluated depends on the operator.
+        args: Vec<Expr>,
+    },
     /// The value of another expression in a column's type.
     Convert {
         /// What to convert.
@@ -248,6 +256,12 @@ impl Expr {
         Self::Call { function, args, prepared: Prepared::default() }
     }
 
+    /// An operator of SQL.
+    #[must_use]
+    pub const fn sql(op: SqlOp, args: Vec<Self>) -> Self {
+        Self::Sql { op, args }
+    }
+
     /// The value, if this is a constant.
     #[must_use]
     pub const fn as_literal(&self) -> Option<&Value<'static>> {
@@ -274,6 +288,10 @@ impl Expr {
     /// Whether the same record always gives the same value.
     #[must_use]
     pub fn is_pure(&self) -> bool {
-        !self.any(&mut |expr| matches!(expr, Self::Call { function, .. } if !function.is_pure()))
+        !self.any(&mut |expr| match expr {
+            Self::Call { function, .. } => !function.is_pure(),
+            Self::Sql { op, .. } => !op.is_pure(),
+            _ => false,
+        })
     }
 }

@@ -14,6 +14,7 @@
 //! | [`key`] | key templates: the fields that a key's name holds |
 //! | [`plan`] | jobs, outputs and statements: all that the runtime gets |
 //! | [`schema`] | the tables of a target, as far as they are known |
+//! | [`sql`] | SQL expressions with SQLite's semantics: operators and functions |
 //! | [`sql_type`] | what the type names of a target mean |
 //! | [`reject`] | why one record cannot become rows: the `R05xx` codes |
 //!
@@ -31,6 +32,7 @@ pub mod number;
 pub mod plan;
 pub mod reject;
 pub mod schema;
+pub mod sql;
 pub mod sql_type;
 pub mod types;
 pub mod value;

@@ -27,7 +27,11 @@ macro_rules! children {
                 $visit(of, Sees::Same);
                 $visit(body, Sees::Other);
             }
-            Expr::List(items) | Expr::And(items) | Expr::Or(items) | Expr::Call { args: items, .. } => {
+            Expr::List(items)
+            | Expr::And(items)
+            | Expr::Or(items)
+            | Expr::Call { args: items, .. }
+            | Expr::Sql { args: items, .. } => {
                 items.$iter().for_each(|item| $visit(item, Sees::Same));
             }
             Expr::Object(fields) => fields.$iter().for_each(|(_, value)| $visit(value, Sees::Same)),

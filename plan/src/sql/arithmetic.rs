@@ -48,11 +48,7 @@ pub enum Bitwise {
 
 /// Integers stay integers as long as they fit 64 bits; then, and with a real, the result is REAL. A division by zero
 /// is NULL.
-pub(super) fn arithmetic<'a>(
-    operator: Arithmetic,
-    left: &Value<'_>,
-    right: &Value<'_>,
-) -> Result<Value<'a>, Reject> {
+pub(super) fn arithmetic<'a>(operator: Arithmetic, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
     let (Some(left_number), Some(right_number)) = (storage::operand(left)?, storage::operand(right)?) else {
         return Ok(Value::Null);
     };
@@ -124,21 +120,35 @@ pub(super) fn complement<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
     Ok(if value.is_null() { Value::Null } else { Value::Int(!storage::integer(value)?) })
 }
 
-/// `left || right`: both as text.
-pub(super) fn concat<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    match (storage::text(left), storage::text(right)) {
-        (Ok(Some(left)), Ok(Some(right))) => {
-            if left.len().saturating_add(right.len()) > TEXT_BYTES_MAX {
+/// `x || y || …`: all as one text; NULL where one is NULL.
+#[derive(Debug, Default)]
+pub(super) struct Concat {
+    text: String,
+    null: bool,
+    /// Why there is no text, unless there need not be one.
+    reject: Option<Reject>,
+}
+
+impl Concat {
+    /// Appends a value.
+    pub(super) fn push(&mut self, value: &Value<'_>) -> Result<(), Reject> {
+        match storage::text(value) {
+            Ok(Some(text)) if self.text.len().saturating_add(text.len()) > TEXT_BYTES_MAX => {
                 return Err(storage::too_long());
             }
-            let mut out = String::with_capacity(left.len() + right.len());
-            out.push_str(&left);
-            out.push_str(&right);
-            Ok(Value::Text(Cow::Owned(out)))
+            Ok(Some(text)) => self.text.push_str(&text),
+            Ok(None) => self.null = true,
+            Err(reject) => self.reject = Some(reject),
         }
-        // NULL wins over bytes that are no text.
-        _ if left.is_null() || right.is_null() => Ok(Value::Null),
-        (Err(reject), _) | (_, Err(reject)) => Err(reject),
-        _ => Ok(Value::Null),
+        Ok(())
+    }
+
+    /// The text. NULL wins over bytes that are no text.
+    pub(super) fn finish<'a>(self) -> Result<Value<'a>, Reject> {
+        match self.reject {
+            _ if self.null => Ok(Value::Null),
+            Some(reject) => Err(reject),
+            None => Ok(Value::Text(Cow::Owned(self.text))),
+        }
     }
 }

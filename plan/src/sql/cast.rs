@@ -116,9 +116,7 @@ fn real<'a>(value: &Value<'_>, lossy: bool) -> Result<Value<'a>, Reject> {
     let result = storage::real(value)?;
     let exact = lossy
         || match storage::stored(value)? {
-            Value::Int(integer) => {
-                number::real_to_integer(result) == integer && result < 9_223_372_036_854_775_808.0
-            }
+            Value::Int(integer) => number::real_to_integer(result) == integer && result < 9_223_372_036_854_775_808.0,
             Value::Text(text) | Value::Json(text) => text_is_real(text.as_bytes()),
             Value::Bytes(bytes) => text_is_real(&bytes),
             _ => true,

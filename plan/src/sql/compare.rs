@@ -171,9 +171,7 @@ fn order(how: Comparison, strict: bool, left: &Value<'_>, right: &Value<'_>) -> 
     let (left_class, right_class) = (storage::class(&left), storage::class(&right));
     let (left, right) = match how.affinity {
         Affinity::None => (left, right),
-        Affinity::Numeric if left_class == Class::Text || right_class == Class::Text => {
-            (numeric(left), numeric(right))
-        }
+        Affinity::Numeric if left_class == Class::Text || right_class == Class::Text => (numeric(left), numeric(right)),
         Affinity::Text if left_class == Class::Text || right_class == Class::Text => (textual(left)?, textual(right)?),
         Affinity::Read if left_class == Class::Text && right_class.is_number() => (read(left, strict, &right)?, right),
         Affinity::Read if right_class == Class::Text && left_class.is_number() => {
@@ -246,9 +244,9 @@ fn integer_with_real(integer: i64, real: f64) -> Ordering {
     if real >= 9_223_372_036_854_775_808.0 {
         return Ordering::Less;
     }
-    integer.cmp(&number::real_to_integer(real)).then_with(|| {
-        number::integer_to_real(integer).partial_cmp(&real).unwrap_or(Ordering::Equal)
-    })
+    integer
+        .cmp(&number::real_to_integer(real))
+        .then_with(|| number::integer_to_real(integer).partial_cmp(&real).unwrap_or(Ordering::Equal))
 }
 
 /// The smallest or greatest of at least two values, NULL where one is: the functions `min()` and `max()`.
@@ -274,17 +272,4 @@ pub(super) fn extreme<'a>(how: Comparison, greatest: bool, values: Vec<Value<'a>
 /// `nullif(left, right)`: NULL where both are equal.
 pub(super) fn null_if<'a>(how: Comparison, left: Value<'a>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
     Ok(if is(how, &left, right)? { Value::Null } else { left })
-}
-
-/// `value IN (list…)`: true where one is equal, NULL where that is not known, false for an empty list.
-pub(super) fn contains(how: Comparison, value: &Value<'_>, list: &[Value<'_>]) -> Result<Option<bool>, Reject> {
-    let mut unknown = false;
-    for item in list {
-        match compare(Comparator::Equal, how, value, item)? {
-            Some(true) => return Ok(Some(true)),
-            Some(false) => {}
-            None => unknown = true,
-        }
-    }
-    Ok(if unknown { None } else { Some(false) })
 }

@@ -340,9 +340,7 @@ fn formatted(moment: &Moment, letter: char) -> Option<String> {
         'p' => if moment.hour >= 12 { "PM" } else { "AM" }.to_owned(),
         'P' => if moment.hour >= 12 { "pm" } else { "am" }.to_owned(),
         'R' => format!("{:02}:{:02}", moment.hour, moment.minute),
-        's' if moment.subsecond => {
-            ascii(printf::plain((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0, b'f', 3))
-        }
+        's' if moment.subsecond => ascii(printf::plain((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0, b'f', 3)),
         's' => (moment.julian_ms / 1000 - UNIX_EPOCH_MS / 1000).to_string(),
         'S' => format!("{:02}", moment.second as i32),
         'T' => format!("{:02}:{:02}:{:02}", moment.hour, moment.minute, moment.second as i32),

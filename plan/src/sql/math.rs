@@ -94,3 +94,13 @@ pub(super) fn round<'a>(value: &Value<'_>, digits: Option<&Value<'_>>) -> Result
     };
     Ok(storage::real_value(rounded))
 }
+
+/// Radians as degrees, in SQLite's order of operations.
+pub(super) fn degrees(radians: f64) -> f64 {
+    radians * (180.0 / std::f64::consts::PI)
+}
+
+/// Degrees as radians, in SQLite's order of operations.
+pub(super) fn radians(degrees: f64) -> f64 {
+    degrees * (std::f64::consts::PI / 180.0)
+}

@@ -19,13 +19,8 @@ struct Style {
 }
 
 /// `text LIKE pattern ESCAPE escape`: `%` and `_`, the letters of ASCII without regard to case.
-pub(super) fn like(
-    pattern: &Value<'_>,
-    text: &Value<'_>,
-    escape: Option<&Value<'_>>,
-) -> Result<Option<bool>, Reject> {
-    let mut style =
-        Style { many: Some('%'), one: Some('_'), sets: false, escape: None, ignore_case: true };
+pub(super) fn like(pattern: &Value<'_>, text: &Value<'_>, escape: Option<&Value<'_>>) -> Result<Option<bool>, Reject> {
+    let mut style = Style { many: Some('%'), one: Some('_'), sets: false, escape: None, ignore_case: true };
     if let Some(escape) = escape {
         let Some(escape) = storage::text(escape)? else { return Ok(None) };
         let mut chars = until_nul(&escape).chars();

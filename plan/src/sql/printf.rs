@@ -207,9 +207,7 @@ fn spec<'f>(mut text: &'f [u8], args: &mut Args<'_, '_>) -> Result<(Spec, Option
 fn count(text: &[u8]) -> (usize, &[u8]) {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at_checked(digits).unwrap_or((text, &[]));
-    let value = digits
-        .iter()
-        .fold(0_u32, |value, digit| value.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')));
+    let value = digits.iter().fold(0_u32, |value, digit| value.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')));
     (usize::try_from(value & 0x7fff_ffff).unwrap_or(0), rest)
 }
 
@@ -452,9 +450,7 @@ fn character(out: &mut Vec<u8>, spec: &Spec, text: Option<&str>) {
 fn string(out: &mut Vec<u8>, spec: &Spec, text: &str) {
     let bytes = text.as_bytes();
     let taken = match spec.precision {
-        Some(precision) if spec.alternate2 => {
-            text.char_indices().nth(precision).map_or(bytes.len(), |(at, _)| at)
-        }
+        Some(precision) if spec.alternate2 => text.char_indices().nth(precision).map_or(bytes.len(), |(at, _)| at),
         Some(precision) => precision.min(bytes.len()),
         None => bytes.len(),
     };
@@ -493,9 +489,7 @@ fn taken<'t>(spec: &Spec, text: &'t str) -> &'t [u8] {
     let bytes = text.as_bytes();
     let end = match spec.precision {
         None => bytes.len(),
-        Some(precision) if spec.alternate2 => {
-            text.char_indices().nth(precision).map_or(bytes.len(), |(at, _)| at)
-        }
+        Some(precision) if spec.alternate2 => text.char_indices().nth(precision).map_or(bytes.len(), |(at, _)| at),
         Some(precision) => precision.min(bytes.len()),
     };
     bytes.get(..end).unwrap_or(bytes)

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::printf;
-use super::storage::{self, Class, TEXT_BYTES_MAX, text_value, until_nul};
+use super::storage::{self, TEXT_BYTES_MAX, text_value, until_nul};
 use crate::{Reject, RejectCode, Value};
 
 /// `length(value)`: characters of a text up to a NUL, bytes of a blob, characters of a number as it is written.
@@ -32,7 +32,11 @@ pub(super) fn map_case<'a>(value: &Value<'_>, case: fn(&str) -> String) -> Resul
 
 /// `substr(value, start, length)`: characters of a text, bytes of a blob. A negative start counts from the end, a
 /// negative length takes what stands before the start.
-pub(super) fn substr<'a>(value: &Value<'_>, start: &Value<'_>, length: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
+pub(super) fn substr<'a>(
+    value: &Value<'_>,
+    start: &Value<'_>,
+    length: Option<&Value<'_>>,
+) -> Result<Value<'a>, Reject> {
     if value.is_null() || start.is_null() || length.is_some_and(Value::is_null) {
         return Ok(Value::Null);
     }
@@ -343,9 +347,4 @@ pub(super) fn zeroblob<'a>(length: &Value<'_>) -> Result<Value<'a>, Reject> {
 /// `typeof(value)`.
 pub(super) fn type_of<'a>(value: &Value<'_>) -> Value<'a> {
     Value::Text(Cow::Borrowed(storage::class(value).name()))
-}
-
-/// Whether a value counts as a blob.
-pub(super) fn is_blob(value: &Value<'_>) -> bool {
-    storage::class(value) == Class::Blob
 }

@@ -120,10 +120,8 @@ fn to_utc(moment: &mut Moment) {
 fn weekday(moment: &mut Moment, day: &str) -> bool {
     let read = number::parse_real(day.as_bytes());
     let wanted = read.value as i64;
-    let is_day = read.prefix
-        && read.whole
-        && (-6.0..=6.0).contains(&read.value)
-        && number::real_is_integer(read.value, wanted);
+    let is_day =
+        read.prefix && read.whole && (-6.0..=6.0).contains(&read.value) && number::real_is_integer(read.value, wanted);
     if !is_day {
         return false;
     }
@@ -233,9 +231,8 @@ fn shift_date(moment: &mut Moment, text: &[u8], end: usize) -> bool {
     match rest.split_first() {
         None => true,
         Some((space, time)) if number::is_space(*space) => {
-            let has_minutes = digits(time, 2, 0, 24)
-                .and_then(|(_, rest)| digits(rest.strip_prefix(b":")?, 2, 0, 59))
-                .is_some();
+            let has_minutes =
+                digits(time, 2, 0, 24).and_then(|(_, rest)| digits(rest.strip_prefix(b":")?, 2, 0, 59)).is_some();
             has_minutes && shift_by(moment, time, backwards)
         }
         Some(_) => false,
@@ -274,9 +271,9 @@ fn shift_units(moment: &mut Moment, mut count: f64, unit: &[u8]) -> bool {
     moment.to_julian();
     let rounder = if count < 0.0 { -0.5 } else { 0.5 };
     moment.overflow_days = 0;
-    let known = UNITS.iter().find(|(name, limit, _)| {
-        unit.eq_ignore_ascii_case(name.as_bytes()) && count.abs() < f64::from(*limit)
-    });
+    let known = UNITS
+        .iter()
+        .find(|(name, limit, _)| unit.eq_ignore_ascii_case(name.as_bytes()) && count.abs() < f64::from(*limit));
     if let Some((name, _, seconds)) = known {
         if matches!(*name, "month" | "year") {
             moment.to_parts();

@@ -22,7 +22,7 @@ pub(super) enum Miss {
 
 /// What is changed at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edit {
+pub(in crate::sql) enum Edit {
     Remove,
     Replace,
     Insert,
