@@ -290,7 +290,7 @@ impl Expr {
     pub fn is_pure(&self) -> bool {
         !self.any(&mut |expr| match expr {
             Self::Call { function, .. } => !function.is_pure(),
-            Self::Sql { op, .. } => !op.is_pure(),
+            Self::Sql { op, args } => !op.is_pure(args),
             _ => false,
         })
     }

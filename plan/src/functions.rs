@@ -4,9 +4,17 @@
 //! A body asks for its arguments one by one: each is evaluated when asked for and checked against the signature.
 
 mod args;
+pub mod docs;
 mod signature;
 
+mod encoding;
+mod lists;
+mod numbers;
 mod objects;
+mod text;
+mod time;
+mod types;
+mod xml;
 
 use std::fmt;
 
@@ -14,7 +22,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use args::{Args, Prepared};
-pub use signature::{Accepts, Param, Returns};
+pub use signature::{Accepts, Count, Param, Returns};
 
 use crate::{Reject, Value};
 
@@ -94,7 +102,26 @@ impl Family {
     }
 }
 
-const ALL: &[&[Definition]] = &[objects::ALL];
+const ALL: &[&[Definition]] =
+    &[text::ALL, numbers::ALL, lists::ALL, objects::ALL, types::ALL, time::ALL, encoding::ALL];
+
+/// What most definitions have in common: `..PLAIN` stands for it.
+const PLAIN: Definition = Definition {
+    name: "",
+    aliases: &[],
+    family: Family::Text,
+    params: &[],
+    returns: Returns::Always(crate::Type::Unknown),
+    pure: true,
+    doc: "",
+    examples: &[],
+    body: |_| Ok(Value::Null),
+};
+
+/// An example: an expression, its input as JSON, and what it gives, as JSON or the code of the rejection.
+const fn eg(expression: &'static str, input: &'static str, output: &'static str) -> Example {
+    Example { expression, input, output }
+}
 
 /// Every function, family by family.
 pub fn all() -> impl Iterator<Item = Function> {

@@ -10,6 +10,7 @@
 //! | [`expr`] | the typed expressions of a plan: one form for JMESPath and SQL |
 //! | [`expr_type`] | the types of expressions |
 //! | [`evaluate`] | expressions over one record |
+//! | [`infer`], [`fold`], [`share`] | passes over expressions: types, constants, common parts |
 //! | [`functions`] | builtin functions: signature, doc, examples and body in one place |
 //! | [`key`] | key templates: the fields that a key's name holds |
 //! | [`plan`] | jobs, outputs and statements: all that the runtime gets |
@@ -25,13 +26,16 @@ pub mod convert;
 pub mod evaluate;
 pub mod expr;
 pub mod expr_type;
+pub mod fold;
 pub mod functions;
+pub mod infer;
 pub mod json;
 pub mod key;
 pub mod number;
 pub mod plan;
 pub mod reject;
 pub mod schema;
+pub mod share;
 pub mod sql;
 pub mod sql_type;
 pub mod types;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`op`] | the operators of the plan | `expr.c` |
 //! | [`function`] | the scalar functions | `func.c`, `date.c`, `json.c` |
+//! | `infer` | the types of their results | |
 //! | `evaluate` | operators over one record | `vdbe.c` |
 //! | `storage` | values as SQLite's five storage classes | `vdbemem.c` |
 //! | `number`, `printf` | numbers and text, digit for digit | `util.c`, `printf.c` |
@@ -20,6 +21,7 @@ mod compare;
 mod date;
 mod evaluate;
 pub mod function;
+mod infer;
 mod json;
 mod math;
 mod number;
@@ -36,6 +38,7 @@ pub use pattern::PATTERN_BYTES_MAX;
 pub use storage::TEXT_BYTES_MAX;
 
 pub(crate) use evaluate::evaluate;
+pub(crate) use infer::infer;
 
 use crate::{Reject, Value};
 

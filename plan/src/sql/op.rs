@@ -7,6 +7,8 @@ pub use super::arithmetic::{Arithmetic, Bitwise};
 pub use super::cast::Cast;
 pub use super::compare::{Affinity, Collation, Comparator, Comparison};
 pub use super::function::SqlFunction;
+use super::function::Family;
+use crate::{Expr, Value};
 
 /// An operator; its arguments stand beside it in [`crate::Expr::Sql`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +77,22 @@ pub enum SqlOp {
 impl SqlOp {
     /// Whether the same arguments always give the same result.
     #[must_use]
-    pub fn is_pure(&self) -> bool {
-        !matches!(self, Self::Call(function) if !function.definition().pure)
+    pub fn is_pure(&self, args: &[Expr]) -> bool {
+        let Self::Call(function) = self else { return true };
+        let definition = function.definition();
+        definition.pure && (definition.family != Family::Date || !reads_clock(definition.name, args))
     }
+}
+
+/// Whether a date function may ask what time it is. A text that only comes with the record may be `now`, too, but what
+/// depends on the record is never taken for the same.
+fn reads_clock(name: &str, args: &[Expr]) -> bool {
+    let times = if name == "strftime" { args.get(1..).unwrap_or_default() } else { args };
+    let is_now = |arg: &Expr| match arg.as_literal() {
+        Some(Value::Text(text)) => {
+            ["now", "subsec", "subsecond"].iter().any(|now| text.eq_ignore_ascii_case(now))
+        }
+        _ => false,
+    };
+    if name == "timediff" { times.iter().any(is_now) } else { times.first().is_none_or(is_now) }
 }
