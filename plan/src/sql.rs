@@ -55,3 +55,18 @@ pub fn type_name(value: &Value<'_>) -> &'static str {
 pub fn stored<'v>(value: &'v Value<'_>) -> Result<Value<'v>, Reject> {
     storage::stored(value)
 }
+
+/// The real that a text of digits is, as SQLite reads it.
+#[must_use]
+pub fn real(text: &str) -> f64 {
+    number::parse_real(text.as_bytes()).value
+}
+
+/// A value as an SQL literal, as `quote()` writes it.
+///
+/// # Errors
+/// A decimal that neither 64 bits nor a real hold exactly.
+pub fn literal(value: &Value<'_>) -> Result<String, Reject> {
+    let quoted = text::quote(value, false)?;
+    Ok(storage::text(&quoted)?.unwrap_or_default().into_owned())
+}

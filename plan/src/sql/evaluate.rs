@@ -22,6 +22,8 @@ pub(crate) fn evaluate<'a>(
         (SqlOp::CaseOf(how), [operand, args @ ..]) => case_of(evaluator, how, operand, args),
         (SqlOp::Coalesce, args) => coalesce(evaluator, args),
         (SqlOp::Between(low, high), [value, least, most]) => between(evaluator, (*low, *high), value, least, most),
+        // SQLite does not look at the value, either.
+        (SqlOp::In(_), [_]) => Ok(Value::Int(0)),
         (SqlOp::In(how), [value, list @ ..]) => is_in(evaluator, *how, value, list),
         (SqlOp::Concat, args) => concat(evaluator, args),
         (SqlOp::Min(how), args) => extreme(evaluator, *how, false, args),

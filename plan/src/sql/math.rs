@@ -104,3 +104,50 @@ pub(super) fn degrees(radians: f64) -> f64 {
 pub(super) fn radians(degrees: f64) -> f64 {
     degrees * (std::f64::consts::PI / 180.0)
 }
+
+/// Up to here the general formulas are used; beyond it a square loses its last digits, or says nothing more.
+const HUGE: f64 = 268_435_456.0;
+
+/// Inverse hyperbolic cosine by the formulas of glibc, whose last digit SQLite has.
+pub(super) fn acosh(x: f64) -> f64 {
+    if x > HUGE {
+        x.ln() + std::f64::consts::LN_2
+    } else if x > 2.0 {
+        (2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt())).ln()
+    } else if x >= 1.0 {
+        let t = x - 1.0;
+        (t + (2.0 * t + t * t).sqrt()).ln_1p()
+    } else {
+        f64::NAN
+    }
+}
+
+/// Inverse hyperbolic sine by the formulas of glibc.
+pub(super) fn asinh(x: f64) -> f64 {
+    let magnitude = x.abs();
+    let result = if magnitude < 1.0 / HUGE {
+        return x;
+    } else if magnitude > HUGE {
+        magnitude.ln() + std::f64::consts::LN_2
+    } else if magnitude > 2.0 {
+        (2.0 * magnitude + 1.0 / ((magnitude * magnitude + 1.0).sqrt() + magnitude)).ln()
+    } else {
+        let t = magnitude * magnitude;
+        (magnitude + t / (1.0 + (1.0 + t).sqrt())).ln_1p()
+    };
+    result.copysign(x)
+}
+
+/// Inverse hyperbolic tangent by the formulas of glibc.
+pub(super) fn atanh(x: f64) -> f64 {
+    let magnitude = x.abs();
+    let result = if magnitude < 1.0 / HUGE {
+        return x;
+    } else if magnitude < 0.5 {
+        let t = magnitude + magnitude;
+        0.5 * (t + t * magnitude / (1.0 - magnitude)).ln_1p()
+    } else {
+        0.5 * ((magnitude + magnitude) / (1.0 - magnitude)).ln_1p()
+    };
+    result.copysign(x)
+}

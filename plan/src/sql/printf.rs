@@ -254,8 +254,8 @@ fn integer(out: &mut Vec<u8>, spec: &Spec, letter: u8, value: u64, negative: boo
     let signed = matches!(letter, b'd' | b'i' | b'r');
     let sign = if negative { Some(b'-') } else { spec.sign().filter(|_| signed) };
     let mut digits = match letter {
-        b'x' | b'p' => format!("{value:x}"),
-        b'X' => format!("{value:X}"),
+        b'x' => format!("{value:x}"),
+        b'X' | b'p' => format!("{value:X}"),
         b'o' => format!("{value:o}"),
         b'r' => format!("{value}{}", ordinal(value)),
         _ => value.to_string(),

@@ -218,15 +218,18 @@ pub(super) fn operand(value: &Value<'_>) -> Result<Option<Number>, Reject> {
     })
 }
 
+/// Of a text that is no number the longest prefix that is one; without any, the integer 0.
 fn operand_of_text(text: &[u8]) -> Number {
     let read = number::parse_real(text);
-    if !read.fractional {
-        match (read.whole, number::parse_integer(text)) {
-            (_, IntegerText::Whole(value)) | (false, IntegerText::Prefix(value)) => return Number::Int(value),
-            _ => {}
-        }
+    if read.fractional {
+        return Number::Real(read.value);
     }
-    Number::Real(read.value)
+    match number::parse_integer(text) {
+        IntegerText::Whole(value) => Number::Int(value),
+        IntegerText::Prefix(value) if !read.whole => Number::Int(value),
+        IntegerText::None => Number::Int(0),
+        IntegerText::Prefix(_) | IntegerText::TooLarge(_) => Number::Real(read.value),
+    }
 }
 
 /// The number that a whole text is, or `None`: `applyNumericAffinity`. With `integers`, `4.0` is the integer 4.

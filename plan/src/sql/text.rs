@@ -43,6 +43,10 @@ pub(super) fn substr<'a>(
     let start = storage::integer(start)?;
     let length = length.map_or(Ok(i64::MAX), storage::integer)?;
     if let Value::Bytes(bytes) = value {
+        // For SQLite a blob without bytes is no blob at all here.
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
         let (skip, take) = window(start, length, || bytes.len());
         let rest = bytes.get(skip..).unwrap_or_default();
         return Ok(Value::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec())));

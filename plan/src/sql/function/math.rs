@@ -36,7 +36,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Inverse hyperbolic cosine.",
         example: ("acosh(1)", "0.0"),
-        body: Body::Values(|args| math::unary(f64::acosh, arg(args, 0))),
+        body: Body::Values(|args| math::unary(math::acosh, arg(args, 0))),
     },
     Definition {
         name: "asin",
@@ -62,7 +62,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Inverse hyperbolic sine.",
         example: ("asinh(0)", "0.0"),
-        body: Body::Values(|args| math::unary(f64::asinh, arg(args, 0))),
+        body: Body::Values(|args| math::unary(math::asinh, arg(args, 0))),
     },
     Definition {
         name: "atan",
@@ -101,7 +101,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Inverse hyperbolic tangent.",
         example: ("atanh(0)", "0.0"),
-        body: Body::Values(|args| math::unary(f64::atanh, arg(args, 0))),
+        body: Body::Values(|args| math::unary(math::atanh, arg(args, 0))),
     },
     Definition {
         name: "ceil",

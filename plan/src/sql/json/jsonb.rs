@@ -212,6 +212,11 @@ fn check_escapes(payload: &[u8], json5: bool) -> Option<usize> {
     None
 }
 
+fn is_hexadecimal(digits: &str) -> bool {
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    unsigned.get(2..).is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Reads JSONB; `None` where it is malformed.
 pub(super) fn read(bytes: &[u8]) -> Option<Node<'_>> {
     let (node, end) = read_element(bytes, 0, 0)?;
@@ -230,7 +235,7 @@ fn read_element(bytes: &[u8], at: usize, depth: usize) -> Option<(Node<'_>, usiz
         1 => Node::True,
         2 => Node::False,
         3 => Node::Number(Notation::Integer, text().filter(|digits| !digits.is_empty())?),
-        4 => Node::Number(Notation::Hexadecimal, text().filter(|digits| !digits.is_empty())?),
+        4 => Node::Number(Notation::Hexadecimal, text().filter(|digits| is_hexadecimal(digits))?),
         5 => Node::Number(Notation::Real, text().filter(|digits| !digits.is_empty())?),
         6 => Node::Number(Notation::Real5, text().filter(|digits| !digits.is_empty())?),
         7 => Node::Text(Escapes::None, text()?),

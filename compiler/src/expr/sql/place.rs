@@ -1,0 +1,53 @@
+//! Where something stands: sqlparser counts lines and characters from 1, diagnostics count bytes.
+
+use sqlparser::tokenizer::{Location, Span};
+
+/// The places of a text.
+pub(super) struct Places<'t> {
+    text: &'t str,
+    line_starts: Vec<usize>,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text, line_starts }
+    }
+
+    /// The byte of a line and column; the end of the text where it has none.
+    fn byte(&self, location: Location) -> usize {
+        let line = usize::try_from(location.line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(usize::MAX);
+        let Some(start) = self.line_starts.get(line).copied() else { return self.text.len() };
+        let rest = self.text.get(start..).unwrap_or_default();
+        rest.char_indices().nth(column).map_or(self.text.len(), |(at, _)| start + at)
+    }
+
+    /// The bytes of a span; the whole text where sqlparser knows none.
+    pub(super) fn bytes(&self, span: Span) -> (usize, usize) {
+        if span == Span::empty() {
+            return (0, self.text.len());
+        }
+        let (start, end) = (self.byte(span.start), self.byte(span.end));
+        (start, end.max(start))
+    }
+
+    /// The bytes of the token that begins at a place.
+    pub(super) fn token(&self, location: Location) -> (usize, usize) {
+        let start = if location.line == 0 { self.text.len() } else { self.byte(location) };
+        let rest = self.text.get(start..).unwrap_or_default();
+        let is_word = |char: char| char.is_alphanumeric() || char == '_';
+        let word: usize = rest.chars().take_while(|char| is_word(*char)).map(char::len_utf8).sum();
+        let len = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
+        (start, start + len)
+    }
+}
+
+/// A message of sqlparser, which ends in ` at Line: 3, Column: 7`, without its place.
+pub(super) fn located(message: &str) -> (&str, Option<Location>) {
+    let Some((text, place)) = message.rsplit_once(" at Line: ") else { return (message, None) };
+    let location = place
+        .split_once(", Column: ")
+        .and_then(|(line, column)| Some(Location::new(line.parse().ok()?, column.trim().parse().ok()?)));
+    (text, location)
+}
