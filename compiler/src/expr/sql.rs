@@ -27,8 +27,8 @@ use place::Places;
 
 /// The longest expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
-/// The most words, numbers and signs of an expression; a chain of operators is as deep as it is long.
-pub const EXPRESSION_TOKENS_MAX: usize = 4_096;
+/// The most operators of an expression: a chain of them is as deep as it is long.
+pub const EXPRESSION_OPERATORS_MAX: usize = 256;
 /// The most levels of parentheses and the like.
 pub const EXPRESSION_LEVELS_MAX: usize = 64;
 
@@ -98,8 +98,8 @@ fn parse(text: &str) -> Result<sqlparser::ast::Expr, Failure> {
     })?;
     let tokens: Vec<TokenWithSpan> =
         tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
-    if tokens.len() > EXPRESSION_TOKENS_MAX {
-        let message = format!("the expression has more than {EXPRESSION_TOKENS_MAX} words and signs");
+    if tokens.iter().filter(|token| dialect::is_operator(&token.token)).count() > EXPRESSION_OPERATORS_MAX {
+        let message = format!("the expression has more than {EXPRESSION_OPERATORS_MAX} operators");
         return Err(Failure::too_large(message));
     }
     let mut parser = Parser::new(&SqliteExpressions)

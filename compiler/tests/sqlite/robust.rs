@@ -52,6 +52,9 @@ fn depth_and_length_are_bounded() {
         format!("{}a", "NOT ".repeat(2_000)),
         format!("a{}", "+1".repeat(2_000)),
         format!("a{}", " = 1".repeat(2_000)),
+        format!("a{}", " = 1".repeat(250)),
+        format!("a{}", " IS 1".repeat(250)),
+        format!("(a{}) IS NULL", " AND a = 1".repeat(60)) + &" IS 1".repeat(135),
         "CASE WHEN ".repeat(1_000),
         format!("{}a{}", "abs(".repeat(500), ")".repeat(500)),
         "a".repeat(EXPRESSION_BYTES_MAX + 1),
@@ -60,8 +63,8 @@ fn depth_and_length_are_bounded() {
         assert!(compile(Manner::Safe, &text).is_err(), "{}…", &text[..40]);
     }
     for text in [
-        format!("a{}", " || b".repeat(2_000)),
-        format!("a{}", " AND b".repeat(2_000)),
+        format!("a{}", " || b".repeat(250)),
+        format!("a{}", " AND b".repeat(250)),
         format!("a IN ({}1)", "1, ".repeat(1_900)),
         format!("{}a{}", "(".repeat(40), ")".repeat(40)),
         format!("a{}", " + b".repeat(100)),

@@ -95,12 +95,12 @@ impl Dialect for SqliteExpressions {
         prefix(parser)
     }
 
-    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Parsed> {
-        Some(infix(parser, left.clone(), precedence))
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Parsed> {
+        infix(parser, left)
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        Some(Ok(next_precedence(parser)))
+        Some(Ok(precedence(&parser.peek_token_ref().token)))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
@@ -283,9 +283,9 @@ fn sizes(parser: &mut Parser) -> Result<(), ParserError> {
     }
 }
 
-/// How tightly the next token binds what stands before it.
-fn next_precedence(parser: &Parser) -> u8 {
-    match &parser.peek_token_ref().token {
+/// How tightly a token binds what stands before it.
+fn precedence(token: &Token) -> u8 {
+    match token {
         Token::Eq | Token::DoubleEq | Token::Neq => binds::EQUALITY,
         Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => binds::ORDER,
         Token::Ampersand | Token::Pipe | Token::ShiftLeft | Token::ShiftRight => binds::BITS,
@@ -312,32 +312,24 @@ fn next_precedence(parser: &Parser) -> u8 {
     }
 }
 
-fn infix(parser: &mut Parser, left: Expr, precedence: u8) -> Parsed {
-    let token = parser.next_token();
-    let op = match &token.token {
-        Token::Eq | Token::DoubleEq => BinaryOperator::Eq,
-        Token::Neq => BinaryOperator::NotEq,
-        Token::Lt => BinaryOperator::Lt,
-        Token::LtEq => BinaryOperator::LtEq,
-        Token::Gt => BinaryOperator::Gt,
-        Token::GtEq => BinaryOperator::GtEq,
-        Token::Ampersand => BinaryOperator::BitwiseAnd,
-        Token::Pipe => BinaryOperator::BitwiseOr,
-        Token::ShiftLeft => BinaryOperator::PGBitwiseShiftLeft,
-        Token::ShiftRight => BinaryOperator::PGBitwiseShiftRight,
-        Token::Plus => BinaryOperator::Plus,
-        Token::Minus => BinaryOperator::Minus,
-        Token::Mul => BinaryOperator::Multiply,
-        Token::Div => BinaryOperator::Divide,
-        Token::Mod => BinaryOperator::Modulo,
-        Token::StringConcat => BinaryOperator::StringConcat,
-        Token::Arrow => BinaryOperator::Arrow,
-        Token::LongArrow => BinaryOperator::LongArrow,
-        Token::Word(word) if is_isnull(word) => return Ok(Expr::IsNull(Box::new(left))),
-        Token::Word(word) => return word_infix(parser, left, word.keyword, &token),
-        _ => return expected(parser, "an operator", &token),
-    };
-    binary(parser, left, op, precedence)
+/// The operators that are words. Signs are left to sqlparser, which need not copy the left side for them.
+fn infix(parser: &mut Parser, left: &Expr) -> Option<Parsed> {
+    let token = parser.peek_token();
+    let Token::Word(word) = &token.token else { return None };
+    if matches!(word.keyword, Keyword::AND | Keyword::OR) {
+        return None;
+    }
+    parser.next_token();
+    let left = left.clone();
+    Some(if is_isnull(word) { Ok(Expr::IsNull(Box::new(left))) } else { word_infix(parser, left, word.keyword, &token) })
+}
+
+/// Whether a token stands between operands, or behind one.
+pub(super) fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => precedence(token) > binds::NOTHING || word.keyword == Keyword::ESCAPE,
+        other => precedence(other) > binds::NOTHING,
+    }
 }
 
 fn binary(parser: &mut Parser, left: Expr, op: BinaryOperator, precedence: u8) -> Parsed {
@@ -347,8 +339,6 @@ fn binary(parser: &mut Parser, left: Expr, op: BinaryOperator, precedence: u8) -
 
 fn word_infix(parser: &mut Parser, left: Expr, keyword: Keyword, token: &TokenWithSpan) -> Parsed {
     match keyword {
-        Keyword::OR => binary(parser, left, BinaryOperator::Or, binds::OR),
-        Keyword::AND => binary(parser, left, BinaryOperator::And, binds::AND),
         Keyword::COLLATE => {
             let collation = ObjectName::from(vec![name(parser)?]);
             Ok(Expr::Collate { expr: Box::new(left), collation })

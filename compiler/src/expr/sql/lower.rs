@@ -80,7 +80,7 @@ impl Lowering<'_> {
 
     /// The node of a tree. `None` where there is an error, which is reported.
     pub(super) fn lower(&mut self, ast: &ast::Expr, depth: usize) -> Option<Node> {
-        let span = self.places.bytes(ast.span());
+        let span = self.places.of(ast);
         if depth > EXPR_DEPTH_MAX {
             let message = format!("the expression nests deeper than {EXPR_DEPTH_MAX} levels");
             self.report(Code::E0103, span, message, "too deep", Some(super::SIZE_HELP.to_owned()));

@@ -1,5 +1,6 @@
 //! Where something stands: sqlparser counts lines and characters from 1, diagnostics count bytes.
 
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget, Spanned as _};
 use sqlparser::tokenizer::{Location, Span};
 
 /// The places of a text.
@@ -21,6 +22,13 @@ impl<'t> Places<'t> {
         let Some(start) = self.line_starts.get(line).copied() else { return self.text.len() };
         let rest = self.text.get(start..).unwrap_or_default();
         rest.char_indices().nth(column).map_or(self.text.len(), |(at, _)| start + at)
+    }
+
+    /// The bytes of an expression, from its first word to its last. sqlparser's own way of finding them goes as deep
+    /// as the expression.
+    pub(super) fn of(&self, ast: &Expr) -> (usize, usize) {
+        let (start, end) = (self.bytes(first(ast)), self.bytes(last(ast)));
+        (start.0, end.1.max(start.1))
     }
 
     /// The bytes of a span; the whole text where sqlparser knows none.
@@ -50,4 +58,69 @@ pub(super) fn located(message: &str) -> (&str, Option<Location>) {
         .split_once(", Column: ")
         .and_then(|(line, column)| Some(Location::new(line.parse().ok()?, column.trim().parse().ok()?)));
     (text, location)
+}
+
+/// The place of an expression's first word.
+fn first(mut ast: &Expr) -> Span {
+    loop {
+        ast = match ast {
+            Expr::BinaryOp { left: inner, .. }
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsDistinctFrom(inner, _)
+            | Expr::IsNotDistinctFrom(inner, _)
+            | Expr::Between { expr: inner, .. }
+            | Expr::In { expr: inner, .. }
+            | Expr::Like { expr: inner, .. }
+            | Expr::Collate { expr: inner, .. }
+            | Expr::UnaryOp { expr: inner, .. }
+            | Expr::Cast { expr: inner, .. }
+            | Expr::Nested(inner) => inner,
+            Expr::Tuple(items) => match items.first() {
+                Some(item) => item,
+                None => return Span::empty(),
+            },
+            Expr::Value(value) => return value.span,
+            Expr::CompoundIdentifier(names) => return names.first().map_or_else(Span::empty, |name| name.span),
+            Expr::Function(function) => return function.name.span(),
+            Expr::Case { case_token, .. } => return case_token.0.span,
+            _ => return Span::empty(),
+        };
+    }
+}
+
+/// The place of an expression's last word.
+fn last(mut ast: &Expr) -> Span {
+    loop {
+        ast = match ast {
+            Expr::BinaryOp { right: inner, .. }
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsDistinctFrom(_, inner)
+            | Expr::IsNotDistinctFrom(_, inner)
+            | Expr::Between { high: inner, .. }
+            | Expr::Like { escape_char: Some(inner), .. }
+            | Expr::Like { pattern: inner, .. }
+            | Expr::UnaryOp { expr: inner, .. }
+            | Expr::Cast { expr: inner, .. }
+            | Expr::Nested(inner) => inner,
+            Expr::In { expr, target: InTarget::List(items), .. } => items.last().unwrap_or(expr),
+            Expr::Tuple(items) => match items.last() {
+                Some(item) => item,
+                None => return Span::empty(),
+            },
+            Expr::Value(value) => return value.span,
+            Expr::CompoundIdentifier(names) => return names.last().map_or_else(Span::empty, |name| name.span),
+            Expr::Collate { collation, .. } => return collation.span(),
+            Expr::Function(function) => match &function.args {
+                FunctionArguments::List(list) => match list.args.last() {
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))) => arg,
+                    _ => return function.name.span(),
+                },
+                _ => return function.name.span(),
+            },
+            Expr::Case { end_token, .. } => return end_token.0.span,
+            _ => return Span::empty(),
+        };
+    }
 }
