@@ -3,7 +3,7 @@
 
 use redis_wb_grammar::jmespath::{Ast, Kind, Name};
 use redis_wb_plan::functions::{self, Accepts, Definition, Function, Param};
-use redis_wb_plan::{Expr, ExprType, Type, fold, infer};
+use redis_wb_plan::{Expr, ExprType, Type, Value, fold, infer};
 
 use super::Text;
 use super::jmespath::{self, Current, Lowering};
@@ -19,6 +19,7 @@ impl Lowering<'_> {
         let definition = function.definition();
         self.arity(definition, name, arguments)?;
         let args = self.arguments(definition, arguments, current)?;
+        self.constants(definition, arguments, &args)?;
         let call = Expr::call(function, args);
         if let Some(Err(reject)) = fold::constant(&fold::fold(call.clone())) {
             let message = format!("this is rejected for every record: {}", reject.reason);
@@ -27,6 +28,20 @@ impl Lowering<'_> {
             return None;
         }
         Some(call)
+    }
+
+    /// Constant texts that the function could never use: a pattern that is none, an algorithm that does not exist.
+    fn constants(&mut self, definition: &Definition, arguments: &[Ast], args: &[Expr]) -> Option<()> {
+        for (at, check) in definition.checks {
+            if let (Some(argument), Some(Value::Text(text))) =
+                (arguments.get(*at), args.get(*at).and_then(Expr::as_literal))
+                && let Err(reject) = check(text)
+            {
+                self.report(Code::E0306, argument.span, reject.reason, "always rejected", None);
+                return None;
+            }
+        }
+        Some(())
     }
 
     fn unknown_function(&mut self, name: &Name) {
