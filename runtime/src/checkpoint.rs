@@ -14,6 +14,11 @@ pub(crate) const TABLE: &str = "redis_wb_checkpoint";
 /// The id of one life of the capture module: stream ids compare within it.
 pub(crate) type Epoch = u64;
 
+/// An epoch as text: 16 hexadecimal digits.
+pub(crate) fn epoch_text(epoch: Epoch) -> String {
+    format!("{epoch:016x}")
+}
+
 /// A step of the checkpoint of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advance {

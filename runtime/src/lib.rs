@@ -37,7 +37,7 @@ pub use error::Error;
 use error::Failure;
 use layout::Layout;
 use pause::{Pauses, wait};
-use pipeline::{Committed, Pipeline};
+use pipeline::Pipeline;
 use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
 
@@ -67,12 +67,9 @@ pub struct Summary {
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
     let shard = Shard::new(&options.redis_url)?;
     track(&plan, &shard, &mut shutdown).await?;
-    let layouts: Vec<Arc<Layout>> = Layout::all(&plan).into_iter().map(Arc::new).collect();
-    let committed = Arc::new(Committed::new(&layouts));
     let mut pipelines = JoinSet::new();
-    for layout in layouts {
-        let (shard, committed) = (shard.clone(), Arc::clone(&committed));
-        let pipeline = Pipeline::new(layout, shard, committed, options.until_idle, shutdown.clone());
+    for layout in Layout::all(&plan) {
+        let pipeline = Pipeline::new(Arc::new(layout), shard.clone(), options.until_idle, shutdown.clone());
         pipelines.spawn(pipeline.run());
     }
     let mut summary = Summary::default();

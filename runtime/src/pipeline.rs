@@ -3,8 +3,7 @@
 
 mod reader;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -32,36 +31,10 @@ pub(crate) struct Batch {
     applied: Applied,
 }
 
-/// How far each pipeline has committed each stream, so that it is trimmed only up to the slowest.
-#[derive(Debug, Default)]
-pub(crate) struct Committed(Mutex<BTreeMap<String, BTreeMap<String, Option<Position>>>>);
-
-impl Committed {
-    /// Takes note of who reads what, before anybody trims.
-    pub(crate) fn new(layouts: &[Arc<Layout>]) -> Self {
-        let mut streams: BTreeMap<String, BTreeMap<String, Option<Position>>> = BTreeMap::new();
-        for layout in layouts {
-            for job in layout.jobs() {
-                streams.entry(job.name.clone()).or_default().insert(layout.name.clone(), None);
-            }
-        }
-        Self(Mutex::new(streams))
-    }
-
-    /// Moves one pipeline's position; gives the position up to which nobody needs the stream.
-    fn advance(&self, job: &str, connection: &str, to: Position) -> Option<Position> {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let readers = streams.get_mut(job)?;
-        readers.insert(connection.to_owned(), Some(to));
-        readers.values().copied().reduce(|left, right| Some(left?.min(right?))).flatten()
-    }
-}
-
 /// One pipeline.
 pub(crate) struct Pipeline {
     layout: Arc<Layout>,
     shard: Shard,
-    committed: Arc<Committed>,
     until_idle: bool,
     shutdown: Shutdown,
     pauses: Pauses,
@@ -77,15 +50,9 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        layout: Arc<Layout>,
-        shard: Shard,
-        committed: Arc<Committed>,
-        until_idle: bool,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(crate) fn new(layout: Arc<Layout>, shard: Shard, until_idle: bool, shutdown: Shutdown) -> Self {
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { layout, shard, committed, until_idle, shutdown, pauses, summary: Summary::default() }
+        Self { layout, shard, until_idle, shutdown, pauses, summary: Summary::default() }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
@@ -211,6 +178,7 @@ impl Pipeline {
                 .filter_map(|rejected| Some((rejected, entries.get(rejected.entry)?)))
                 .filter(|(_, entry)| entry.job == at)
                 .map(|(rejected, entry)| Letter {
+                    epoch: redis_wb_record::decode(&entry.record).map_or(0, |record| record.epoch),
                     position: entry.position,
                     job,
                     code: rejected.code.code(),
@@ -244,11 +212,11 @@ impl Pipeline {
         for advance in advances {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
             if let Some((stream, job)) = names {
-                let trim = self.committed.advance(&job.name, &self.layout.name, advance.to);
-                let has_buried = rejected > 0;
-                steps.push(Settled { stream, group: &self.layout.name, position: advance.to, trim, has_buried });
+                let mut connections: Vec<&str> = job.outputs.iter().map(|output| output.connection.as_str()).collect();
+                connections.dedup();
+                steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
             }
         }
-        session.control.settle(&steps).await
+        session.control.settle(&self.layout.name, &steps).await
     }
 }

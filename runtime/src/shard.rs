@@ -9,6 +9,7 @@ use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter, STREAM_FIEL
 
 use crate::Error;
 use crate::batch::Entry;
+use crate::checkpoint::{Epoch, epoch_text};
 use crate::error::Failure;
 use crate::position::Position;
 
@@ -18,8 +19,10 @@ const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
 const RESPONSE_SECONDS_MAX: Duration = Duration::from_secs(30);
 /// How long a read waits for changes before it comes back empty, in milliseconds.
 const BLOCK_MS: u64 = 5_000;
-/// Keeps the positions of records that went to the dead-letter queue before their batch was committed.
-const DLQ_SCRIPT: &str = include_str!("dead_letter.lua");
+/// Puts records into a dead-letter queue, each once.
+const DEAD_LETTER_SCRIPT: &str = include_str!("dead_letter.lua");
+/// Lets go of what was committed.
+const SETTLE_SCRIPT: &str = include_str!("settle.lua");
 
 /// One Redis server that takes writes.
 #[derive(Debug, Clone)]
@@ -34,6 +37,7 @@ pub(crate) struct Connection {
 
 /// A record for the dead-letter queue.
 pub(crate) struct Letter<'l> {
+    pub(crate) epoch: Epoch,
     pub(crate) position: Position,
     pub(crate) job: &'l str,
     pub(crate) code: &'l str,
@@ -194,41 +198,41 @@ impl Connection {
         rows_max: usize,
         letters: &[Letter<'_>],
     ) -> Result<(), Failure> {
-        let script = redis::Script::new(DLQ_SCRIPT);
+        let script = redis::Script::new(DEAD_LETTER_SCRIPT);
         let mut call = script.prepare_invoke();
-        call.key(dead_letters(stream)).key(buried(stream, connection)).arg(rows_max).arg(connection);
+        call.key(dead_letters(stream)).key(beside(stream, "open", connection)).arg(rows_max).arg(connection);
         for letter in letters {
-            call.arg(letter.position.to_string()).arg(letter.job).arg(letter.code).arg(letter.reason);
+            call.arg(epoch_text(letter.epoch))
+                .arg(letter.position.to_string())
+                .arg(letter.job)
+                .arg(letter.code)
+                .arg(letter.reason);
             call.arg(letter.statement).arg(letter.record);
         }
         call.invoke_async(&mut self.redis).await.map_err(failure)
     }
 
-    /// After a commit: trims the stream up to `trim`, sets the group to `position`, forgets which records were
-    /// buried before the commit.
-    pub(crate) async fn settle(&mut self, steps: &[Settled<'_>]) -> Result<(), Failure> {
-        let mut pipe = redis::pipe();
+    /// After a commit: notes the positions of a connection, trims what all connections of each stream have applied.
+    pub(crate) async fn settle(&mut self, connection: &str, steps: &[Settled<'_>]) -> Result<(), Failure> {
+        let script = redis::Script::new(SETTLE_SCRIPT);
         for step in steps {
-            if let Some(trim) = step.trim {
-                pipe.cmd("XTRIM").arg(step.stream).arg("MINID").arg(trim.next().to_string()).ignore();
-            }
-            let position = step.position.to_string();
-            pipe.cmd("XGROUP").arg("SETID").arg(step.stream).arg(step.group).arg(position).ignore();
-            if step.has_buried {
-                pipe.cmd("DEL").arg(buried(step.stream, step.group)).ignore();
-            }
+            let Position { ms, seq } = step.position;
+            let mut call = script.prepare_invoke();
+            call.key(step.stream).key(beside(step.stream, "applied", "")).key(beside(step.stream, "open", connection));
+            call.arg(connection).arg(epoch_text(step.epoch)).arg(ms).arg(seq).arg(&step.connections);
+            let (): () = call.invoke_async(&mut self.redis).await.map_err(failure)?;
         }
-        pipe.query_async(&mut self.redis).await.map_err(failure)
+        Ok(())
     }
 }
 
-/// What happens to one stream after a commit.
+/// How far a commit took one stream.
 pub(crate) struct Settled<'s> {
     pub(crate) stream: &'s str,
-    pub(crate) group: &'s str,
+    pub(crate) epoch: Epoch,
     pub(crate) position: Position,
-    pub(crate) trim: Option<Position>,
-    pub(crate) has_buried: bool,
+    /// All connections that its job writes to.
+    pub(crate) connections: Vec<&'s str>,
 }
 
 /// The dead-letter queue of a stream.
@@ -236,9 +240,10 @@ fn dead_letters(stream: &str) -> String {
     format!("dlq:{stream}")
 }
 
-/// The positions that were buried in a batch that is not committed yet.
-fn buried(stream: &str, connection: &str) -> String {
-    format!("dlq:{stream}:open:{connection}")
+/// A key that belongs to a stream and is in the same slot: `wb:{0}:emp` has `wb:{0}/applied/emp`.
+fn beside(stream: &str, what: &str, connection: &str) -> String {
+    let (shard, job) = stream.split_once("}:").unwrap_or(("", stream));
+    format!("{shard}}}/{what}/{job}/{connection}")
 }
 
 /// The entries of an `XREAD` reply, in the order of the streams.

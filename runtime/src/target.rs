@@ -12,7 +12,7 @@ use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
 use crate::batch::{Prepared, Rejected};
-use crate::checkpoint::{Advance, Epoch};
+use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
@@ -105,11 +105,6 @@ fn missing(name: &str) -> Failure {
 fn step<'s>(streams: &'s Streams, advance: &Advance) -> (&'s str, String, String, Option<String>) {
     let stream = streams.get(advance.stream).map_or("", String::as_str);
     (stream, epoch_text(advance.epoch), advance.to.to_string(), advance.from.map(|from| from.to_string()))
-}
-
-/// An epoch as the checkpoint table keeps it.
-fn epoch_text(epoch: Epoch) -> String {
-    format!("{epoch:016x}")
 }
 
 /// A row of the checkpoint table.
