@@ -33,8 +33,11 @@ const UUID: Definition = Definition {
     ..PLAIN
 };
 
+/// Bytes into the hexadecimal digits of their hash.
+type Algorithm = fn(&[u8]) -> String;
+
 /// The algorithms of `hash`, by name.
-const ALGORITHMS: [(&str, fn(&[u8]) -> String); 12] = [
+const ALGORITHMS: [(&str, Algorithm); 12] = [
     ("sha1", hex::<Sha1>),
     ("sha224", hex::<Sha224>),
     ("sha256", hex::<Sha256>),
@@ -57,7 +60,7 @@ fn hex<D: Digest>(bytes: &[u8]) -> String {
     })
 }
 
-fn algorithm(name: &str) -> Result<fn(&[u8]) -> String, Reject> {
+fn algorithm(name: &str) -> Result<Algorithm, Reject> {
     let found = ALGORITHMS.iter().find(|(known, _)| *known == name);
     found.map(|(_, algorithm)| *algorithm).ok_or_else(|| {
         let known: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
