@@ -28,7 +28,8 @@ impl Failure {
         match self {
             Self::Reported => ExitCode::from(1),
             Self::Unable { message, help } => {
-                let report = help.map_or_else(|| miette::miette!("{message}"), |help| miette::miette!(help = help, "{message}"));
+                let report =
+                    help.map_or_else(|| miette::miette!("{message}"), |help| miette::miette!(help = help, "{message}"));
                 eprintln!("{report:?}");
                 ExitCode::from(2)
             }

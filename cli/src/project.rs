@@ -33,11 +33,6 @@ pub(crate) struct Project {
 }
 
 impl Location {
-    /// Whether nothing was said.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.config.is_none()
-    }
-
     fn find_config(&self) -> Result<PathBuf, Failure> {
         if let Some(config) = &self.config {
             return Ok(config.clone());
@@ -59,8 +54,8 @@ impl Location {
         let config_path = self.find_config()?;
         let folder = config_path.parent().unwrap_or(Path::new("")).to_owned();
         let mut files = Files::new();
-        let text = read(&config_path)
-            .map_err(|why| Failure::with_help(why, "name the configuration by `--config FILE`"))?;
+        let text =
+            read(&config_path).map_err(|why| Failure::with_help(why, "name the configuration by `--config FILE`"))?;
         let config = files.add(config_path.display().to_string(), text);
         let paths = if self.paths.is_empty() { vec![folder.join("jobs")] } else { self.paths.clone() };
         let mut jobs = Vec::new();
@@ -79,7 +74,10 @@ impl Location {
 fn job_files(path: &Path, config: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unable = |error: std::io::Error| {
         let message = format!("cannot read {}: {error}", path.display());
-        Failure::with_help(message, "name job files or folders of them; by default they are in `jobs/` beside the configuration")
+        Failure::with_help(
+            message,
+            "name job files or folders of them; by default they are in `jobs/` beside the configuration",
+        )
     };
     if !fs::metadata(path).map_err(unable)?.is_dir() {
         return Ok(vec![path.to_owned()]);

@@ -30,16 +30,18 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        Failure::Unable { message: format!("cannot start: {error}"), help: None }
-    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unable { message: format!("cannot start: {error}"), help: None })?;
     runtime.block_on(async move {
+        let shutdown = shutdown()?;
         let plan = match &arguments.plan {
             Some(path) => read_plan(path)?,
-            None => compile(&arguments.location).await?,
+            None => compile(&arguments.location, &shutdown).await?,
         };
         let options = Options { redis_url: arguments.redis, until_idle: arguments.until_idle };
-        let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown()?).await.map_err(failure)?;
+        let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown).await.map_err(failure)?;
         tracing::info!(applied = summary.applied, rejected = summary.rejected, "stopped");
         Ok(())
     })
@@ -53,7 +55,7 @@ fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
 }
 
 /// Compiles the jobs. Tables of which no DDL tells are asked of their database, and the jobs compiled again.
-async fn compile(location: &Location) -> Result<Plan, Failure> {
+async fn compile(location: &Location, shutdown: &Shutdown) -> Result<Plan, Failure> {
     let mut project = location.read()?;
     let first = project.compile(BTreeMap::new());
     refuse_bugs(&first)?;
@@ -67,7 +69,7 @@ async fn compile(location: &Location) -> Result<Plan, Failure> {
     let mut live: BTreeMap<String, Schema> = BTreeMap::new();
     for (name, tables) in &first.blind {
         if let Some(connection) = plan.connections.get(name) {
-            let schema = redis_wb_runtime::schema(connection, tables).await.map_err(failure)?;
+            let schema = redis_wb_runtime::schema(connection, tables, shutdown.clone()).await.map_err(failure)?;
             live.insert(name.clone(), schema);
         }
     }
@@ -88,7 +90,8 @@ fn failure(error: Error) -> Failure {
 
 /// Ends the run at SIGTERM and SIGINT, after the current batch.
 fn shutdown() -> Result<Shutdown, Failure> {
-    let unable = |error: std::io::Error| Failure::Unable { message: format!("cannot wait for signals: {error}"), help: None };
+    let unable =
+        |error: std::io::Error| Failure::Unable { message: format!("cannot wait for signals: {error}"), help: None };
     let mut terminate = signal(SignalKind::terminate()).map_err(unable)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unable)?;
     let (trigger, shutdown) = Shutdown::new();

@@ -32,7 +32,13 @@ impl<'a> Slots<'a> {
     /// Slots for one record, none of them evaluated yet.
     #[must_use]
     pub fn new(exprs: &'a [Expr]) -> Self {
-        Self { exprs, values: exprs.iter().map(|_| OnceCell::new()).collect(), units: Cell::new(UNITS_MAX) }
+        Self::bounded(exprs, UNITS_MAX)
+    }
+
+    /// The same with another bound than [`UNITS_MAX`].
+    #[must_use]
+    pub fn bounded(exprs: &'a [Expr], units_max: u64) -> Self {
+        Self { exprs, values: exprs.iter().map(|_| OnceCell::new()).collect(), units: Cell::new(units_max) }
     }
 
     /// Evaluates an expression that may use them. All calls for one `Slots` must have the same input.
@@ -141,7 +147,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
             None => Err(Reject::new(
                 RejectCode::LimitExceeded,
-                format!("the expression visits or makes more than {UNITS_MAX} items and bytes for one record"),
+                "the expression visits or makes more items and bytes than it may for one record",
             )),
         }
     }

@@ -6,6 +6,8 @@ use crate::{Type, Value};
 
 /// The most levels of types within types that are kept; below them all is unknown.
 const DEPTH_MAX: usize = 16;
+/// The most types within one type.
+const SIZE_MAX: usize = 256;
 
 /// The type of an expression. `Unknown` is checked when evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,17 +37,15 @@ impl ExprType {
     /// A list of such items.
     #[must_use]
     pub fn list(item: Self) -> Self {
-        let item = if item.depth() >= DEPTH_MAX { Self::UNKNOWN } else { item };
+        let item = if item.is_large() { Self::UNKNOWN } else { item };
         Self { item: Some(Box::new(item)), ..Self::of(Type::List) }
     }
 
     /// An object with these fields and no others.
     #[must_use]
     pub fn object(fields: Vec<(String, Self)>) -> Self {
-        let deep = fields.iter().any(|(_, kind)| kind.depth() >= DEPTH_MAX);
-        let fields = if deep { Vec::new() } else { fields };
-        let item = if deep { Self::UNKNOWN } else { Self::NULL };
-        Self { item: Some(Box::new(item)), fields, ..Self::of(Type::Object) }
+        let object = Self { item: Some(Box::new(Self::NULL)), fields, ..Self::of(Type::Object) };
+        if object.is_large() { Self::of(Type::Object) } else { object }
     }
 
     /// An object whose fields are these, and of type `rest` any other.
@@ -138,9 +138,21 @@ impl ExprType {
         }
     }
 
+    /// Whether it is too large to go into another type.
+    fn is_large(&self) -> bool {
+        self.depth() >= DEPTH_MAX || self.size() > SIZE_MAX
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Self> {
+        self.fields.iter().map(|(_, kind)| kind).chain(self.item.as_deref())
+    }
+
     fn depth(&self) -> usize {
-        let fields = self.fields.iter().map(|(_, kind)| kind);
-        1 + fields.chain(self.item.as_deref()).map(Self::depth).max().unwrap_or(0)
+        1 + self.parts().map(Self::depth).max().unwrap_or(0)
+    }
+
+    fn size(&self) -> usize {
+        1 + self.parts().map(Self::size).sum::<usize>()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use crate::expr::visit::Sees;
 use crate::expr::{Expr, Input};
-use crate::{Reject, Value, json};
+use crate::{Reject, RejectCode, Slots, Value, json};
 
 /// The most bytes, as JSON, of a constant that folding makes; larger ones are made anew for each record.
 const FOLDED_BYTES_MAX: usize = 4 * 1024;
+/// The most items visited and bytes made to fold one expression.
+const FOLDED_UNITS_MAX: u64 = 1024 * 1024;
 
 /// Folds every constant part. What would be rejected for every record stays as it is.
 #[must_use]
@@ -25,8 +27,9 @@ pub fn constant(expr: &Expr) -> Option<Result<Value<'static>, Reject>> {
         return None;
     }
     let input = Input::of(Value::Null);
-    match expr.evaluate(&input) {
+    match Slots::bounded(&[], FOLDED_UNITS_MAX).evaluate(expr, &input) {
         Ok(value) => json::write(&value, FOLDED_BYTES_MAX).ok().map(|_| Ok(value.into_static())),
+        Err(reject) if reject.code == RejectCode::LimitExceeded => None,
         Err(reject) => Some(Err(reject)),
     }
 }

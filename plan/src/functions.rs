@@ -47,7 +47,12 @@ pub struct Definition {
     pub examples: &'static [Example],
     /// What it does.
     pub body: Body,
+    /// What constant texts as arguments must be, beyond their types: which argument, and its check.
+    pub checks: &'static [(usize, Check)],
 }
+
+/// A check of a constant text.
+pub type Check = fn(&str) -> Result<(), Reject>;
 
 /// The body of a function.
 pub type Body = for<'t, 'a> fn(&Args<'t, 'a>) -> Result<Value<'a>, Reject>;
@@ -116,6 +121,7 @@ const PLAIN: Definition = Definition {
     doc: "",
     examples: &[],
     body: |_| Ok(Value::Null),
+    checks: &[],
 };
 
 /// An example: an expression, its input as JSON, and what it gives, as JSON or the code of the rejection.

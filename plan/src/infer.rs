@@ -52,8 +52,9 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
         Expr::Pipe { of, body, stops_at_null } => pipe(&infer(of, types), body, *stops_at_null, types),
         Expr::And(items) => either(items, types),
         Expr::Or(items) => {
-            let nullable = items.last().is_none_or(|last| infer(last, types).nullable);
-            ExprType { nullable, ..either(items, types) }
+            let kinds: Vec<ExprType> = items.iter().map(|item| infer(item, types)).collect();
+            let nullable = kinds.last().is_none_or(|last| last.nullable);
+            ExprType { nullable, ..kinds.into_iter().reduce(ExprType::either).unwrap_or(ExprType::UNKNOWN) }
         }
         Expr::Not(_) => ExprType::of(Type::Bool),
         Expr::Compare { op, left, right } => comparison(*op, &infer(left, types), &infer(right, types)),
@@ -75,11 +76,13 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
 /// The types of a call's arguments; for an expression argument, of what it gives for an element.
 #[must_use]
 pub fn arguments(args: &[Expr], types: Types<'_>) -> Vec<ExprType> {
-    let element = lambda_sees(args, types);
-    args.iter()
-        .map(|arg| match arg {
-            Expr::Lambda(body) => infer(body, types.with_current(&element)),
-            other => infer(other, types),
+    let values = values_of(args, types);
+    let element = element_seen(&values);
+    let pairs = args.iter().zip(values);
+    pairs
+        .map(|(arg, value)| match (arg, value) {
+            (Expr::Lambda(body), _) => infer(body, types.with_current(&element)),
+            (_, value) => value.unwrap_or(ExprType::UNKNOWN),
         })
         .collect()
 }
@@ -87,12 +90,20 @@ pub fn arguments(args: &[Expr], types: Types<'_>) -> Vec<ExprType> {
 /// What an expression argument sees as `Current`: an element of the list or an entry of the object beside it.
 #[must_use]
 pub fn lambda_sees(args: &[Expr], types: Types<'_>) -> ExprType {
-    let of = args.iter().find(|arg| !matches!(arg, Expr::Lambda(_))).map(|of| infer(of, types));
-    match of {
+    element_seen(&values_of(args, types))
+}
+
+/// The types of the arguments that are values. Each is inferred once: calls nest.
+fn values_of(args: &[Expr], types: Types<'_>) -> Vec<Option<ExprType>> {
+    args.iter().map(|arg| (!matches!(arg, Expr::Lambda(_))).then(|| infer(arg, types))).collect()
+}
+
+fn element_seen(values: &[Option<ExprType>]) -> ExprType {
+    match values.iter().flatten().next() {
         Some(of) if of.kind == Type::Object => {
             ExprType::object(vec![("key".to_owned(), ExprType::of(Type::Text)), ("value".to_owned(), of.item())])
         }
-        Some(of) => element(&of),
+        Some(of) => element(of),
         None => ExprType::UNKNOWN,
     }
 }

@@ -118,6 +118,18 @@ impl<'o> RecordWriter<'o> {
         self.bin(bytes);
     }
 
+    /// Writes an image whose `len` items were encoded before by [`Self::field`], [`Self::member`] or [`Self::scored`]
+    /// into a buffer of their own, because their number was not known yet.
+    pub fn items(&mut self, data_type: DataType, len: usize, encoded: &[u8]) {
+        self.open(data_type, len);
+        self.out.extend_from_slice(encoded);
+    }
+
+    /// Writes an image that is encoded already.
+    pub fn encoded_image(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
     fn array(&mut self, len: usize) {
         // A Redis value is at most 512 MB and has fewer than 2^32 parts.
         let len = u32::try_from(len).unwrap_or(u32::MAX);

@@ -1,1 +1,141 @@
-//! runtime
+//! Executes plans: carries change records from Redis to their targets.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
+//! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
+//! | `shard` | Redis: tracking, streams, dead-letter queues |
+//! | `batch` | entries of streams into the rows of one transaction |
+//! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
+//! | `target` | the databases, one folder a kind |
+//! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
+//! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
+//!
+//! It gets a plan and nothing else: no YAML, no grammar, no SQL parser.
+
+mod batch;
+mod checkpoint;
+mod error;
+mod layout;
+mod pause;
+mod pipeline;
+mod position;
+mod rows;
+mod secret;
+mod shard;
+mod shutdown;
+mod target;
+
+use std::sync::Arc;
+
+use redis_wb_plan::Plan;
+use redis_wb_plan::plan::Connection;
+use redis_wb_plan::schema::Schema;
+use tokio::task::JoinSet;
+
+pub use error::Error;
+use error::Failure;
+use layout::Layout;
+use pause::{Pauses, wait};
+use pipeline::Pipeline;
+use shard::Shard;
+pub use shutdown::{Shutdown, Trigger};
+
+/// What a run is told besides its plan.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The Redis whose changes are carried over.
+    pub redis_url: String,
+    /// Whether to end as soon as the streams are drained.
+    pub until_idle: bool,
+}
+
+/// What a run has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records that took effect, or whose job wants nothing of them.
+    pub applied: u64,
+    /// Records that were rejected.
+    pub rejected: u64,
+}
+
+/// Carries changes over until the shutdown comes or, with [`Options::until_idle`], nothing is left.
+///
+/// # Errors
+/// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
+/// what somebody has to mend in the target.
+pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
+    let shard = Shard::new(&options.redis_url)?;
+    track(&plan, &shard, &mut shutdown).await?;
+    let mut pipelines = JoinSet::new();
+    for layout in Layout::all(&plan) {
+        let pipeline = Pipeline::new(Arc::new(layout), shard.clone(), options.until_idle, shutdown.clone());
+        pipelines.spawn(pipeline.run());
+    }
+    let mut summary = Summary::default();
+    while let Some(ended) = pipelines.join_next().await {
+        let own =
+            ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))??;
+        summary.applied += own.applied;
+        summary.rejected += own.rejected;
+    }
+    Ok(summary)
+}
+
+/// Has all jobs tracked. What Redis refuses at the start ends the run: nobody would see a log that repeats it.
+async fn track(plan: &Plan, shard: &Shard, shutdown: &mut Shutdown) -> Result<(), Error> {
+    let mut pauses = Pauses::new(plan.applier.retry_ms);
+    while !shutdown.is_requested() {
+        match track_once(plan, shard).await {
+            Ok(()) => return Ok(()),
+            Err(failure @ Failure::Configuration { .. }) => return Err(failure.into()),
+            Err(failure) => retry(failure, &mut pauses, shutdown).await,
+        }
+    }
+    Ok(())
+}
+
+async fn track_once(plan: &Plan, shard: &Shard) -> Result<(), Failure> {
+    let mut connection = shard.connect().await?;
+    for job in &plan.jobs {
+        connection.track(job).await?;
+    }
+    for rule in connection.rules().await? {
+        if !plan.jobs.iter().any(|job| job.name == rule) {
+            tracing::warn!(
+                rule,
+                "this rule belongs to no job of the plan: its stream grows; `WB.UNTRACK {rule}` ends it"
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn retry(failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {
+    let pause = pauses.next();
+    let (error, retry_ms) = (Error::from(failure), pause.as_millis());
+    tracing::warn!(retry_ms, "waiting: {error}");
+    wait(pause, shutdown).await;
+}
+
+/// Asks a target for tables: their schema, where the job names one, and their name. Tables that it does not have are
+/// left out. Waits for a target that is not there for the moment.
+///
+/// # Errors
+/// What somebody has to mend: the address, the password, the rights.
+pub async fn schema(
+    connection: &Connection,
+    tables: &[(Option<String>, String)],
+    mut shutdown: Shutdown,
+) -> Result<Schema, Error> {
+    let mut pauses = Pauses::new(redis_wb_plan::plan::Applier::default().retry_ms);
+    loop {
+        match target::schema(connection, tables).await {
+            Ok(schema) => return Ok(schema),
+            Err(failure @ Failure::Transient(_)) if !shutdown.is_requested() => {
+                retry(failure, &mut pauses, &mut shutdown).await;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+}

@@ -124,7 +124,25 @@ impl Stage {
         let table = create_table(folder.path()).map_err(Error::during("create the table"))?;
         let config = configure(folder.path()).map_err(Error::during("write the configuration"))?;
         let worker = start_worker(&built.file("redis-wb")?, &config, &server, folder.path())?;
-        Ok(Self { worker, redis, table, server, folder })
+        let mut stage = Self { worker, redis, table, server, folder };
+        stage.wait_for_worker()?;
+        Ok(stage)
+    }
+
+    /// Waits until the worker has its job's keys tracked: what was written before would not be captured.
+    fn wait_for_worker(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            let rules: Vec<redis::Value> =
+                redis::cmd("WB.RULES").query(&mut self.redis).map_err(Error::during("ask for the tracking rules"))?;
+            if !rules.is_empty() {
+                return Ok(());
+            }
+            if !self.worker.runs() || start.elapsed() > FOLLOW_MAX {
+                return Err(self.worker_failed("the worker did not start"));
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn introduce(&self) {

@@ -7,7 +7,7 @@ pub const NESTING_MAX: usize = 64;
 /// The most `!` in a row.
 pub const NOTS_MAX: usize = 32;
 /// The most levels of a tree.
-pub const DEPTH_MAX: usize = 100;
+pub const DEPTH_MAX: usize = 120;
 
 /// Refuses text that is nested too deep.
 pub(super) fn nesting(text: &str) -> Result<(), SyntaxError> {

@@ -14,7 +14,7 @@ use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 
 use super::{Accepts, Definition, Family, PLAIN, Param, Returns, eg, xml};
 use crate::expr_type::ExprType;
-use crate::{Type, Value, json};
+use crate::{Reject, RejectCode, Type, Value, json};
 
 const TEXT: Param = Param::new("text", Accepts::TEXT);
 
@@ -33,8 +33,11 @@ const UUID: Definition = Definition {
     ..PLAIN
 };
 
+/// Bytes into the hexadecimal digits of their hash.
+type Algorithm = fn(&[u8]) -> String;
+
 /// The algorithms of `hash`, by name.
-const ALGORITHMS: [(&str, fn(&[u8]) -> String); 12] = [
+const ALGORITHMS: [(&str, Algorithm); 12] = [
     ("sha1", hex::<Sha1>),
     ("sha224", hex::<Sha224>),
     ("sha256", hex::<Sha256>),
@@ -57,6 +60,15 @@ fn hex<D: Digest>(bytes: &[u8]) -> String {
     })
 }
 
+fn algorithm(name: &str) -> Result<Algorithm, Reject> {
+    let found = ALGORITHMS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, algorithm)| *algorithm).ok_or_else(|| {
+        let known: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
+        let reason = format!("`hash` has no algorithm `{name}`, only {}", known.join(", "));
+        Reject::new(RejectCode::InvalidArgument, reason)
+    })
+}
+
 const HASH: Definition = Definition {
     name: "hash",
     family: Family::Encoding,
@@ -72,10 +84,7 @@ const HASH: Definition = Definition {
     ],
     body: |args| {
         let name = if args.len() > 1 { args.some_text(1)? } else { Cow::Borrowed("sha1") };
-        let Some((_, algorithm)) = ALGORITHMS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
-            return Err(args.rejected(format_args!("has no algorithm `{name}`, only {}", known.join(", "))));
-        };
+        let algorithm = algorithm(&name)?;
         let held = args.look(0)?;
         let made = match held.get() {
             Value::Null => algorithm(b""),
@@ -85,6 +94,7 @@ const HASH: Definition = Definition {
         };
         args.made(made)
     },
+    checks: &[(1, |name| algorithm(name).map(|_| ()))],
     ..PLAIN
 };
 

@@ -371,6 +371,7 @@ const REGEX_REPLACE: Definition = Definition {
         })?;
         replaced.map_or(Ok(Value::Text(text)), |replaced| args.made(replaced))
     },
+    checks: &[(1, |text| pattern(text).map(|_| ()))],
     ..PLAIN
 };
 

@@ -1,0 +1,381 @@
+//! Events to changes, changes to records, records to streams. It must not know how Redis's C API is called.
+
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
+
+use crate::ffi::{Context, Key};
+use crate::image::{self, Content};
+use crate::pending::{Before, Change, Pending};
+use crate::rules::{self, Rule};
+
+/// The default of `image-bytes-max`.
+const IMAGE_BYTES_MAX: usize = 1024 * 1024;
+/// A warning about records that could not be appended is logged at most this often.
+const WARN_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the module knows.
+///
+/// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
+pub(crate) struct State {
+    pub(crate) rules: Vec<Rc<Rule>>,
+    /// Drawn at load and at promotion.
+    pub(crate) epoch: u64,
+    /// Larger images are left out, and the record is thin.
+    pub(crate) image_bytes_max: usize,
+    pub(crate) counters: Counters,
+    /// Why the server's settings lose records or rules, if they do.
+    pub(crate) unsafe_setting: Option<String>,
+    pending: Pending,
+    buffers: Buffers,
+    /// Whether this module is woken before the server sleeps.
+    woken_before_sleep: bool,
+    warned: Option<Instant>,
+}
+
+/// What INFO shows.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Counters {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) thin: u64,
+    /// Records that could not be appended: changes that the targets will not see.
+    pub(crate) failed: u64,
+    pub(crate) last_error: String,
+}
+
+/// Kept from record to record, so that most allocate nothing.
+#[derive(Debug, Default)]
+struct Buffers {
+    image: image::Buffers,
+    record: Vec<u8>,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = const {
+        RefCell::new(State {
+            rules: Vec::new(),
+            epoch: 0,
+            image_bytes_max: IMAGE_BYTES_MAX,
+            counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
+            unsafe_setting: None,
+            pending: Pending::EMPTY,
+            buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
+            woken_before_sleep: false,
+            warned: None,
+        })
+    };
+}
+
+/// Works with the state; `None` if it is borrowed, which (not borrowed) rules out.
+pub(crate) fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    STATE.with(|state| state.try_borrow_mut().ok().map(|mut state| work(&mut state)))
+}
+
+/// What Redis tells of a key.
+pub(crate) enum Happening<'a> {
+    /// A keyspace event, by its name.
+    Event(&'a [u8]),
+    /// The key is about to go or to be overwritten, and can be read for the last time.
+    Goes { key: &'a Key, how: &'static str },
+}
+
+/// Whether nothing is tracked, so that no event matters.
+pub(crate) fn is_idle() -> bool {
+    with(|state| state.rules.is_empty()).unwrap_or(true)
+}
+
+/// Notes what happened to a key, if a rule wants it.
+pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happening<'_>) {
+    if rules::is_own(key) || !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
+        return;
+    }
+    if !with(|state| state.pending.scheduled).unwrap_or(false) && !context.standing().captures() {
+        return;
+    }
+    match happening {
+        Happening::Goes { key: open, how } => goes(context, db, key, open, how),
+        Happening::Event(b"expire" | b"persist" | b"hexpire" | b"hpersist") => {}
+        Happening::Event(b"new") => {
+            with(|state| state.pending.comes(db, key));
+            schedule(context);
+        }
+        Happening::Event(event) => {
+            with(|state| state.changed(db, key, event));
+            schedule(context);
+            if *event == b"hexpired" {
+                wake_before_sleep(context);
+            }
+        }
+    }
+}
+
+/// Notes what a key held. Schedules nothing: outside an execution unit Redis runs waiting jobs right after this
+/// callback, while it is in the middle of unlinking the key. An event follows that tells of the change.
+fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: &str) {
+    let lent = with(|state| {
+        let wanted = state.wanting(db, key).any(|rule| rule.before);
+        wanted.then(|| state.lend())
+    });
+    let Some((mut buffers, limit)) = lent.flatten() else {
+        let before = Before { data_type: image::data_type(open.kind()), image: None };
+        with(|state| state.pending.goes(db, key, how, before));
+        return;
+    };
+    let content = image::read(context, open, key, limit, &mut buffers.image);
+    let image = matches!(content, Content::Whole(_)).then(|| buffers.image.encoded.clone());
+    let before = Before { data_type: content.data_type(), image };
+    with(|state| {
+        state.pending.goes(db, key, how, before);
+        state.buffers = buffers;
+    });
+}
+
+/// Lets the changes be appended when the unit ends.
+fn schedule(context: &Context) {
+    let scheduled = with(|state| mem::replace(&mut state.pending.scheduled, true)).unwrap_or(true);
+    if !scheduled && !context.schedule() {
+        let lost = with(|state| mem::replace(&mut state.pending, Pending::EMPTY)).unwrap_or_default();
+        let lost = lost.changes().len();
+        failed(context, u64::try_from(lost).unwrap_or_default(), "Redis refused to call at the end of the unit");
+    }
+}
+
+/// Field expiry happens outside an execution unit, for the greater part right before the server writes its AOF and
+/// sleeps. From the first time on, the module is called between the two.
+fn wake_before_sleep(context: &Context) {
+    let woken = with(|state| mem::replace(&mut state.woken_before_sleep, true)).unwrap_or(true);
+    if !woken && !context.subscribe_to_event_loop() {
+        with(|state| state.woken_before_sleep = false);
+    }
+}
+
+/// Lets changes be appended that no unit's end took along.
+pub(crate) fn wake(context: &Context) {
+    let waiting = with(|state| {
+        state.pending.going = false;
+        !state.pending.is_empty() && !state.pending.scheduled
+    });
+    if waiting == Some(true) {
+        schedule(context);
+    }
+}
+
+/// Notes that databases were emptied, or all where none is named.
+pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
+    let tracked = with(|state| state.rules.iter().any(|rule| dbs.is_empty() || dbs.contains(&rule.db)));
+    if tracked == Some(true) && context.standing().captures() {
+        with(|state| state.pending.flushed(dbs, by));
+        schedule(context);
+    }
+}
+
+/// Forgets everything: what is loaded brings its own rules, and its changes are records already.
+pub(crate) fn loading_starts() {
+    with(|state| {
+        state.rules.clear();
+        state.pending = Pending::EMPTY;
+    });
+}
+
+/// Draws the epoch of a server that begins to capture. 63 bits, so that it fits the integers of SQL.
+pub(crate) fn promoted() {
+    let epoch = Context::random() >> 1;
+    with(|state| state.epoch = epoch.max(1));
+}
+
+/// Looks for settings that lose records or rules, and says so in INFO and in the log.
+pub(crate) fn settled(context: &Context) {
+    let tracking = !is_idle() && context.standing().captures();
+    let found = if tracking { unsafe_setting(context) } else { None };
+    let new = with(|state| {
+        let new = state.unsafe_setting != found;
+        state.unsafe_setting.clone_from(&found);
+        new
+    });
+    if let (Some(true), Some(why)) = (new, found) {
+        context.warn(&format!("keys are tracked, but {why}"));
+    }
+}
+
+/// Why the server's settings would lose records or rules.
+pub(crate) fn unsafe_setting(context: &Context) -> Option<String> {
+    let read = |name| context.config(name).map(|value| String::from_utf8_lossy(&value).into_owned());
+    match read(c"maxmemory-policy") {
+        Ok(policy) if policy.starts_with("allkeys-") => {
+            return Some(format!(
+                "`maxmemory-policy {policy}` evicts change streams whole: set `noeviction` or a `volatile-` policy"
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => return Some(format!("`maxmemory-policy` cannot be read: {error}")),
+    }
+    match read(c"aof-use-rdb-preamble") {
+        Ok(value) if value == "yes" => None,
+        Ok(_) => {
+            Some("`aof-use-rdb-preamble no` loses the rules when the AOF is rewritten: set it to `yes`".to_owned())
+        }
+        Err(error) => Some(format!("`aof-use-rdb-preamble` cannot be read: {error}")),
+    }
+}
+
+impl State {
+    fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Rc<Rule>> {
+        self.rules.iter().filter(move |rule| rule.wants(db, key))
+    }
+
+    fn changed(&mut self, db: u32, key: &[u8], event: &[u8]) {
+        let wanting = self.rules.iter().filter(|rule| rule.wants(db, key) && !rule.excludes(event));
+        self.pending.changed(db, key, &String::from_utf8_lossy(event), wanting);
+    }
+
+    /// The buffers, to be given back, and the largest image.
+    fn lend(&mut self) -> (Buffers, usize) {
+        (mem::take(&mut self.buffers), self.image_bytes_max)
+    }
+
+    /// The changes of the unit that ends, unless a key is still being unlinked.
+    fn take_unit(&mut self) -> Option<Unit> {
+        if self.pending.going {
+            self.pending.scheduled = false;
+            return None;
+        }
+        let pending = mem::replace(&mut self.pending, Pending::EMPTY);
+        let (buffers, image_bytes_max) = self.lend();
+        Some(Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers })
+    }
+}
+
+/// Appends a record for every change of the unit that ends.
+pub(crate) fn append_pending(context: &Context) {
+    let Some(Some(mut unit)) = with(State::take_unit) else { return };
+    if !unit.pending.is_empty() && context.standing().captures() {
+        unit.append(context);
+    }
+    with(|state| state.buffers = unit.buffers);
+}
+
+/// The changes of one execution unit, taken out of the state to become records.
+struct Unit {
+    pending: Pending,
+    rules: Vec<Rc<Rule>>,
+    epoch: u64,
+    image_bytes_max: usize,
+    buffers: Buffers,
+}
+
+/// All of a record but its images.
+struct Head<'a> {
+    db: u32,
+    key: &'a [u8],
+    opcode: Opcode,
+    command: &'a str,
+    data_type: DataType,
+    flags: Flags,
+}
+
+impl Unit {
+    fn append(&mut self, context: &Context) {
+        let pending = mem::take(&mut self.pending);
+        for rule in &self.rules.clone() {
+            if let Some(command) = pending.flush_of(rule.db) {
+                let (opcode, data_type) = (Opcode::Flush, DataType::Unknown);
+                let head = Head { db: rule.db, key: &[], opcode, command, data_type, flags: Flags::NONE };
+                self.append_record(context, rule, &head, false, None);
+            }
+        }
+        for change in pending.changes() {
+            self.append_change(context, change);
+        }
+    }
+
+    fn append_change(&mut self, context: &Context, change: &Change) {
+        let untold = if change.told { Vec::new() } else { self.wanting(change) };
+        let rules = if change.told { &change.rules } else { &untold };
+        if rules.is_empty() {
+            return;
+        }
+        context.select(change.db);
+        let content = context.open(&change.key).map_or(Content::Gone(DataType::Unknown), |open| {
+            image::read(context, &open, &change.key, self.image_bytes_max, &mut self.buffers.image)
+        });
+        let present = if change.created { Opcode::Create } else { Opcode::Update };
+        let (opcode, flags) = match content {
+            Content::Gone(_) => (Opcode::Delete, Flags::NONE),
+            Content::Thin(_) => (present, Flags::THIN),
+            Content::Whole(_) => (present, Flags::NONE),
+        };
+        let before = change.before.as_ref();
+        let data_type = match (&content, before) {
+            (Content::Gone(_), Some(before)) => before.data_type,
+            _ => content.data_type(),
+        };
+        let (db, key, command) = (change.db, change.key.as_slice(), change.event.as_str());
+        let head = Head { db, key, opcode, command, data_type, flags };
+        let whole = matches!(content, Content::Whole(_));
+        for rule in rules {
+            let before = before.and_then(|before| before.image.as_deref()).filter(|_| rule.before);
+            self.append_record(context, rule, &head, whole, before);
+        }
+    }
+
+    /// Rules that want a key whose coming or going no event told of.
+    fn wanting(&self, change: &Change) -> Vec<Rc<Rule>> {
+        self.rules.iter().filter(|rule| rule.wants(change.db, &change.key)).map(Rc::clone).collect()
+    }
+
+    fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {
+        let record = &mut self.buffers.record;
+        record.clear();
+        let mut writer = RecordWriter::new(record);
+        let Head { db, key, opcode, command, data_type, flags } = *head;
+        writer.head(self.epoch, now_us(), db, key, opcode, command, data_type, flags);
+        for image in [after.then_some(self.buffers.image.encoded.as_slice()), before] {
+            match image {
+                Some(image) => writer.encoded_image(image),
+                None => writer.no_image(),
+            }
+        }
+        context.select(0);
+        match context.append(&rule.stream, STREAM_FIELD.as_bytes(), record) {
+            Ok(()) => {
+                let bytes = u64::try_from(record.len()).unwrap_or_default();
+                with(|state| state.counters.count(bytes, flags));
+            }
+            Err(error) => failed(context, 1, &format!("stream `{}`: {error}", String::from_utf8_lossy(&rule.stream))),
+        }
+    }
+}
+
+impl Counters {
+    fn count(&mut self, bytes: u64, flags: Flags) {
+        self.records = self.records.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.thin = self.thin.saturating_add(u64::from(flags.contains(Flags::THIN)));
+    }
+}
+
+/// Counts records that could not be appended, and says so in the log, but not for each of very many.
+fn failed(context: &Context, records: u64, error: &str) {
+    let warning = with(|state| {
+        state.counters.failed = state.counters.failed.saturating_add(records);
+        error.clone_into(&mut state.counters.last_error);
+        let now = Instant::now();
+        if state.warned.is_some_and(|warned| now.duration_since(warned) < WARN_AGAIN) {
+            return None;
+        }
+        state.warned = Some(now);
+        Some(state.counters.failed)
+    });
+    if let Some(failed) = warning.flatten() {
+        context.warn(&format!("a change record could not be appended, {failed} so far: {error}"));
+    }
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default()
+}

@@ -1,0 +1,187 @@
+//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules, the module's arguments.
+//! It must not know how changes become records.
+
+use std::rc::Rc;
+
+use crate::capture::{self, State};
+use crate::ffi::{Context, Info, Standing, Storage};
+use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
+
+/// What a command replies.
+pub(crate) enum Answer {
+    Text(Vec<u8>),
+    Number(i64),
+    List(Vec<Answer>),
+    Error(String),
+}
+
+/// `WB.TRACK name pattern [DB n] [EXCLUDE command...] [BEFORE]`: makes a rule, or replaces the one of this name.
+pub(crate) fn track(context: &Context, words: &[&[u8]]) -> Answer {
+    let rule = match Rule::parse(words) {
+        Ok(rule) => rule,
+        Err(error) => return Answer::Error(error),
+    };
+    let standing = context.standing();
+    // What a primary accepted, or a disk kept, holds here too: a replica must not differ.
+    if !standing.repeats()
+        && let Some(why) = refusal(context, standing, &rule)
+    {
+        return Answer::Error(format!("ERR cannot track: {why}"));
+    }
+    let stream = rule.stream.clone();
+    if capture::with(|state| state.track(rule)) == Some(true) {
+        context.replicate();
+    }
+    Answer::Text(stream)
+}
+
+fn refusal(context: &Context, standing: Standing, rule: &Rule) -> Option<String> {
+    if standing.clustered() {
+        return Some("this server is part of a Redis Cluster, which is not captured yet".to_owned());
+    }
+    if !context.has_db(rule.db) {
+        return Some(format!("there is no database {}", rule.db));
+    }
+    let full = |state: &mut State| state.rules.len() >= RULES_MAX && state.place(&rule.name).is_none();
+    if capture::with(full) == Some(true) {
+        return Some(format!("there are {RULES_MAX} rules already"));
+    }
+    capture::unsafe_setting(context)
+}
+
+/// `WB.UNTRACK name`: takes a rule away and leaves its stream.
+pub(crate) fn untrack(context: &Context, words: &[&[u8]]) -> Answer {
+    let [name] = words else {
+        return Answer::Error("ERR wrong number of arguments: WB.UNTRACK name".to_owned());
+    };
+    let removed = capture::with(|state| {
+        let place = state.place(name)?;
+        Some(state.rules.remove(place))
+    });
+    if removed.flatten().is_none() {
+        return Answer::Number(0);
+    }
+    context.replicate();
+    Answer::Number(1)
+}
+
+/// `WB.RULES`: all rules, each as a flat list of names and values.
+pub(crate) fn rules(words: &[&[u8]]) -> Answer {
+    if !words.is_empty() {
+        return Answer::Error("ERR wrong number of arguments: WB.RULES".to_owned());
+    }
+    let rules = capture::with(|state| state.rules.iter().map(|rule| described(rule)).collect());
+    Answer::List(rules.unwrap_or_default())
+}
+
+fn described(rule: &Rule) -> Answer {
+    let text = |bytes: &[u8]| Answer::Text(bytes.to_vec());
+    Answer::List(vec![
+        text(b"name"),
+        text(&rule.name),
+        text(b"pattern"),
+        text(&rule.pattern),
+        text(b"db"),
+        Answer::Number(i64::from(rule.db)),
+        text(b"exclude"),
+        Answer::List(rule.exclude.iter().map(|event| text(event)).collect()),
+        text(b"before"),
+        Answer::Number(i64::from(rule.before)),
+        text(b"stream"),
+        text(&rule.stream),
+    ])
+}
+
+impl State {
+    /// Makes or replaces a rule; whether that changed anything.
+    fn track(&mut self, rule: Rule) -> bool {
+        let place = self.place(&rule.name).and_then(|place| self.rules.get_mut(place));
+        match place {
+            Some(old) if **old == rule => return false,
+            Some(old) => *old = Rc::new(rule),
+            None => self.rules.push(Rc::new(rule)),
+        }
+        true
+    }
+
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.name == name)
+    }
+}
+
+/// Writes the INFO section.
+pub(crate) fn info(info: &Info) {
+    capture::with(|state| {
+        let counters = &state.counters;
+        info.number(c"rules", u64::try_from(state.rules.len()).unwrap_or_default());
+        info.number(c"records", counters.records);
+        info.number(c"bytes", counters.bytes);
+        info.number(c"thin", counters.thin);
+        info.number(c"failed", counters.failed);
+        info.text(c"last_error", &counters.last_error);
+        info.number(c"epoch", state.epoch);
+        info.number(c"image_bytes_max", u64::try_from(state.image_bytes_max).unwrap_or_default());
+        info.text(c"unsafe_setting", state.unsafe_setting.as_deref().unwrap_or_default());
+    });
+}
+
+/// Saves the rules with the data: their number, then for each the number of its words and the words.
+pub(crate) fn save(storage: &Storage) {
+    let rules = capture::with(|state| state.rules.clone()).unwrap_or_default();
+    // Nothing at all where there is none, so that a server without the module can load the file.
+    if rules.is_empty() {
+        return;
+    }
+    storage.save_number(u64::try_from(rules.len()).unwrap_or_default());
+    for rule in rules {
+        let words = rule.to_words();
+        storage.save_number(u64::try_from(words.len()).unwrap_or_default());
+        words.iter().for_each(|word| storage.save_bytes(word));
+    }
+}
+
+/// Loads what [`save`] saved; whether it could.
+pub(crate) fn load(storage: &Storage) -> bool {
+    let Some(rules) = read_rules(storage) else { return false };
+    capture::with(|state| {
+        for rule in rules {
+            state.track(rule);
+        }
+    });
+    true
+}
+
+fn read_rules(storage: &Storage) -> Option<Vec<Rule>> {
+    let count = bounded(storage.load_number()?, RULES_MAX)?;
+    (0..count).map(|_| read_rule(storage)).collect()
+}
+
+fn read_rule(storage: &Storage) -> Option<Rule> {
+    let count = bounded(storage.load_number()?, WORDS_MAX)?;
+    let words: Vec<Vec<u8>> = (0..count).map(|_| storage.load_bytes()).collect::<Option<_>>()?;
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    Rule::parse(&words).ok()
+}
+
+fn bounded(number: u64, max: usize) -> Option<usize> {
+    usize::try_from(number).ok().filter(|number| *number <= max)
+}
+
+/// Reads the arguments of `loadmodule`.
+pub(crate) fn configure(words: &[&[u8]]) -> Result<(), String> {
+    for pair in words.chunks(2) {
+        match pair {
+            [name, value] if name.eq_ignore_ascii_case(b"image-bytes-max") => {
+                let bytes = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+                let bytes = bytes.ok_or("`image-bytes-max` wants a number of bytes")?;
+                capture::with(|state| state.image_bytes_max = bytes);
+            }
+            [name, ..] => {
+                let name = String::from_utf8_lossy(name);
+                return Err(format!("unknown argument `{name}`, or one without its value: image-bytes-max N"));
+            }
+            [] => {}
+        }
+    }
+    Ok(())
+}

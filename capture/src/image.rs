@@ -1,0 +1,111 @@
+//! The content of a key as an encoded image. It must not know why it is read.
+
+use redis_wb_record::{DataType, RecordWriter};
+
+use crate::ffi::{Context, Key, Kind};
+
+/// What a key was found to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nothing: there is no key, or one whose last field or member just went.
+    Gone(DataType),
+    /// More than an image may hold, or a type that has none.
+    Thin(DataType),
+    /// What [`Buffers::encoded`] holds.
+    Whole(DataType),
+}
+
+impl Content {
+    pub(crate) const fn data_type(self) -> DataType {
+        match self {
+            Self::Gone(data_type) | Self::Thin(data_type) | Self::Whole(data_type) => data_type,
+        }
+    }
+}
+
+/// Kept from image to image.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    /// The image that was read last.
+    pub(crate) encoded: Vec<u8>,
+    /// Its fields or members while their number is not known.
+    items: Vec<u8>,
+}
+
+impl Buffers {
+    /// Without an image.
+    pub(crate) const EMPTY: Self = Self { encoded: Vec::new(), items: Vec::new() };
+}
+
+/// The type of a key that can be told without reading it.
+pub(crate) const fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Hash => DataType::Hash,
+        Kind::Set => DataType::Set,
+        Kind::SortedSet => DataType::SortedSet,
+        Kind::String => DataType::String,
+        Kind::Empty | Kind::Module | Kind::Other => DataType::Unknown,
+    }
+}
+
+/// Reads the open `key`; its image, if it has one of at most `bytes_max` bytes, goes to `buffers`.
+pub(crate) fn read(context: &Context, open: &Key, key: &[u8], bytes_max: usize, buffers: &mut Buffers) -> Content {
+    let kind = open.kind();
+    let data_type = data_type(kind);
+    buffers.encoded.clear();
+    match kind {
+        Kind::Empty => Content::Gone(data_type),
+        Kind::Other => Content::Thin(data_type),
+        Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bytes_max, buffers),
+        Kind::String => blob(open.string(), data_type, bytes_max, buffers),
+        Kind::Module => match context.json(key) {
+            Ok(document) => blob(document.text(), DataType::Json, bytes_max, buffers),
+            Err(_) => Content::Thin(DataType::Unknown),
+        },
+    }
+}
+
+fn blob(bytes: &[u8], data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
+    if bytes.len() > bytes_max {
+        return Content::Thin(data_type);
+    }
+    RecordWriter::new(&mut buffers.encoded).blob(data_type, bytes);
+    Content::Whole(data_type)
+}
+
+fn scan(open: &Key, data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
+    // Every member has at least one byte and another that says so: a long set need not be walked to be too long.
+    if open.len().saturating_mul(2) > bytes_max {
+        return Content::Thin(data_type);
+    }
+    buffers.items.clear();
+    let mut fits = true;
+    let mut len = 0_usize;
+    open.scan(|name, value| {
+        fits = buffers.items.len() + name.len() + value.len() <= bytes_max
+            && item(&mut RecordWriter::new(&mut buffers.items), data_type, name, value);
+        len += 1;
+        fits
+    });
+    if !fits {
+        return Content::Thin(data_type);
+    }
+    if len == 0 {
+        return Content::Gone(data_type);
+    }
+    RecordWriter::new(&mut buffers.encoded).items(data_type, len, &buffers.items);
+    Content::Whole(data_type)
+}
+
+/// Writes one field or member; false where its score cannot be read.
+fn item(writer: &mut RecordWriter<'_>, data_type: DataType, name: &[u8], value: &[u8]) -> bool {
+    match data_type {
+        DataType::Set => writer.member(name),
+        DataType::SortedSet => match std::str::from_utf8(value).ok().and_then(|score| score.parse().ok()) {
+            Some(score) => writer.scored(name, score),
+            None => return false,
+        },
+        _ => writer.field(name, value),
+    }
+    true
+}

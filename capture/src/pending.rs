@@ -1,0 +1,212 @@
+//! The changes of one execution unit (a command, a transaction, a script): noted by events, appended when it ends.
+//! It must not know Redis: what it is told comes from `capture`.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use redis_wb_record::DataType;
+
+use crate::rules::Rule;
+
+/// The content that a key had when the unit began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) data_type: DataType,
+    /// Its encoded image, where a rule asked for it and it was small enough.
+    pub(crate) image: Option<Vec<u8>>,
+}
+
+/// A key that changed.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) db: u32,
+    pub(crate) key: Vec<u8>,
+    /// The last event that changed it, in lower case as Redis reports it.
+    pub(crate) event: String,
+    /// Whether the key did not exist when the unit began.
+    pub(crate) created: bool,
+    /// Whether an event told of a change, and not only the key's coming or going.
+    pub(crate) told: bool,
+    /// Which rules want it.
+    pub(crate) rules: Vec<Rc<Rule>>,
+    pub(crate) before: Option<Before>,
+}
+
+/// All changes of a unit, each key once.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    changes: Vec<Change>,
+    /// Where each key stands, once there are more than a search takes in its stride.
+    places: Option<HashMap<(u32, Vec<u8>), usize>>,
+    /// Databases that were emptied, `None` for all of them, and by what.
+    flushes: Vec<(Option<u32>, &'static str)>,
+    /// Whether a job waits for the end of the unit.
+    pub(crate) scheduled: bool,
+    /// Whether the last thing that happened was that a key goes, so that it may not be gone yet.
+    pub(crate) going: bool,
+}
+
+/// Up to this many changes are searched one by one.
+const SEARCHED_MAX: usize = 16;
+
+impl Pending {
+    /// Nothing.
+    pub(crate) const EMPTY: Self =
+        Self { changes: Vec::new(), places: None, flushes: Vec::new(), scheduled: false, going: false };
+
+    /// Whether there is nothing to append.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.flushes.is_empty()
+    }
+
+    /// Notes that a key came to be; its command's event follows. A key that is known here already was there when
+    /// the unit began, or is known to be new.
+    pub(crate) fn comes(&mut self, db: u32, key: &[u8]) {
+        self.going = false;
+        if self.place(db, key).is_none() {
+            self.add(db, key, "new", true);
+        }
+    }
+
+    /// Notes that a key goes, or is overwritten, with what it held; the first such content of a unit counts.
+    pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: &str, before: Before) {
+        self.going = true;
+        let change = self.change(db, key, how);
+        if !change.created && change.before.is_none() {
+            change.before = Some(before);
+        }
+    }
+
+    /// Notes an event that changed a key, and which rules want it.
+    pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Rc<Rule>>) {
+        self.going = false;
+        let change = self.change(db, key, event);
+        event.clone_into(&mut change.event);
+        change.told = true;
+        for rule in rules {
+            if !change.rules.iter().any(|other| Rc::ptr_eq(other, rule)) {
+                change.rules.push(Rc::clone(rule));
+            }
+        }
+    }
+
+    /// Notes that databases were emptied, or all where none is named, and forgets what changed in them before.
+    pub(crate) fn flushed(&mut self, dbs: &[u32], by: &'static str) {
+        self.places = None;
+        self.changes.retain(|change| !dbs.is_empty() && !dbs.contains(&change.db));
+        self.flushes.extend(dbs.iter().map(|db| (Some(*db), by)));
+        if dbs.is_empty() {
+            self.flushes.push((None, by));
+        }
+    }
+
+    /// What emptied a database last, if anything did.
+    pub(crate) fn flush_of(&self, db: u32) -> Option<&'static str> {
+        let flush = self.flushes.iter().rev().find(|(flushed, _)| flushed.is_none_or(|flushed| flushed == db));
+        flush.map(|(_, by)| *by)
+    }
+
+    /// The changes, in the order in which the keys first changed.
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    fn change(&mut self, db: u32, key: &[u8], event: &str) -> &mut Change {
+        let at = match self.place(db, key) {
+            Some(at) => at,
+            None => self.add(db, key, event, false),
+        };
+        // INVARIANT (place): `place` and `add` give an index into `changes`, whose length never shrinks in between.
+        #[expect(clippy::indexing_slicing, reason = "INVARIANT (place)")]
+        &mut self.changes[at]
+    }
+
+    /// Where a key stands. The one that changed last is the most likely.
+    fn place(&self, db: u32, key: &[u8]) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(&(db, key.to_vec())).copied(),
+            None => self.changes.iter().rposition(|change| change.db == db && change.key == key),
+        }
+    }
+
+    fn add(&mut self, db: u32, key: &[u8], event: &str, created: bool) -> usize {
+        let at = self.changes.len();
+        let (key, event) = (key.to_vec(), event.to_owned());
+        self.changes.push(Change { db, key, event, created, told: false, rules: Vec::new(), before: None });
+        match &mut self.places {
+            Some(places) => {
+                let key = self.changes.last().map(|change| change.key.clone()).unwrap_or_default();
+                places.insert((db, key), at);
+            }
+            None if at >= SEARCHED_MAX => {
+                let places = self.changes.iter().enumerate();
+                self.places = Some(places.map(|(at, change)| ((change.db, change.key.clone()), at)).collect());
+            }
+            None => {}
+        }
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(count: usize) -> Vec<Rc<Rule>> {
+        let rule = |at: usize| Rule::parse(&[at.to_string().as_bytes(), b"*"]).unwrap();
+        (0..count).map(|at| Rc::new(rule(at))).collect()
+    }
+
+    fn hash(image: &[u8]) -> Before {
+        Before { data_type: DataType::Hash, image: Some(image.to_vec()) }
+    }
+
+    #[test]
+    fn a_key_stands_once_with_its_last_event() {
+        let rules = rules(2);
+        let mut pending = Pending::default();
+        pending.comes(0, b"a");
+        pending.changed(0, b"a", "hset", rules[..1].iter());
+        pending.changed(0, b"b", "hset", rules[..1].iter());
+        pending.goes(0, b"b", "del", hash(b"1"));
+        pending.comes(0, b"b");
+        pending.changed(0, b"b", "hset", rules.iter());
+        pending.goes(0, b"b", "del", hash(b"2"));
+        pending.goes(0, b"a", "del", hash(b"3"));
+        pending.changed(0, b"a", "del", rules.iter());
+        let changes = pending.changes();
+        assert_eq!(changes.len(), 2);
+        assert_eq!((changes[0].event.as_str(), changes[0].created, changes[0].rules.len()), ("del", true, 2));
+        assert_eq!(changes[0].before, None, "it was not there when the unit began");
+        assert_eq!((changes[1].event.as_str(), changes[1].created), ("hset", false));
+        assert_eq!(changes[1].before, Some(hash(b"1")), "the first counts");
+    }
+
+    #[test]
+    fn many_keys_are_found_again() {
+        let rules = rules(1);
+        let mut pending = Pending::default();
+        for round in ["hset", "hdel"] {
+            for key in 0..1_000_u32 {
+                pending.changed(key % 3, &key.to_be_bytes(), round, rules.iter());
+            }
+        }
+        assert_eq!(pending.changes().len(), 1_000);
+        assert!(pending.changes().iter().all(|change| change.event == "hdel" && change.rules.len() == 1));
+    }
+
+    #[test]
+    fn a_flush_takes_the_changes_of_its_database() {
+        let rules = rules(1);
+        let mut pending = Pending::default();
+        pending.changed(0, b"a", "hset", rules.iter());
+        pending.changed(1, b"a", "hset", rules.iter());
+        pending.flushed(&[0], "flushdb");
+        pending.changed(0, b"b", "hset", rules.iter());
+        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some("flushdb"), None));
+        assert_eq!(pending.changes().len(), 2);
+        pending.flushed(&[], "flushall");
+        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some("flushall"), Some("flushall")));
+        assert!(pending.changes().is_empty() && !pending.is_empty());
+    }
+}

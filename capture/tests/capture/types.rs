@@ -1,0 +1,156 @@
+//! Keys of all types, large ones, JSON.
+
+use xtask::servers::{Redis, capture_module, rejson_module};
+
+use crate::support::Server;
+
+#[test]
+fn sets_sorted_sets_and_strings() {
+    let mut server = Server::start();
+    server.run("WB.TRACK t t:* BEFORE");
+    assert_eq!(
+        server.records_of(
+            "t",
+            &[
+                "SADD t:s a b",
+                "SADD t:i 1 2 3",
+                "SREM t:s a",
+                "SPOP t:s",
+                "ZADD t:z 1 a -2.5 b inf c 1e300 d",
+                "ZINCRBY t:z 0.1 a",
+                "DEL t:z",
+                "APPEND t:x abc",
+                "SETRANGE t:x 1 z",
+                "GETDEL t:x",
+                "SADD t:s a",
+                "SUNIONSTORE t:s t:i nothing",
+                "SINTERSTORE t:s t:i nothing",
+            ]
+        ),
+        [
+            "c sadd t:s set{a b}",
+            "c sadd t:i set{1 2 3}",
+            "u srem t:s set{b}",
+            "d del t:s set",
+            &format!("c zadd t:z sorted_set{{a=1 b=-2.5 c=inf d={}}}", 1e300),
+            &format!("u zincr t:z sorted_set{{a=1.1 b=-2.5 c=inf d={}}}", 1e300),
+            &format!("d del t:z sorted_set was sorted_set{{a=1.1 b=-2.5 c=inf d={}}}", 1e300),
+            "c append t:x string \"abc\"",
+            "u setrange t:x string \"azc\"",
+            "d del t:x string was string \"azc\"",
+            "c sadd t:s set{a}",
+            "u sunionstore t:s set{1 2 3} was set{a}",
+            "d del t:s set was set{1 2 3}",
+        ]
+    );
+}
+
+#[test]
+fn a_type_that_has_no_image_is_thin() {
+    let mut server = Server::start();
+    server.run("WB.TRACK t t:* BEFORE");
+    assert_eq!(
+        server.records_of("t", &["HSET t:1 a 1", "RPUSH l x", "RENAME l t:1", "LPOP t:1"]),
+        ["c hset t:1 hash{a=1}", "u rename_to t:1 thin was hash{a=1}", "d del t:1"]
+    );
+}
+
+#[test]
+fn large_hashes_have_each_field_once() {
+    let mut server = Server::start();
+    server.run("WB.TRACK t t:* BEFORE");
+    // In steps, so that the hash grows, is rehashed meanwhile and shrinks again.
+    for field in 0..3_000 {
+        server.run(&format!("HSET other f{field} {field}"));
+    }
+    server.run("RENAME other t:1");
+    for field in 1..2_990 {
+        server.run(&format!("HDEL t:1 f{field}"));
+    }
+    for (_, entry) in server.entries("wb:{0}:t") {
+        let record = redis_wb_record::decode(&entry).unwrap();
+        let Some(redis_wb_record::Image::Hash(pairs)) = record.after else { panic!("a hash") };
+        let mut names: Vec<_> = pairs.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), pairs.len());
+        assert!(pairs.iter().all(|(name, value)| name[1..] == *value));
+    }
+    assert_eq!(server.folded("t"), server.keyspace("t:*"));
+}
+
+#[test]
+fn what_is_larger_than_an_image_may_be_is_thin() {
+    let module = capture_module();
+    let module = module.to_string_lossy();
+    let arguments = ["--loadmodule", &module, "image-bytes-max", "64"];
+    let mut server = Server::of(Redis::start_bare(&arguments));
+    assert_eq!(server.info("wb_image_bytes_max"), "64");
+    server.run("WB.TRACK t t:* BEFORE");
+    let long = "x".repeat(65);
+    let many: String = (0..40).map(|member| format!(" {member}")).collect();
+    assert_eq!(
+        server.records_of(
+            "t",
+            &[
+                "HSET t:1 a 1",
+                &format!("HSET t:1 a {long}"),
+                "DEL t:1",
+                &format!("SET t:2 {long}"),
+                &format!("SADD t:3{many}"),
+                &format!("SET t:2 {}", &long[1..]),
+            ]
+        ),
+        [
+            "c hset t:1 hash{a=1}",
+            "u hset t:1 hash thin",
+            "d del t:1 hash",
+            "c set t:2 string thin",
+            "c sadd t:3 set thin",
+            &format!("u set t:2 string {:?}", &long[1..]),
+        ]
+    );
+    assert_eq!(server.info("wb_thin"), "3");
+    let error = Redis::try_start(None, &["--loadmodule", &module, "image-bytes", "64"]).unwrap_err();
+    assert!(error.to_string().contains("unknown argument `image-bytes`"), "{error}");
+}
+
+#[test]
+fn json_documents() {
+    let rejson = rejson_module();
+    let mut server = Server::start_with(&["--loadmodule", &rejson.to_string_lossy()]);
+    server.run_all(&["WB.TRACK t t:* BEFORE", "WB.TRACK quiet t:* EXCLUDE json.del"]);
+    assert_eq!(
+        server.records_of(
+            "t",
+            &[
+                r#"JSON.SET t:1 $ {"a":1,"b":[1,2]}"#,
+                "JSON.NUMINCRBY t:1 $.a 1",
+                "JSON.DEL t:1 $.b",
+                r#"JSON.SET t:1 $ {"a":9}"#,
+                "JSON.DEL t:1",
+                r#"JSON.SET t:2 $ [1]"#,
+                "DEL t:2",
+                "HSET t:3 a 1",
+                "DEL t:3",
+                r#"JSON.SET t:3 $ "x""#,
+                "SET t:3 y",
+            ]
+        ),
+        [
+            r#"c json.set t:1 {"a":1,"b":[1,2]}"#,
+            r#"u json.numincrby t:1 {"a":2,"b":[1,2]}"#,
+            r#"u json.del t:1 {"a":2}"#,
+            r#"u json.set t:1 {"a":9}"#,
+            r#"d json.del t:1 json was {"a":9}"#,
+            r#"c json.set t:2 [1]"#,
+            r#"d del t:2 json was [1]"#,
+            "c hset t:3 hash{a=1}",
+            "d del t:3 hash was hash{a=1}",
+            r#"c json.set t:3 "x""#,
+            r#"u set t:3 string "y" was "x""#,
+        ]
+    );
+    let quiet = server.records("quiet");
+    assert!(quiet.iter().all(|record| !record.contains("json.del")), "{quiet:?}");
+}

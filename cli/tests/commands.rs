@@ -1,0 +1,149 @@
+//! The commands as scripts and people call them: exit codes, formats, what is printed where.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CONFIG: &str = "connections:\n  target:\n    type: postgresql\n    password: ${PASSWORD}\n    ddl: schema.sql\n";
+const SCHEMA: &str = "CREATE TABLE emp (empno integer PRIMARY KEY, fname text);\n";
+const JOB: &str = "source:
+  redis:
+    key_pattern: emp:*
+    trigger: write-behind
+    key: emp:<empno:int>
+output:
+  - uses: relational.write
+    with:
+      connection: target
+      table: emp
+      keys: [empno]
+      mapping: [fname]
+";
+
+fn project(job: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("jobs")).unwrap();
+    for (name, text) in [("config.yaml", CONFIG), ("schema.sql", SCHEMA), ("jobs/emp.yaml", job)] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn redis_wb(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
+    command.args(arguments).current_dir(folder).env("COLUMNS", "80").output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_clean_job_exits_with_0() {
+    let folder = project(JOB);
+    let output = redis_wb(folder.path(), &["check"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+    assert!(stderr(&output).contains("1 job checked: nothing is wrong"));
+    let output = redis_wb(folder.path(), &["check", "--format", "json"]);
+    assert_eq!((output.status.code(), stdout(&output).trim()), (Some(0), "[]"));
+}
+
+#[test]
+fn errors_exit_with_1_and_stand_in_json_with_their_places() {
+    let folder = project(&JOB.replace("[fname]", "[naem, sälary: x]"));
+    let output = redis_wb(folder.path(), &["check", "--format", "json", "jobs/emp.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let list: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 2);
+    let first = &list[0];
+    assert_eq!((first["code"].as_str(), first["severity"].as_str()), (Some("E0402"), Some("error")));
+    assert!(first["message"].as_str().unwrap().contains("`naem`"));
+    assert!(first["help"].as_str().unwrap().contains("fname"));
+    let label = &first["labels"][0];
+    let place = ["line", "column", "length"].map(|name| label[name].as_u64().unwrap());
+    assert_eq!((label["file"].as_str(), place), (Some("jobs/emp.yaml"), [12, 17, 4]));
+    assert_eq!(list[1]["labels"][0]["column"], 23);
+}
+
+#[test]
+fn warnings_fail_only_on_demand() {
+    let folder = project(&JOB.replace("key: emp:<empno:int>", "on_evict: ignore"));
+    assert_eq!(redis_wb(folder.path(), &["check"]).status.code(), Some(0));
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_run_exits_with_2_and_says_what_to_do() {
+    let folder = project(JOB);
+    for arguments in [
+        &["check", "--config", "nowhere.yaml"][..],
+        &["check", "nowhere/"],
+        &["compile", "-o", "nowhere/plan.json"],
+        &["run", "--plan", "nowhere.json"],
+        &["run", "--plan", "config.yaml"],
+        &["explain", "E9999"],
+        &["run", "--redis", "http://localhost"],
+    ] {
+        let output = redis_wb(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("help:"), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(redis_wb(folder.path(), &["chekc"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_plan_is_for_people_or_for_run() {
+    let folder = project(JOB);
+    let sql = stdout(&redis_wb(folder.path(), &["compile"]));
+    assert!(sql.contains("INSERT INTO \"emp\"") && sql.contains("the key's `empno`"), "{sql}");
+    let yaml = stdout(&redis_wb(folder.path(), &["compile", "--format", "yaml"]));
+    assert!(yaml.contains("key_pattern: emp:*") || yaml.contains("key_pattern: \"emp:*\""), "{yaml}");
+    let output = redis_wb(folder.path(), &["compile", "--format", "json", "-o", "plan.json"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+    let plan = fs::read_to_string(folder.path().join("plan.json")).unwrap();
+    let plan = redis_wb_plan::Plan::from_json(&plan).unwrap();
+    assert_eq!(plan.jobs[0].name, "emp");
+    assert_eq!(plan.connections["target"].password.as_deref(), Some("${PASSWORD}"));
+}
+
+#[test]
+fn codes_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    for (code, word) in [("E0402", "column"), ("w0302", "key"), ("R0504", "column's type")] {
+        let output = redis_wb(folder.path(), &["explain", code]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(stdout(&output).contains(word), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn it_tells_its_version_and_completes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(stdout(&redis_wb(folder.path(), &["--version"])), format!("redis-wb {}\n", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&redis_wb(folder.path(), &["completions", shell])).contains("until-idle"), "{shell}");
+    }
+}
+
+#[test]
+fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
+    let folder = project(JOB);
+    let arguments = ["run", "--redis", "redis://127.0.0.1:1", "--log-format", "json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
+    let mut child =
+        command.args(arguments).current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["level"], "WARN");
+}

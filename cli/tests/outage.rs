@@ -1,0 +1,139 @@
+//! What is not there for a while is waited for; what will never come is said at once.
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Project, Row, assert_same_rows, text};
+use xtask::servers::Redis;
+
+const JOB: &str = "
+source:
+  redis:
+    key_pattern: emp:*
+    trigger: write-behind
+    key: emp:<id:int>
+output:
+  - uses: relational.write
+    with:
+      connection: pg
+      table: emp
+      keys: [id]
+      mapping: [name]
+  - uses: relational.write
+    with:
+      connection: lite
+      table: emp
+      keys: [id]
+      mapping: [name]
+";
+const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, name text);";
+const ROWS: &str = "SELECT CAST(id AS text), name FROM emp ORDER BY emp.id";
+
+fn row(id: u32, name: &str) -> Row {
+    vec![id.to_string(), name.to_owned()]
+}
+
+fn hset(project: &Project, id: u32, name: &str) {
+    let _: () = redis::Commands::hset(&mut project.client(), format!("emp:{id}"), "name", name).unwrap();
+}
+
+#[test]
+fn each_side_may_go_and_come_back() {
+    let mut project = Project::new("emps", JOB, TABLES);
+    project.redis = Redis::start_with(&["--appendonly", "yes"]);
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    hset(&project, 1, "Ada");
+    project.wait("the first row", || project.pg_rows(ROWS) == [row(1, "Ada")]);
+
+    project.postgres.stop();
+    hset(&project, 2, "Alan");
+    project.wait("SQLite does not wait for PostgreSQL", || project.lite_rows(ROWS).len() == 2);
+    assert_eq!(redis::Commands::xlen::<_, usize>(&mut project.client(), "wb:{0}:emps"), Ok(1), "kept for PostgreSQL");
+    project.postgres.restart();
+    project.wait("PostgreSQL is back", || project.pg_rows(ROWS).len() == 2);
+
+    project.redis.kill();
+    std::thread::sleep(Duration::from_millis(300));
+    project.redis.restart();
+    hset(&project, 3, "Grace");
+    project.wait("Redis is back", || project.pg_rows(ROWS).len() == 3 && project.lite_rows(ROWS).len() == 3);
+
+    worker.stop();
+    assert!(worker.status().unwrap().success(), "{}", project.log());
+    project.wait("the streams are trimmed", || {
+        redis::Commands::xlen::<_, usize>(&mut project.client(), "wb:{0}:emps") == Ok(0)
+    });
+}
+
+#[test]
+fn a_table_that_is_missing_is_waited_for() {
+    let project = Project::new("emps", JOB, TABLES);
+    project.pg("DROP TABLE emp");
+    let _worker = project.worker();
+    project.wait_until_tracked();
+    hset(&project, 1, "Ada");
+    project.wait("the log says what is missing", || {
+        project.log().contains("relation \\\"emp\\\" does not exist")
+            || project.log().contains("relation \"emp\" does not exist")
+    });
+    assert!(project.log().contains("create the table"));
+    project.pg(TABLES);
+    project.wait("the row", || project.pg_rows(ROWS) == [row(1, "Ada")]);
+}
+
+#[test]
+fn a_worker_goes_on_where_another_stopped_and_two_do_no_harm() {
+    let project = Project::new("emps", JOB, TABLES);
+    project.drain();
+    for id in 0..500 {
+        hset(&project, id, "Ada");
+    }
+    let mut workers = [project.worker(), project.worker()];
+    for id in 0..500 {
+        hset(&project, id, "Alan");
+    }
+    project.wait("both have drained the streams", || {
+        redis::Commands::xlen::<_, usize>(&mut project.client(), "wb:{0}:emps") == Ok(0)
+    });
+    let expected: Vec<Row> = (0..500).map(|id| row(id, "Alan")).collect();
+    assert_same_rows(&project.pg_rows(ROWS), &expected);
+    assert_same_rows(&project.lite_rows(ROWS), &expected);
+    for worker in &mut workers {
+        worker.stop();
+        assert!(worker.status().unwrap().success(), "{}", project.log());
+    }
+}
+
+#[test]
+fn a_redis_without_the_module_is_told_at_once() {
+    let mut project = Project::new("emps", JOB, TABLES);
+    project.redis = Redis::start_bare(&[]);
+    let output = project.command(&["run", "--redis", &project.redis.url()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("this Redis has no capture module") && said.contains("--loadmodule"), "{said}");
+}
+
+#[test]
+fn a_setting_that_would_lose_changes_is_refused_with_its_reason() {
+    let mut project = Project::new("emps", JOB, TABLES);
+    project.redis = Redis::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let output = project.command(&["run", "--redis", &project.redis.url()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("allkeys") && said.contains("`emps`"), "{said}");
+}
+
+#[test]
+fn a_job_without_ddl_asks_the_database() {
+    let project = Project::new("emps", JOB, TABLES);
+    let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
+    project.write("config.yaml", &config.replace("    ddl: schema.sql\n", ""));
+    project.drain();
+    hset(&project, 7, "Ada");
+    project.drain();
+    assert_eq!(project.pg_rows(ROWS), [row(7, "Ada")]);
+    assert_eq!(project.lite_rows(ROWS), [row(7, "Ada")]);
+}

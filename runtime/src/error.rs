@@ -1,0 +1,70 @@
+//! What can go wrong: what ends a run, and what a pipeline waits out.
+
+use redis_wb_plan::RejectCode;
+
+/// Why a run ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    message: String,
+    help: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: Some(help.into()) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        self.help.clone()
+    }
+}
+
+/// Why a step of a pipeline did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It passes by itself: a connection, a deadlock, a full disk. Waited out for ever.
+    Transient(String),
+    /// Somebody has to mend something outside: a missing table, a permission, a password.
+    Configuration {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// The checkpoint is not where this worker left it: another worker applied the batch, or this one did before
+    /// its connection broke. Nothing was written; the position is read anew.
+    Overtaken,
+    /// The target refuses rows of the batch for good.
+    Refused {
+        /// The kind of reason.
+        code: RejectCode,
+        /// The target's own words.
+        reason: String,
+        /// Whether only the commit showed it: a deferred constraint.
+        at_commit: bool,
+    },
+}
+
+impl Failure {
+    pub(crate) fn configuration(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Configuration { message: message.into(), help: help.into() }
+    }
+
+    pub(crate) fn refused(code: RejectCode, reason: impl Into<String>) -> Self {
+        Self::Refused { code, reason: reason.into(), at_commit: false }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Configuration { message, help } => Self::new(message, help),
+            Failure::Transient(message) => Self { message, help: None },
+            Failure::Overtaken => Self { message: "another worker applies the same changes".to_owned(), help: None },
+            Failure::Refused { code, reason, .. } => Self { message: format!("{reason} ({code})"), help: None },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Pauses between tries: growing, bounded, jittered so that many workers do not come back at once.
+
+use std::time::Duration;
+
+use crate::Shutdown;
+
+/// No pause is longer, in milliseconds.
+const PAUSE_MS_MAX: u64 = 60_000;
+/// No pause is shorter, whatever the configuration says, in milliseconds.
+const PAUSE_MS_MIN: u64 = 50;
+
+/// The pauses of one pipeline.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    first_ms: u64,
+    next_ms: u64,
+}
+
+impl Pauses {
+    /// Pauses that begin with `first_ms` milliseconds.
+    pub(crate) fn new(first_ms: u64) -> Self {
+        let first_ms = first_ms.clamp(PAUSE_MS_MIN, PAUSE_MS_MAX);
+        Self { first_ms, next_ms: first_ms }
+    }
+
+    /// Begins anew: something succeeded.
+    pub(crate) fn reset(&mut self) {
+        self.next_ms = self.first_ms;
+    }
+
+    /// How long to wait now: from half of the pause to all of it.
+    pub(crate) fn next(&mut self) -> Duration {
+        let full = self.next_ms;
+        self.next_ms = full.saturating_mul(2).min(PAUSE_MS_MAX);
+        Duration::from_millis(rand::random_range(full / 2..=full))
+    }
+}
+
+/// Waits; at once back when a shutdown comes.
+pub(crate) async fn wait(pause: Duration, shutdown: &mut Shutdown) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = shutdown.requested() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_grow_to_a_bound_and_begin_anew() {
+        let mut pauses = Pauses::new(1_000);
+        for full in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+            let pause = pauses.next().as_millis();
+            assert!((full / 2..=full).contains(&pause), "{pause} of {full}");
+        }
+        pauses.reset();
+        assert!(pauses.next().as_millis() <= 1_000);
+        assert!(Pauses::new(0).next().as_millis() >= 25);
+    }
+}

@@ -1,0 +1,222 @@
+//! One pipeline: the changes of all jobs that write to one connection, read ► evaluated ► written ► committed ►
+//! trimmed, in order. Batch N+1 is read and evaluated while N is written.
+
+mod reader;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::batch::{Entry, Prepared, Rejected, prepare};
+use crate::checkpoint::{Advance, Applied};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::pause::{Pauses, wait};
+use crate::position::Position;
+use crate::rows::Encode;
+use crate::shard::{Connection, Letter, Settled, Shard};
+use crate::target::{Probed, Target};
+use crate::{Error, Shutdown, Summary};
+use reader::{Read, Reader};
+
+/// How long to wait before the position is read anew after another transaction was first.
+const OVERTAKEN_MS: Duration = Duration::from_millis(200);
+
+/// A batch on its way to the target.
+pub(crate) struct Batch {
+    entries: Vec<Entry>,
+    prepared: Prepared,
+    /// What was applied before it.
+    applied: Applied,
+}
+
+/// One pipeline.
+pub(crate) struct Pipeline {
+    layout: Arc<Layout>,
+    shard: Shard,
+    until_idle: bool,
+    shutdown: Shutdown,
+    pauses: Pauses,
+    summary: Summary,
+}
+
+/// One try: everything that lives as long as the connections do.
+struct Session {
+    control: Connection,
+    target: Target,
+    streams: Arc<[String]>,
+    encode: Encode,
+}
+
+impl Pipeline {
+    pub(crate) fn new(layout: Arc<Layout>, shard: Shard, until_idle: bool, shutdown: Shutdown) -> Self {
+        let pauses = Pauses::new(layout.plan.applier.retry_ms);
+        Self { layout, shard, until_idle, shutdown, pauses, summary: Summary::default() }
+    }
+
+    /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
+    pub(crate) async fn run(mut self) -> Result<Summary, Error> {
+        while !self.shutdown.is_requested() {
+            match self.session().await {
+                Ok(()) => break,
+                Err(Failure::Overtaken) => {
+                    tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
+                    wait(OVERTAKEN_MS, &mut self.shutdown).await;
+                }
+                Err(failure @ Failure::Configuration { .. }) if self.until_idle => return Err(failure.into()),
+                Err(failure) => self.pause(failure).await,
+            }
+        }
+        Ok(self.summary)
+    }
+
+    async fn pause(&mut self, failure: Failure) {
+        let pause = self.pauses.next();
+        let connection = &self.layout.name;
+        let retry_ms = pause.as_millis();
+        match &failure {
+            Failure::Configuration { message, help } => {
+                tracing::error!(connection, retry_ms, help, "waiting: {message}");
+            }
+            _ => {
+                let error = Error::from(failure);
+                tracing::warn!(connection, retry_ms, "waiting: {error}");
+            }
+        }
+        wait(pause, &mut self.shutdown).await;
+    }
+
+    async fn session(&mut self) -> Result<(), Failure> {
+        let mut shutdown = self.shutdown.clone();
+        let begun = tokio::select! {
+            begun = self.begin() => begun?,
+            () = shutdown.requested() => return Ok(()),
+        };
+        let (mut session, mut batches) = begun;
+        loop {
+            let read = tokio::select! {
+                biased;
+                () = shutdown.requested() => return Ok(()),
+                read = batches.recv() => read,
+            };
+            match read {
+                Some(Read::Batch(batch)) => {
+                    self.write(&mut session, batch).await?;
+                    self.pauses.reset();
+                }
+                Some(Read::Idle) => return Ok(()),
+                Some(Read::Failed(failure)) => return Err(failure),
+                None => return Err(Failure::Transient("the reader ended".to_owned())),
+            }
+        }
+    }
+
+    /// Connects to both sides, finds out where to go on, starts to read there.
+    async fn begin(&mut self) -> Result<(Session, mpsc::Receiver<Read>), Failure> {
+        let mut control = self.shard.connect().await?;
+        let mut streams = Vec::new();
+        for job in self.layout.jobs() {
+            let stream = control.track(job).await?;
+            control.make_group(&stream, &self.layout.name).await?;
+            streams.push(stream);
+        }
+        let streams: Arc<[String]> = streams.into();
+        let mut target = Target::connect(&self.layout).await?;
+        let applied = Applied::new(streams.len(), target.checkpoint(&streams).await?);
+        let mut starts = Vec::new();
+        for (at, stream) in streams.iter().enumerate() {
+            // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
+            // all is read, and what was applied is told by its epoch and position.
+            let start = match applied.last(at) {
+                Some((epoch, position)) if control.has(stream, epoch, position).await? => position,
+                _ => Position::START,
+            };
+            starts.push((stream.clone(), start));
+        }
+        let dialect = self.layout.connection().map(|connection| connection.dialect);
+        let Some(encode) = dialect.map(Target::encode) else {
+            return Err(Failure::Transient("the connection is gone from the plan".to_owned()));
+        };
+        let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
+        tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
+        let batches = reader.start(self.until_idle);
+        Ok((Session { control, target, streams, encode }, batches))
+    }
+
+    /// Writes a batch. What the target refuses is taken out, and the rest written again.
+    async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        let Batch { entries, mut prepared, applied } = batch;
+        let mut excluded: Vec<Rejected> = Vec::new();
+        loop {
+            self.bury(session, &entries, &prepared.rejected).await?;
+            let advances = prepared.advances.clone();
+            let shared = Arc::new(prepared);
+            match session.target.write(&session.streams, &shared).await {
+                Ok(()) => return self.settle(session, &advances, &shared).await,
+                Err(Failure::Refused { at_commit, .. }) => {
+                    match session.target.probe(&session.streams, &shared, at_commit).await? {
+                        Probed::Committed => return self.settle(session, &advances, &shared).await,
+                        Probed::Culprits(culprits) => excluded.extend(culprits),
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+            prepared = prepare(&self.layout, &entries, &applied, &excluded, session.encode);
+        }
+    }
+
+    /// Puts rejected records into the dead-letter queue, before the commit lets go of them.
+    async fn bury(&mut self, session: &mut Session, entries: &[Entry], rejected: &[Rejected]) -> Result<(), Failure> {
+        if !self.layout.plan.applier.dead_letter {
+            return Ok(());
+        }
+        for (at, stream) in session.streams.iter().enumerate() {
+            let job = self.layout.job(at).map_or("", |job| &job.name);
+            let letters: Vec<Letter<'_>> = rejected
+                .iter()
+                .filter_map(|rejected| Some((rejected, entries.get(rejected.entry)?)))
+                .filter(|(_, entry)| entry.job == at)
+                .map(|(rejected, entry)| Letter {
+                    epoch: redis_wb_record::decode(&entry.record).map_or(0, |record| record.epoch),
+                    position: entry.position,
+                    job,
+                    code: rejected.code.code(),
+                    reason: &rejected.reason,
+                    statement: rejected.statement.as_deref().unwrap_or_default(),
+                    record: &entry.record,
+                })
+                .collect();
+            if let Some(first) = letters.first() {
+                let (count, code, reason) = (letters.len(), first.code, first.reason);
+                tracing::warn!(job, count, code, reason, "rejected; see the dead-letter queue dlq:{stream}");
+                let rows_max = self.layout.plan.applier.dlq_rows_max;
+                session.control.bury(stream, &self.layout.name, rows_max, &letters).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a commit: lets go of what nobody needs any more.
+    async fn settle(
+        &mut self,
+        session: &mut Session,
+        advances: &[Advance],
+        prepared: &Prepared,
+    ) -> Result<(), Failure> {
+        let rejected = u64::try_from(prepared.rejected.len()).unwrap_or(u64::MAX);
+        let fresh = u64::try_from(prepared.fresh).unwrap_or(u64::MAX);
+        self.summary.rejected += rejected;
+        self.summary.applied += fresh.saturating_sub(rejected);
+        let mut steps = Vec::new();
+        for advance in advances {
+            let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
+            if let Some((stream, job)) = names {
+                let mut connections: Vec<&str> = job.outputs.iter().map(|output| output.connection.as_str()).collect();
+                connections.dedup();
+                steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
+            }
+        }
+        session.control.settle(&self.layout.name, &steps).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Rows on their way to one output, column by column and already in the target's encoding. Knows no target.
+
+use std::ops::Range;
+
+use redis_wb_plan::{ColumnType, Value};
+
+/// Appends one value in the encoding of a target. The value has the column's type already.
+pub(crate) type Encode = fn(&Value<'_>, &ColumnType, &mut Vec<u8>);
+
+/// One column of many rows: the encoded cells, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Cells {
+    bytes: Vec<u8>,
+    /// Where each cell ends.
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    /// Appends one cell.
+    pub(crate) fn push(&mut self, value: &Value<'_>, column: &ColumnType, encode: Encode) {
+        encode(value, column, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The encoded cells of a range of rows, one behind the other.
+    pub(crate) fn slice(&self, rows: &Range<usize>) -> &[u8] {
+        let start = self.start(rows.start);
+        let end = self.start(rows.end);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// The encoded cell of one row.
+    pub(crate) fn cell(&self, row: usize) -> &[u8] {
+        self.slice(&(row..row + 1))
+    }
+
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+}
+
+/// Rows for one statement.
+#[derive(Debug, Default)]
+pub(crate) struct RowSet {
+    /// The columns, in the order of the statement's parameters.
+    pub(crate) columns: Vec<Cells>,
+    /// Which entry of the batch each row is from.
+    pub(crate) entries: Vec<usize>,
+}
+
+impl RowSet {
+    /// No row yet.
+    pub(crate) fn new(columns: usize) -> Self {
+        Self { columns: (0..columns).map(|_| Cells::default()).collect(), entries: Vec::new() }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// What one output gets from a batch.
+#[derive(Debug)]
+pub(crate) struct OutputRows {
+    /// The rows to delete.
+    pub(crate) deletes: RowSet,
+    /// The rows to write.
+    pub(crate) upserts: RowSet,
+}

@@ -1,0 +1,380 @@
+//! One Redis shard: tracking, reading and trimming of change streams, dead letters. Knows no target.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis_wb_plan::plan::{Job, Source};
+use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter, STREAM_FIELD};
+
+use crate::Error;
+use crate::batch::Entry;
+use crate::checkpoint::{Epoch, epoch_text};
+use crate::error::Failure;
+use crate::position::Position;
+
+/// How long a connection may take to come about.
+const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
+/// How long Redis may take to answer; a read that waits for changes answers sooner by itself.
+const RESPONSE_SECONDS_MAX: Duration = Duration::from_secs(30);
+/// How long a read waits for changes before it comes back empty, in milliseconds.
+const BLOCK_MS: u64 = 5_000;
+/// Puts records into a dead-letter queue, each once.
+const DEAD_LETTER_SCRIPT: &str = include_str!("dead_letter.lua");
+/// Lets go of what was committed.
+const SETTLE_SCRIPT: &str = include_str!("settle.lua");
+
+/// One Redis server that takes writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Shard {
+    client: Client,
+}
+
+/// A connection to it.
+pub(crate) struct Connection {
+    redis: MultiplexedConnection,
+}
+
+/// A record for the dead-letter queue.
+pub(crate) struct Letter<'l> {
+    pub(crate) epoch: Epoch,
+    pub(crate) position: Position,
+    pub(crate) job: &'l str,
+    pub(crate) code: &'l str,
+    pub(crate) reason: &'l str,
+    pub(crate) statement: &'l str,
+    pub(crate) record: &'l [u8],
+}
+
+impl Shard {
+    /// The server at a URL.
+    pub(crate) fn new(url: &str) -> Result<Self, Error> {
+        let client = Client::open(url).map_err(|error| {
+            Error::new(
+                format!("`--redis` is no address of a Redis server: {error}"),
+                "write it as redis://[user:password@]host:port",
+            )
+        })?;
+        Ok(Self { client })
+    }
+
+    /// Connects, and makes sure that the server takes writes.
+    pub(crate) async fn connect(&self) -> Result<Connection, Failure> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_SECONDS_MAX))
+            .set_response_timeout(Some(RESPONSE_SECONDS_MAX));
+        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failure)?;
+        let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut redis).await.map_err(failure)?;
+        match role.first() {
+            Some(Value::BulkString(role)) if role == b"master" => Ok(Connection { redis }),
+            _ => Err(Failure::Transient("this Redis is a replica: waiting until it is a primary".to_owned())),
+        }
+    }
+}
+
+impl Connection {
+    /// Has the changes of a job's keys captured. Gives the name of the stream.
+    pub(crate) async fn track(&mut self, job: &Job) -> Result<String, Failure> {
+        let Source { key_pattern, db, exclude_commands, before_images, .. } = &job.source;
+        let mut command = redis::cmd("WB.TRACK");
+        command.arg(&job.name).arg(key_pattern).arg("DB").arg(*db);
+        if !exclude_commands.is_empty() {
+            command.arg("EXCLUDE").arg(exclude_commands);
+        }
+        if *before_images {
+            command.arg("BEFORE");
+        }
+        command.query_async(&mut self.redis).await.map_err(|error| untracked(job, &error))
+    }
+
+    /// The names of all tracking rules.
+    pub(crate) async fn rules(&mut self) -> Result<Vec<String>, Failure> {
+        let rules: Vec<Vec<Value>> = redis::cmd("WB.RULES").query_async(&mut self.redis).await.map_err(failure)?;
+        let name = |rule: Vec<Value>| match rule.get(1) {
+            Some(Value::BulkString(name)) => Some(String::from_utf8_lossy(name).into_owned()),
+            Some(Value::SimpleString(name)) => Some(name.clone()),
+            _ => None,
+        };
+        Ok(rules.into_iter().filter_map(name).collect())
+    }
+
+    /// Makes the consumer group whose lag `XINFO GROUPS` shows, unless it is there.
+    pub(crate) async fn make_group(&mut self, stream: &str, group: &str) -> Result<(), Failure> {
+        let made: Result<(), RedisError> = redis::cmd("XGROUP")
+            .arg("CREATE")
+            .arg(stream)
+            .arg(group)
+            .arg("0")
+            .arg("MKSTREAM")
+            .query_async(&mut self.redis)
+            .await;
+        match made {
+            Err(error) if error.code() != Some("BUSYGROUP") => Err(failure(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the stream still has the entry of this epoch at this position, so that all before it is known too.
+    pub(crate) async fn has(&mut self, stream: &str, epoch: u64, position: Position) -> Result<bool, Failure> {
+        let position = position.to_string();
+        let found: Value = redis::cmd("XRANGE")
+            .arg(stream)
+            .arg(&position)
+            .arg(&position)
+            .query_async(&mut self.redis)
+            .await
+            .map_err(failure)?;
+        let entry = entries(0, found).into_iter().next();
+        Ok(entry.is_some_and(|entry| redis_wb_record::decode(&entry.record).is_ok_and(|record| record.epoch == epoch)))
+    }
+
+    /// Reads entries behind the positions: at most `count` of each stream. Waits for the first, if it may.
+    pub(crate) async fn read(
+        &mut self,
+        streams: &[(String, Position)],
+        count: usize,
+        may_wait: bool,
+    ) -> Result<Vec<Entry>, Failure> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(count);
+        if may_wait {
+            command.arg("BLOCK").arg(BLOCK_MS);
+        }
+        command.arg("STREAMS");
+        for (stream, _) in streams {
+            command.arg(stream);
+        }
+        for (_, position) in streams {
+            command.arg(position.to_string());
+        }
+        let reply: Value = command.query_async(&mut self.redis).await.map_err(failure)?;
+        Ok(by_stream(streams, reply))
+    }
+
+    /// Reads a key now, and gives the record again with what the key holds.
+    pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Vec<u8>, Failure> {
+        let image = self.image(source.db, record.key).await?;
+        let opcode = if image.is_some() { record.opcode } else { Opcode::Delete };
+        let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
+        let kind = image.as_ref().map_or(record.data_type, |(kind, _)| *kind);
+        let mut encoded = Vec::new();
+        let mut writer = RecordWriter::new(&mut encoded);
+        let Record { epoch, time_us, db, key, command, before, .. } = *record;
+        writer.head(epoch, time_us, db, key, opcode, command, kind, flags);
+        match image {
+            Some((_, image)) => writer.encoded_image(&image),
+            None => writer.no_image(),
+        }
+        match before {
+            Some(before) => writer.image(&before),
+            None => writer.no_image(),
+        }
+        Ok(encoded)
+    }
+
+    /// What a key holds now, as an encoded image; `None` where it is gone or holds no document of fields.
+    async fn image(&mut self, db: u32, key: &[u8]) -> Result<Option<(DataType, Vec<u8>)>, Failure> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("SELECT").arg(db).ignore().cmd("TYPE").arg(key).cmd("SELECT").arg(0).ignore();
+        let (kind,): (String,) = pipe.query_async(&mut self.redis).await.map_err(failure)?;
+        let (kind, read) = match kind.as_str() {
+            "hash" => (DataType::Hash, redis::cmd("HGETALL").arg(key).clone()),
+            "set" => (DataType::Set, redis::cmd("SMEMBERS").arg(key).clone()),
+            "zset" => (DataType::SortedSet, redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").clone()),
+            "ReJSON-RL" => (DataType::Json, redis::cmd("JSON.GET").arg(key).clone()),
+            _ => return Ok(None),
+        };
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("SELECT").arg(db).ignore().add_command(read).cmd("SELECT").arg(0).ignore();
+        let (content,): (Value,) = pipe.query_async(&mut self.redis).await.map_err(failure)?;
+        Ok(encode_image(kind, &content).map(|image| (kind, image)))
+    }
+
+    /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.
+    pub(crate) async fn bury(
+        &mut self,
+        stream: &str,
+        connection: &str,
+        rows_max: usize,
+        letters: &[Letter<'_>],
+    ) -> Result<(), Failure> {
+        let script = redis::Script::new(DEAD_LETTER_SCRIPT);
+        let mut call = script.prepare_invoke();
+        call.key(dead_letters(stream)).key(beside(stream, "open", connection)).arg(rows_max).arg(connection);
+        for letter in letters {
+            call.arg(epoch_text(letter.epoch))
+                .arg(letter.position.to_string())
+                .arg(letter.job)
+                .arg(letter.code)
+                .arg(letter.reason);
+            call.arg(letter.statement).arg(letter.record);
+        }
+        call.invoke_async(&mut self.redis).await.map_err(failure)
+    }
+
+    /// After a commit: notes the positions of a connection, trims what all connections of each stream have applied.
+    pub(crate) async fn settle(&mut self, connection: &str, steps: &[Settled<'_>]) -> Result<(), Failure> {
+        let script = redis::Script::new(SETTLE_SCRIPT);
+        for step in steps {
+            let Position { ms, seq } = step.position;
+            let mut call = script.prepare_invoke();
+            call.key(step.stream).key(beside(step.stream, "applied", "")).key(beside(step.stream, "open", connection));
+            call.arg(connection).arg(epoch_text(step.epoch)).arg(ms).arg(seq).arg(&step.connections);
+            let (): () = call.invoke_async(&mut self.redis).await.map_err(failure)?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a commit took one stream.
+pub(crate) struct Settled<'s> {
+    pub(crate) stream: &'s str,
+    pub(crate) epoch: Epoch,
+    pub(crate) position: Position,
+    /// All connections that its job writes to.
+    pub(crate) connections: Vec<&'s str>,
+}
+
+/// The dead-letter queue of a stream.
+fn dead_letters(stream: &str) -> String {
+    format!("dlq:{stream}")
+}
+
+/// A key that belongs to a stream and is in the same slot: `wb:{0}:emp` has `wb:{0}/applied/emp`.
+fn beside(stream: &str, what: &str, connection: &str) -> String {
+    let (shard, job) = stream.split_once("}:").unwrap_or(("", stream));
+    format!("{shard}}}/{what}/{job}/{connection}")
+}
+
+/// The entries of an `XREAD` reply, in the order of the streams.
+fn by_stream(streams: &[(String, Position)], reply: Value) -> Vec<Entry> {
+    let pairs: Vec<(Value, Value)> = match reply {
+        Value::Map(pairs) => pairs,
+        Value::Array(streams) => streams.into_iter().filter_map(pair).collect(),
+        _ => Vec::new(),
+    };
+    let mut all = Vec::new();
+    for (name, list) in pairs {
+        let Value::BulkString(name) = name else { continue };
+        if let Some(job) = streams.iter().position(|(stream, _)| stream.as_bytes() == name) {
+            all.extend(entries(job, list));
+        }
+    }
+    all
+}
+
+/// The entries of one stream. An entry without a record has an empty one, which is rejected as malformed.
+fn entries(job: usize, list: Value) -> Vec<Entry> {
+    let Value::Array(list) = list else {
+        return Vec::new();
+    };
+    let entry = |value: Value| {
+        let (id, fields) = pair(value)?;
+        let Value::BulkString(id) = id else { return None };
+        Some(Entry { job, position: Position::parse(&id)?, record: record(fields) })
+    };
+    list.into_iter().filter_map(entry).collect()
+}
+
+/// The record among the fields of an entry.
+fn record(fields: Value) -> Vec<u8> {
+    let Value::Array(fields) = fields else {
+        return Vec::new();
+    };
+    let mut fields = fields.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        if let (Value::BulkString(name), Value::BulkString(value)) = (name, value)
+            && name == STREAM_FIELD.as_bytes()
+        {
+            return value;
+        }
+    }
+    Vec::new()
+}
+
+fn pair(value: Value) -> Option<(Value, Value)> {
+    let Value::Array(parts) = value else { return None };
+    let mut parts = parts.into_iter();
+    Some((parts.next()?, parts.next()?))
+}
+
+/// The reply of a reading command as an image. `None` where there is nothing.
+fn encode_image(kind: DataType, content: &Value) -> Option<Vec<u8>> {
+    let mut image = Vec::new();
+    let mut writer = RecordWriter::new(&mut image);
+    match (kind, content) {
+        (DataType::Json, Value::BulkString(text)) => writer.blob(kind, text),
+        (DataType::Hash | DataType::SortedSet, Value::Map(pairs)) => {
+            writer.open(kind, pairs.len());
+            pairs.iter().for_each(|(name, value)| part(&mut writer, kind, name, Some(value)));
+        }
+        (DataType::Hash | DataType::SortedSet, Value::Array(parts)) => {
+            writer.open(kind, parts.len() / 2);
+            parts.chunks_exact(2).for_each(|parts| {
+                if let [name, value] = parts {
+                    part(&mut writer, kind, name, Some(value));
+                }
+            });
+        }
+        (DataType::Set, Value::Array(members) | Value::Set(members)) => {
+            writer.open(kind, members.len());
+            members.iter().for_each(|member| part(&mut writer, kind, member, None));
+        }
+        _ => return None,
+    }
+    Some(image)
+}
+
+fn part(writer: &mut RecordWriter<'_>, kind: DataType, name: &Value, value: Option<&Value>) {
+    let (name, value) = (bytes(name), value.map(bytes).unwrap_or_default());
+    match kind {
+        DataType::Hash => writer.field(name, value),
+        DataType::SortedSet => {
+            let score = std::str::from_utf8(value).ok().and_then(|score| score.parse().ok()).unwrap_or_default();
+            writer.scored(name, score);
+        }
+        _ => writer.member(name),
+    }
+}
+
+fn bytes(value: &Value) -> &[u8] {
+    match value {
+        Value::BulkString(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// Why a job's keys cannot be captured.
+fn untracked(job: &Job, error: &RedisError) -> Failure {
+    let said = error.detail().unwrap_or_default().to_owned();
+    if said.contains("unknown command") {
+        return Failure::configuration(
+            "this Redis has no capture module",
+            "load it: start the server with `--loadmodule libredis_wb_capture.so`, or run \
+             `MODULE LOAD /path/to/libredis_wb_capture.so` where `enable-module-command` allows it",
+        );
+    }
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension => Failure::configuration(
+            format!("Redis does not track the keys of job `{}`: {said}", job.name),
+            "mend what the reason names, then start again",
+        ),
+        _ => failure_of(error),
+    }
+}
+
+fn failure(error: RedisError) -> Failure {
+    failure_of(&error)
+}
+
+/// A failure of Redis: all pass by themselves but those of rights and passwords.
+fn failure_of(error: &RedisError) -> Failure {
+    let code = error.code().unwrap_or_default();
+    if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM") {
+        return Failure::configuration(
+            format!("Redis refuses this worker: {error}"),
+            "put a user with the needed rights into `--redis redis://user:password@host:port`",
+        );
+    }
+    Failure::Transient(format!("Redis: {error}"))
+}

@@ -1,0 +1,239 @@
+//! PostgreSQL: columnar statements, one transaction a batch, all of it but the commit in one round trip.
+
+mod connect;
+mod encode;
+mod failure;
+mod schema;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures_util::future::{FutureExt as _, join_all};
+use redis_wb_plan::plan::Connection;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+
+use super::{Probed, Streams, halves, kept, step};
+use crate::batch::{Prepared, Rejected};
+use crate::checkpoint::{Advance, Epoch, TABLE};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::position::Position;
+use crate::rows::RowSet;
+use connect::Session;
+use encode::Array;
+pub(super) use encode::encode;
+pub(super) use schema::schema;
+
+/// A connected PostgreSQL with its prepared statements.
+pub(crate) struct Postgres {
+    session: Session,
+    advance: Statement,
+    outputs: Vec<Prepares>,
+    layout: Arc<Layout>,
+    /// The most rows of one statement.
+    rows_max: usize,
+}
+
+/// The statements of one output.
+struct Prepares {
+    upsert: Statement,
+    delete: Statement,
+}
+
+/// One execution of a statement.
+struct Piece<'p> {
+    output: usize,
+    is_delete: bool,
+    set: &'p RowSet,
+    rows: Range<usize>,
+}
+
+impl Postgres {
+    pub(super) async fn connect(connection: &Connection, layout: &Arc<Layout>) -> Result<Self, Failure> {
+        let session = connect::connect(connection).await?;
+        make_table(&session.client).await?;
+        // The update waits for a transaction that moves the same step, and then finds it moved: division by zero
+        // ends the transaction, and with it everything that was sent behind.
+        let advance = format!(
+            "WITH moved AS (\
+               INSERT INTO {TABLE} AS c (stream, epoch, position, fence, updated_at) \
+               SELECT s.stream, s.epoch, s.position, 0, now() \
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS s(stream, epoch, position, held) \
+               ON CONFLICT (stream, epoch) DO UPDATE SET position = excluded.position, updated_at = now() \
+               WHERE c.position = (\
+                 SELECT h.held FROM unnest($1::text[], $2::text[], $4::text[]) AS h(stream, epoch, held) \
+                 WHERE h.stream = c.stream AND h.epoch = c.epoch) \
+               RETURNING 1) \
+             SELECT 1 / CASE WHEN count(*) = cardinality($1::text[]) THEN 1 ELSE 0 END FROM moved"
+        );
+        let advance = prepare(&session.client, &advance).await?;
+        let mut outputs = Vec::new();
+        for (_, output) in layout.outputs() {
+            let upsert = prepare(&session.client, &output.upsert.sql).await?;
+            let delete = prepare(&session.client, &output.delete.sql).await?;
+            outputs.push(Prepares { upsert, delete });
+        }
+        let rows_max = layout.plan.applier.write_batch_rows_max;
+        Ok(Self { session, advance, outputs, layout: Arc::clone(layout), rows_max })
+    }
+
+    pub(super) async fn checkpoint(
+        &mut self,
+        streams: &Arc<Streams>,
+    ) -> Result<Vec<(usize, Epoch, Position)>, Failure> {
+        let sql =
+            format!("SELECT stream, epoch, position FROM {TABLE} WHERE stream = ANY($1::text[]) ORDER BY updated_at");
+        let names: Vec<&str> = streams.iter().map(String::as_str).collect();
+        let rows = self.session.client.query(&sql, &[&names]).await.map_err(failure::of)?;
+        Ok(rows.iter().filter_map(|row| kept(streams, row.get(0), row.get(1), row.get(2))).collect())
+    }
+
+    pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        let client = &self.session.client;
+        let pieces = self.pieces(batch);
+        // Sent in this order without waiting between them; the first failure is the cause of all that follow.
+        let mut sent = vec![client.batch_execute("BEGIN").boxed()];
+        if !batch.advances.is_empty() {
+            sent.push(self.advance(streams, &batch.advances).boxed());
+        }
+        sent.extend(pieces.iter().map(|piece| self.execute(piece).boxed()));
+        let first = join_all(sent).await.into_iter().find_map(Result::err);
+        if let Some(error) = first {
+            let failed = failure::of(error);
+            // Where even this fails the connection is gone, and with it the transaction.
+            client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+            return Err(failed);
+        }
+        client.batch_execute("COMMIT").await.map_err(failure::of_commit)
+    }
+
+    pub(super) async fn probe(
+        &mut self,
+        streams: &Arc<Streams>,
+        batch: &Arc<Prepared>,
+        at_commit: bool,
+    ) -> Result<Probed, Failure> {
+        let client = &self.session.client;
+        client.batch_execute("BEGIN").await.map_err(failure::of)?;
+        let culprits = self.find_culprits(streams, batch, at_commit).await;
+        match culprits {
+            Ok(culprits) if culprits.is_empty() => {
+                client.batch_execute("COMMIT").await.map_err(failure::of_commit)?;
+                Ok(Probed::Committed)
+            }
+            Ok(culprits) => {
+                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+                Ok(Probed::Culprits(culprits))
+            }
+            Err(failed) => {
+                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+                Err(failed)
+            }
+        }
+    }
+
+    async fn find_culprits(
+        &self,
+        streams: &Arc<Streams>,
+        batch: &Prepared,
+        at_commit: bool,
+    ) -> Result<Vec<Rejected>, Failure> {
+        if at_commit {
+            // Deferred constraints show themselves row by row this way.
+            self.session.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(failure::of)?;
+        }
+        if !batch.advances.is_empty() {
+            self.advance(streams, &batch.advances).await.map_err(failure::of)?;
+        }
+        let mut culprits = Vec::new();
+        for piece in self.pieces(batch) {
+            self.bisect(piece, &mut culprits).await?;
+        }
+        Ok(culprits)
+    }
+
+    /// Executes a piece in ever smaller parts, each behind a savepoint, until those that are refused are single rows.
+    async fn bisect(&self, piece: Piece<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
+        let client = &self.session.client;
+        let mut open = vec![piece.rows.clone()];
+        while let Some(rows) = open.pop() {
+            client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
+            let part = Piece { rows: rows.clone(), ..piece };
+            let Err(error) = self.execute(&part).await else {
+                client.batch_execute("RELEASE SAVEPOINT piece").await.map_err(failure::of)?;
+                continue;
+            };
+            client.batch_execute("ROLLBACK TO SAVEPOINT piece").await.map_err(failure::of)?;
+            match failure::of(error) {
+                Failure::Refused { code, reason, .. } if rows.len() == 1 => {
+                    let entry = piece.set.entries.get(rows.start).copied().unwrap_or_default();
+                    culprits.push(Rejected { entry, code, reason, statement: self.sql(&piece) });
+                }
+                Failure::Refused { .. } => open.extend(halves(&rows)),
+                other => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// The executions that a batch takes: deletes before upserts, so that a row can take over what another gave up.
+    fn pieces<'p>(&self, batch: &'p Prepared) -> Vec<Piece<'p>> {
+        let mut pieces = Vec::new();
+        for (output, rows) in batch.outputs.iter().enumerate() {
+            for (is_delete, set) in [(true, &rows.deletes), (false, &rows.upserts)] {
+                let starts = (0..set.len()).step_by(self.rows_max.max(1));
+                let range = |start| start..set.len().min(start + self.rows_max.max(1));
+                pieces.extend(starts.map(|start| Piece { output, is_delete, set, rows: range(start) }));
+            }
+        }
+        pieces
+    }
+
+    async fn execute(&self, piece: &Piece<'_>) -> Result<(), tokio_postgres::Error> {
+        let Some(statements) = self.outputs.get(piece.output) else {
+            return Ok(());
+        };
+        let statement = if piece.is_delete { &statements.delete } else { &statements.upsert };
+        let arrays: Vec<Array<'_>> = piece
+            .set
+            .columns
+            .iter()
+            .map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() })
+            .collect();
+        let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+        self.session.client.execute(statement, &params).await.map(drop)
+    }
+
+    async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), tokio_postgres::Error> {
+        let steps: Vec<_> = advances.iter().map(|advance| step(streams, advance)).collect();
+        let names: Vec<&str> = steps.iter().map(|step| step.0).collect();
+        let epochs: Vec<&str> = steps.iter().map(|step| step.1.as_str()).collect();
+        let to: Vec<&str> = steps.iter().map(|step| step.2.as_str()).collect();
+        let from: Vec<Option<&str>> = steps.iter().map(|step| step.3.as_deref()).collect();
+        self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await.map(drop)
+    }
+
+    fn sql(&self, piece: &Piece<'_>) -> Option<String> {
+        let output = self.layout.output(piece.output)?;
+        Some(if piece.is_delete { output.delete.sql.clone() } else { output.upsert.sql.clone() })
+    }
+}
+
+async fn prepare(client: &Client, sql: &str) -> Result<Statement, Failure> {
+    client.prepare(sql).await.map_err(failure::of)
+}
+
+async fn make_table(client: &Client) -> Result<(), Failure> {
+    // Asked first, so that a user who may not create tables can work with one that is there.
+    let known = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await.map_err(failure::of)?;
+    if known.get(0) {
+        return Ok(());
+    }
+    let create = format!(
+        "CREATE TABLE IF NOT EXISTS {TABLE} (\
+           stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
+           fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
+    );
+    client.batch_execute(&create).await.map_err(failure::of)
+}
