@@ -67,6 +67,8 @@ codes! {
     E0102 "bad_key_template",
     /// An expression that does not parse.
     E0103 "expression_syntax",
+    /// SQL that looks at more than one record.
+    E0104 "not_one_record",
     /// A connection that the configuration does not have.
     E0201 "unknown_connection",
     /// A column that is written twice.
@@ -83,6 +85,8 @@ codes! {
     E0207 "unknown_function",
     /// A name that means nothing where it stands.
     E0208 "unknown_name",
+    /// A collation that SQLite does not have.
+    E0209 "unknown_collation",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
@@ -99,6 +103,12 @@ codes! {
     W0307 "never_there",
     /// An expression whose values never fit the column.
     E0308 "expression_type",
+    /// A text that SQL compares with a number.
+    W0309 "text_read_as_number",
+    /// SQL that compares what is never equal.
+    W0310 "never_equal",
+    /// A cast that rejects what is no number.
+    W0311 "cast_may_reject",
     /// A table that the schema does not have.
     E0401 "unknown_table",
     /// A column that the table does not have.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`scope`] | what names mean, and of what types they are |
 //! | `jmespath` | JMESPath's tree into the IR |
-//! | `call` | calls of functions: arity, arguments, constants |
+//! | `call` | calls of JMESPath's functions: arity, arguments, constants |
+//! | [`sql`] | SQL's tree into the IR |
 //!
 //! Used by the phases that meet expressions; knows neither YAML nor jobs.
 
 pub mod scope;
+pub mod sql;
 
 mod call;
 mod jmespath;
@@ -73,12 +75,7 @@ pub fn compile(
 ) -> Option<Compiled> {
     let expr = match language {
         Language::JmesPath => jmespath::compile(text, scope, diagnostics)?,
-        Language::Sql => {
-            let message = "expressions in SQL are not supported yet";
-            let diagnostic = Diagnostic::new(Code::E0010, text.whole(), message, "not supported yet");
-            diagnostics.report(diagnostic.help("write it in JMESPath, `language: jmespath`"));
-            return None;
-        }
+        Language::Sql => sql::compile(text, scope, diagnostics)?,
     };
     let expr = fold::fold(expr);
     if expr.depth() > EXPR_DEPTH_MAX {

@@ -65,9 +65,7 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
             branches.iter().map(|(_, then)| infer(then, types)).fold(last, ExprType::either)
         }
         Expr::Convert { from, to } => ExprType { nullable: infer(from, types).nullable, ..ExprType::of(to.kind) },
-        Expr::Sql { op, args } => {
-            crate::sql::infer(op, &args.iter().map(|arg| infer(arg, types)).collect::<Vec<_>>())
-        }
+        Expr::Sql { op, args } => crate::sql::infer(op, &args.iter().map(|arg| infer(arg, types)).collect::<Vec<_>>()),
         Expr::Shared(at) => types.shared.get(*at).cloned().unwrap_or(ExprType::UNKNOWN),
         Expr::With { shared, body } => with(shared, body, types),
     }

@@ -48,12 +48,7 @@ pub(super) fn compile(text: &Text<'_>, scope: &dyn Scope, diagnostics: &mut Diag
 }
 
 /// Compiles an expression in one manner or the other.
-pub fn compile_as(
-    manner: Manner,
-    text: &Text<'_>,
-    scope: &dyn Scope,
-    diagnostics: &mut Diagnostics,
-) -> Option<Expr> {
+pub fn compile_as(manner: Manner, text: &Text<'_>, scope: &dyn Scope, diagnostics: &mut Diagnostics) -> Option<Expr> {
     let places = Places::new(text.text);
     let ast = match parse(text.text) {
         Ok(ast) => ast,
@@ -102,9 +97,8 @@ fn parse(text: &str) -> Result<sqlparser::ast::Expr, Failure> {
         let message = format!("the expression has more than {EXPRESSION_OPERATORS_MAX} operators");
         return Err(Failure::too_large(message));
     }
-    let mut parser = Parser::new(&SqliteExpressions)
-        .with_recursion_limit(EXPRESSION_LEVELS_MAX)
-        .with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&SqliteExpressions).with_recursion_limit(EXPRESSION_LEVELS_MAX).with_tokens_with_locations(tokens);
     let ast = parser.parse_expr().map_err(failure)?;
     let rest = parser.next_token();
     if rest.token == Token::EOF {
@@ -122,10 +116,9 @@ fn failure(error: ParserError) -> Failure {
         }
     };
     let (message, at) = place::located(&message);
-    let message = message.strip_suffix(", found: EOF").map_or_else(
-        || message.to_owned(),
-        |message| format!("{message}, but the expression ends here"),
-    );
+    let message = message
+        .strip_suffix(", found: EOF")
+        .map_or_else(|| message.to_owned(), |message| format!("{message}, but the expression ends here"));
     Failure { message: lowered(&message), at, help: SYNTAX_HELP }
 }
 

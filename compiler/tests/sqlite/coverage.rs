@@ -34,12 +34,13 @@ fn every_function_of_sqlite_is_here_or_refused_with_a_reason() {
         let why = compile(Manner::Safe, &format!("{name}(a)")).expect_err(name);
         if why.starts_with("E0104") { refused.push(name.as_str()) } else { missing.push(format!("{name}: {why}")) }
     }
-    let version: String =
-        sqlite.connection().query_row("SELECT sqlite_version()", [], |row| row.get(0)).unwrap();
+    let version: String = sqlite.connection().query_row("SELECT sqlite_version()", [], |row| row.get(0)).unwrap();
     println!("SQLite {version}: {} functions, {} of them refused: {}", listed.len(), refused.len(), refused.join(" "));
     assert!(missing.is_empty(), "missing: {missing:#?}");
     let unknown: Vec<_> = function::all()
-        .flat_map(|function| std::iter::once(function.definition().name).chain(function.definition().aliases.iter().copied()))
+        .flat_map(|function| {
+            std::iter::once(function.definition().name).chain(function.definition().aliases.iter().copied())
+        })
         .filter(|name| !listed.contains(*name))
         .collect();
     assert!(unknown.is_empty(), "SQLite does not have {unknown:?}");

@@ -52,7 +52,11 @@ fn generated_expressions_have_the_value_and_type_that_sqlite_gives() {
         let expression = expression(&mut random, depth);
         let record = record(&mut random);
         let theirs = sqlite.evaluate(&expression, &record);
-        if theirs.is_ok() { values += 1 } else { errors += 1 }
+        if theirs.is_ok() {
+            values += 1
+        } else {
+            errors += 1
+        }
         different.extend(difference(&expression, &record, &theirs));
     }
     println!("{cases} expressions: {values} values and {errors} errors of SQLite, {} differ", different.len());

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 pub use super::arithmetic::{Arithmetic, Bitwise};
 pub use super::cast::Cast;
 pub use super::compare::{Affinity, Collation, Comparator, Comparison};
-pub use super::function::SqlFunction;
 use super::function::Family;
+pub use super::function::SqlFunction;
 use crate::{Expr, Value};
 
 /// An operator; its arguments stand beside it in [`crate::Expr::Sql`].
@@ -89,9 +89,7 @@ impl SqlOp {
 fn reads_clock(name: &str, args: &[Expr]) -> bool {
     let times = if name == "strftime" { args.get(1..).unwrap_or_default() } else { args };
     let is_now = |arg: &Expr| match arg.as_literal() {
-        Some(Value::Text(text)) => {
-            ["now", "subsec", "subsecond"].iter().any(|now| text.eq_ignore_ascii_case(now))
-        }
+        Some(Value::Text(text)) => ["now", "subsec", "subsecond"].iter().any(|now| text.eq_ignore_ascii_case(now)),
         _ => false,
     };
     if name == "timediff" { times.iter().any(is_now) } else { times.first().is_none_or(is_now) }

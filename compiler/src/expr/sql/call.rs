@@ -1,8 +1,8 @@
 //! Calls: which function it is, how many arguments it takes, and what is no function of one record.
 
+use redis_wb_plan::fold;
 use redis_wb_plan::sql::function::{self, Body, Definition};
 use redis_wb_plan::sql::op::{SqlFunction, SqlOp};
-use redis_wb_plan::fold;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _};
 
 use super::Manner;

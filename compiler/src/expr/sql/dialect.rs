@@ -321,7 +321,11 @@ fn infix(parser: &mut Parser, left: &Expr) -> Option<Parsed> {
     }
     parser.next_token();
     let left = left.clone();
-    Some(if is_isnull(word) { Ok(Expr::IsNull(Box::new(left))) } else { word_infix(parser, left, word.keyword, &token) })
+    Some(if is_isnull(word) {
+        Ok(Expr::IsNull(Box::new(left)))
+    } else {
+        word_infix(parser, left, word.keyword, &token)
+    })
 }
 
 /// Whether a token stands between operands, or behind one.
@@ -362,21 +366,11 @@ fn is(parser: &mut Parser, left: Expr) -> Parsed {
     let negated = parser.parse_keyword(Keyword::NOT);
     let distinct = parser.parse_keywords(&[Keyword::DISTINCT, Keyword::FROM]);
     let (left, right) = (Box::new(left), Box::new(parser.parse_subexpr(binds::EQUALITY)?));
-    if negated == distinct {
-        Ok(Expr::IsNotDistinctFrom(left, right))
-    } else {
-        Ok(Expr::IsDistinctFrom(left, right))
-    }
+    if negated == distinct { Ok(Expr::IsNotDistinctFrom(left, right)) } else { Ok(Expr::IsDistinctFrom(left, right)) }
 }
 
 /// `[NOT] IN`, `LIKE`, `GLOB`, `REGEXP`, `MATCH`, `BETWEEN`.
-fn match_operator(
-    parser: &mut Parser,
-    left: Expr,
-    negated: bool,
-    keyword: Keyword,
-    token: &TokenWithSpan,
-) -> Parsed {
+fn match_operator(parser: &mut Parser, left: Expr, negated: bool, keyword: Keyword, token: &TokenWithSpan) -> Parsed {
     let op = match keyword {
         Keyword::IN => return is_in(parser, left, negated),
         Keyword::LIKE => return like(parser, left, negated),
@@ -400,7 +394,8 @@ fn is_in(parser: &mut Parser, left: Expr, negated: bool) -> Parsed {
         let target = sqlparser::ast::InTarget::Subquery(subquery);
         return Ok(Expr::In { expr, target, negated, global: false });
     }
-    let list = if inside.token == Token::RParen { Vec::new() } else { parser.parse_comma_separated(Parser::parse_expr)? };
+    let list =
+        if inside.token == Token::RParen { Vec::new() } else { parser.parse_comma_separated(Parser::parse_expr)? };
     parser.expect_token(&Token::RParen)?;
     Ok(Expr::In { expr, target: sqlparser::ast::InTarget::List(list), negated, global: false })
 }

@@ -128,11 +128,7 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn all<'e>(
-        &mut self,
-        asts: impl IntoIterator<Item = &'e ast::Expr>,
-        depth: usize,
-    ) -> Option<Vec<Node>> {
+    pub(super) fn all<'e>(&mut self, asts: impl IntoIterator<Item = &'e ast::Expr>, depth: usize) -> Option<Vec<Node>> {
         // Each of them is lowered, so that one run reports what is wrong with all.
         let nodes: Vec<Option<Node>> = asts.into_iter().map(|ast| self.lower(ast, depth)).collect();
         nodes.into_iter().collect()
@@ -143,7 +139,11 @@ impl Lowering<'_> {
         match ast {
             ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::In { .. } => {
                 let message = "a subquery reads tables; an expression sees one record and nothing else";
-                self.refuse(span, message, "look up other data with the transform `redis.lookup`, or join in the target")
+                self.refuse(
+                    span,
+                    message,
+                    "look up other data with the transform `redis.lookup`, or join in the target",
+                )
             }
             ast::Expr::Tuple(_) => {
                 let message = "a row value `(a, b)` is no single value";
@@ -461,10 +461,10 @@ impl Lowering<'_> {
         };
         if is_text {
             let name = self.text.text.get(node.span.0..node.span.1).unwrap_or_default();
-            let message = format!("a `{name}` that is not a whole number of its type rejects the record");
-            let message = if to == Cast::Integer { message } else { message.replace(" whole", "") };
+            let whole = if to == Cast::Integer { "a whole number" } else { "a number" };
+            let message = format!("where `{name}` is not {whole}, the record is rejected");
             let help = format!(
-                "SQLite would cast it to 0; declare the field instead, `source.redis.fields: {{{name}: {wanted}}}`, or \
+                "SQLite would write 0; declare the field instead, `source.redis.fields: {{{name}: {wanted}}}`, or \
                  guard the cast: `CASE WHEN {name} GLOB '[0-9]*' THEN … END`"
             );
             self.report(Code::W0311, span, message, "rejects what is no number", Some(help));
@@ -525,7 +525,13 @@ impl Lowering<'_> {
             Expr::Path { root, names } => self.scope.declared(*root, names),
             _ => None,
         };
-        let affinity = declared.map(|declared| ColumnAffinity::of_type(declared.kind));
+        let affinity = match (declared, &path) {
+            (Some(declared), _) => Some(ColumnAffinity::of_type(declared.kind)),
+            // The fields of the key were read in their types already.
+            (None, Expr::Path { root: Root::Key, .. }) => Some(ColumnAffinity::of_type(self.infer(&path).kind))
+                .filter(|affinity| *affinity != ColumnAffinity::Text),
+            (None, _) => None,
+        };
         let expr = match declared {
             Some(to) if to != ColumnType::from(Type::Text) => Expr::Convert { from: Box::new(path), to },
             _ => path,

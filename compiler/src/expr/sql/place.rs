@@ -84,6 +84,7 @@ fn first(mut ast: &Expr) -> Span {
             Expr::CompoundIdentifier(names) => return names.first().map_or_else(Span::empty, |name| name.span),
             Expr::Function(function) => return function.name.span(),
             Expr::Case { case_token, .. } => return case_token.0.span,
+            Expr::Subquery(query) | Expr::Exists { subquery: query, .. } => return query.span(),
             _ => return Span::empty(),
         };
     }
@@ -120,6 +121,9 @@ fn last(mut ast: &Expr) -> Span {
                 _ => return function.name.span(),
             },
             Expr::Case { end_token, .. } => return end_token.0.span,
+            Expr::Subquery(query)
+            | Expr::Exists { subquery: query, .. }
+            | Expr::In { target: InTarget::Subquery(query), .. } => return query.span(),
             _ => return Span::empty(),
         };
     }
