@@ -15,8 +15,12 @@ use crate::expr::{Comparator, Input, Literal, Root};
 use crate::functions::Args;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
 
-/// The most items visited and bytes made for one record: some seconds of work, and less than 100 MB.
-pub const UNITS_MAX: u64 = 64 * 1024 * 1024;
+/// The most items visited and bytes made for one record: about a second of work, and as many bytes of memory.
+pub const UNITS_MAX: u64 = 256 * 1024 * 1024;
+/// What a value that is made costs: the bytes that it takes, its text or elements aside.
+pub(crate) const VALUE_UNITS: usize = size_of::<Value<'_>>();
+/// What a field that is made costs.
+const FIELD_UNITS: usize = size_of::<crate::value::Field<'_>>();
 
 type Slot<'a> = OnceCell<Result<Value<'a>, Reject>>;
 
@@ -155,11 +159,11 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     fn copy(&self, value: &Value<'a>) -> Result<Value<'a>, Reject> {
         match value {
             Value::List(crate::value::Items::Owned(items)) => {
-                self.charge(items.len())?;
+                self.charge(items.len().saturating_mul(VALUE_UNITS))?;
                 items.iter().map(|item| self.copy(item)).collect::<Result<_, _>>().map(Value::List)
             }
             Value::Object(crate::value::Items::Owned(fields)) => {
-                self.charge(fields.len())?;
+                self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
                 let copy = |(name, value): &crate::value::Field<'a>| Ok((name.clone(), self.copy(value)?));
                 fields.iter().map(copy).collect::<Result<_, _>>().map(Value::Object)
             }
@@ -229,12 +233,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     }
 
     fn list(&self, items: &'a [Expr]) -> Result<Value<'a>, Reject> {
-        self.charge(items.len())?;
+        self.charge(items.len().saturating_mul(VALUE_UNITS))?;
         items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::List)
     }
 
     fn object(&self, fields: &'a [(String, Expr)]) -> Result<Value<'a>, Reject> {
-        self.charge(fields.len())?;
+        self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
         let field = |(name, value): &'a (String, Expr)| Ok((Cow::Borrowed(name.as_str()), self.value(value)?));
         fields.iter().map(field).collect::<Result<_, _>>().map(Value::Object)
     }

@@ -1,7 +1,7 @@
 //! Lists in motion: projections, filters, slices and flattening hand each element on as soon as it is known, so a
 //! chain of them builds one list, the last.
 
-use super::{Evaluator, Held};
+use super::{Evaluator, Held, VALUE_UNITS};
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare};
 
@@ -13,6 +13,7 @@ impl<'a> Evaluator<'_, 'a> {
     pub(super) fn collect(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
         let mut items = Vec::new();
         let is_list = self.each(expr, &mut |held| {
+            self.charge(VALUE_UNITS)?;
             items.push(self.keep(held)?);
             Ok(())
         })?;
