@@ -19,7 +19,7 @@ use redis_wb_plan::Expr;
 use redis_wb_plan::sql::SqlOp;
 use redis_wb_plan::sql::function::Family;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::{Scope, Text};
 use crate::codes::Code;
@@ -86,7 +86,7 @@ fn may_make_json(expr: &Expr) -> bool {
 /// Why a text does not parse.
 struct Failure {
     message: String,
-    at: Option<sqlparser::tokenizer::Location>,
+    at: Option<Location>,
     help: &'static str,
 }
 
@@ -134,10 +134,15 @@ fn failure(error: ParserError) -> Failure {
         }
     };
     let (message, at) = place::located(&message);
-    let message = message
-        .strip_suffix(", found: EOF")
-        .map_or_else(|| message.to_owned(), |message| format!("{message}, but the expression ends here"));
-    Failure { message: lowered(&message), at, help: SYNTAX_HELP }
+    match message.strip_suffix(", found: EOF") {
+        // Behind the last character, where something is missing.
+        Some(message) => Failure {
+            message: lowered(&format!("{message}, but the expression ends here")),
+            at: Some(Location::new(0, 0)),
+            help: SYNTAX_HELP,
+        },
+        None => Failure { message: lowered(message), at, help: SYNTAX_HELP },
+    }
 }
 
 /// A message of sqlparser as ours begin.

@@ -20,4 +20,5 @@ mod generate;
 mod generated;
 mod oracle;
 mod precedence;
+mod refused;
 mod robust;
