@@ -111,6 +111,23 @@ impl<'t, 'a> Args<'t, 'a> {
         Ok(elements)
     }
 
+    /// Visits the elements of a list as they come, without the list being made; each is checked against `element`.
+    pub fn each(
+        &self,
+        at: usize,
+        element: Accepts,
+        visit: &mut dyn FnMut(&Value<'a>) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        let Some(expr) = self.exprs.get(at) else {
+            return Ok(());
+        };
+        let is_list = self.evaluator.each(expr, &mut |held| match held.get() {
+            value if element.takes(value) => visit(value),
+            value => Err(self.wrong(at, value)),
+        })?;
+        if is_list { Ok(()) } else { Err(self.wrong(at, self.evaluator.look(expr)?.get())) }
+    }
+
     /// A value to keep.
     pub fn keep(&self, held: Held<'_, 'a>) -> Result<Value<'a>, Reject> {
         self.evaluator.keep(held)
