@@ -28,3 +28,14 @@ CREATE TABLE cart_item (
     added_at timestamp,
     PRIMARY KEY (customer, article)
 );
+
+CREATE TABLE contact (
+    id      integer PRIMARY KEY,
+    name    varchar(80) NOT NULL,
+    phone   varchar(20),
+    country char(2) NOT NULL,
+    city    text,
+    street  text,
+    tags    json,
+    credit  numeric(12, 2)
+);

@@ -121,12 +121,13 @@ fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {
 fn plan_job(job: &resolve::Job<'_>, diagnostics: &mut Diagnostics, bugs: &mut Vec<String>) -> PlanJob {
     let mut outputs = Vec::new();
     for output in job.outputs.iter().filter(|output| output.key_columns > 0) {
-        let columns = lower::columns(output);
+        let mut columns = lower::columns(output);
         match render::statements(output, &columns, dialect::of(output.connection.dialect()), diagnostics) {
             Ok(statements) => outputs.push(Output {
                 connection: output.ast.connection.value.clone(),
                 schema: output.ast.schema.as_ref().map(|schema| schema.value.clone()),
                 table: output.ast.table.value.clone(),
+                shared: lower::shared(&mut columns),
                 columns,
                 key_columns: output.key_columns,
                 upsert: statements.upsert,

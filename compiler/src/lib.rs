@@ -10,7 +10,7 @@
 //! | [`lower`] | resolved job | typed IR: the columns of a plan | `lower::job` |
 //! | [`render`] | columns | statements, by the templates of a [`dialect`] | `render::statements` |
 //!
-//! [`describe`] shows a plan to people.
+//! [`expr`] compiles the expressions that the phases meet. [`describe`] shows a plan to people.
 //!
 //! Each phase returns what it could make and reports all that is wrong to [`Diagnostics`]. Phases do not call each
 //! other; [`compile`] is the only place that knows their order. There is no async, clock, network or file system
@@ -23,6 +23,7 @@ pub mod ddl;
 pub mod describe;
 pub mod diagnostic;
 pub mod dialect;
+pub mod expr;
 pub mod lower;
 pub mod parse;
 pub mod render;

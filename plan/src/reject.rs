@@ -29,6 +29,12 @@ pub enum RejectCode {
     NoBeforeImage,
     /// The record says "read the key now" and the key cannot be read.
     Unreadable,
+    /// A function got an argument that it cannot take.
+    InvalidArgument,
+    /// An expression does too much, or a value is nested too deep.
+    LimitExceeded,
+    /// A text is not what a function reads: no JSON, base64, XML or date.
+    MalformedText,
     /// The target refused the row because of a constraint.
     Constraint,
     /// The target refused a value of the row.
@@ -39,7 +45,7 @@ pub enum RejectCode {
 
 impl RejectCode {
     /// Every code, in ascending order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::MalformedRecord,
         Self::KeyMismatch,
         Self::WrongDataType,
@@ -52,6 +58,9 @@ impl RejectCode {
         Self::NullColumn,
         Self::NoBeforeImage,
         Self::Unreadable,
+        Self::InvalidArgument,
+        Self::LimitExceeded,
+        Self::MalformedText,
         Self::Constraint,
         Self::TargetValue,
         Self::ForeignKey,
@@ -73,6 +82,9 @@ impl RejectCode {
             Self::NullColumn => "R0510",
             Self::NoBeforeImage => "R0511",
             Self::Unreadable => "R0512",
+            Self::InvalidArgument => "R0513",
+            Self::LimitExceeded => "R0514",
+            Self::MalformedText => "R0515",
             Self::Constraint => "R0520",
             Self::TargetValue => "R0521",
             Self::ForeignKey => "R0522",
@@ -132,6 +144,18 @@ impl RejectCode {
             Self::Unreadable => {
                 "The record carries no image of the key (it was too large, or another producer left it out),\n\
                  and the key could not be read from Redis. Replay the record when the key can be read."
+            }
+            Self::InvalidArgument => {
+                "A function of an expression got a value that it cannot take: `abs` of a text, say.\n\
+                 Convert the value in the expression, or say what to do without it: `not_null(price, `0`)`."
+            }
+            Self::LimitExceeded => {
+                "An expression visits or makes more than it may for one record, or a value is nested too deep.\n\
+                 The reason names the limit. Make the expression smaller, or keep such records out by a filter."
+            }
+            Self::MalformedText => {
+                "A function of an expression reads a text that is not in its form: no JSON, base64, XML or date.\n\
+                 Mend the value in Redis, then replay the record, or keep such records out by a filter."
             }
             Self::Constraint => {
                 "The target refused the row: a CHECK, UNIQUE, NOT NULL or other constraint does not hold.\n\

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry as Slot;
 
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{OnGone, Output, Source};
-use redis_wb_plan::{Reject, RejectCode, Value};
+use redis_wb_plan::{Reject, RejectCode, Slots, Value};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
@@ -275,7 +275,7 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
     key.push(("key".into(), Value::from_redis(record.key)));
     let after = if effect == Effect::Upsert { record.after } else { None };
     Ok(Input {
-        key: Value::Object(key),
+        key: Value::Object(key.into()),
         before: record.before.map_or(Value::Null, value),
         after: after.map_or(Value::Null, value),
         opcode: if effect == Effect::Delete { Opcode::Delete.letter() } else { record.opcode.letter() },
@@ -289,13 +289,15 @@ fn value(image: Image<'_>) -> Value<'_> {
             pairs.iter().map(|(name, value)| (String::from_utf8_lossy(name), Value::from_redis(value))).collect(),
         ),
         Image::Set(members) => {
-            Value::Object(vec![("members".into(), Value::List(members.iter().map(Value::from_redis).collect()))])
+            let members = Value::List(members.iter().map(Value::from_redis).collect());
+            Value::Object(vec![("members".into(), members)].into())
         }
         Image::SortedSet(members) => {
             let member = |(member, score)| {
-                Value::Object(vec![("member".into(), Value::from_redis(member)), ("score".into(), Value::Float(score))])
+                let fields = vec![("member".into(), Value::from_redis(member)), ("score".into(), Value::Float(score))];
+                Value::Object(fields.into())
             };
-            Value::Object(vec![("members".into(), Value::List(members.iter().map(member).collect()))])
+            Value::Object(vec![("members".into(), Value::List(members.iter().map(member).collect()))].into())
         }
         Image::Json(text) => Value::from_redis(text),
         Image::String(bytes) => Value::from_redis(bytes),
@@ -306,10 +308,10 @@ fn value(image: Image<'_>) -> Value<'_> {
 fn row<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<Vec<Value<'b>>, Reject> {
     let columns = if effect == Effect::Delete { output.keys() } else { &output.columns };
     let mut values = Vec::with_capacity(columns.len());
+    let slots = Slots::new(&output.shared);
     for (at, column) in columns.iter().enumerate() {
-        let value = column
-            .expr
-            .evaluate(input)
+        let value = slots
+            .evaluate(&column.expr, input)
             .map_err(|Reject { code, reason }| Reject::new(code, format!("column `{}`: {reason}", column.name)))?;
         if value.is_null() && at < output.key_columns {
             return Err(null_key(output, input, &column.name, effect));
