@@ -36,7 +36,7 @@ fn project(job: &str) -> TempDir {
 
 fn redis_wb(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    command.args(arguments).current_dir(folder).env("COLUMNS", "80").output().unwrap()
+    command.args(arguments).current_dir(folder).env_remove("PASSWORD").output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -93,6 +93,8 @@ fn what_cannot_run_exits_with_2_and_says_what_to_do() {
         &["run", "--plan", "config.yaml"],
         &["explain", "E9999"],
         &["run", "--redis", "http://localhost"],
+        // PASSWORD is not set.
+        &["run", "--redis", "redis://127.0.0.1:1"],
     ] {
         let output = redis_wb(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
@@ -114,6 +116,18 @@ fn a_plan_is_for_people_or_for_run() {
     let plan = redis_wb_plan::Plan::from_json(&plan).unwrap();
     assert_eq!(plan.jobs[0].name, "emp");
     assert_eq!(plan.connections["target"].password.as_deref(), Some("${PASSWORD}"));
+}
+
+#[test]
+fn a_plan_that_is_printed_holds_no_password() {
+    let folder = project(JOB);
+    for password in ["hunter2", "sec/ret", "/no/such/file", "x${PASSWORD}"] {
+        fs::write(folder.path().join("config.yaml"), CONFIG.replace("${PASSWORD}", password)).unwrap();
+        let output = redis_wb(folder.path(), &["compile", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(!stdout(&output).contains(password), "{password}");
+        assert!(stderr(&output).contains("left out of the plan"), "{}", stderr(&output));
+    }
 }
 
 #[test]
