@@ -154,8 +154,13 @@ fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
     let folder = project(JOB);
     let arguments = ["run", "--redis", "redis://127.0.0.1:1", "--log-format", "json"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    let mut child =
-        command.args(arguments).current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(arguments)
+        .env("PASSWORD", "secret")
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line).unwrap();
     child.kill().unwrap();
