@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
 
-use crate::ffi::{Context, Key};
+use crate::ffi::{Context, Key, Kind};
 use crate::image::{self, Content};
-use crate::pending::{Before, Change, How, Pending};
-use crate::rules::{self, Rule};
+use crate::pending::{self, Before, Change, How, Pending};
+use crate::rules::{self, Rule, STREAMS_DB};
 
 /// The default of `image-bytes-max`.
 const IMAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -22,7 +22,7 @@ const WARN_AGAIN: Duration = Duration::from_secs(1);
 /// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
 pub(crate) struct State {
     pub(crate) rules: Vec<Rc<Rule>>,
-    /// Drawn at load and at promotion.
+    /// Drawn at load, at promotion, and when a change stream is lost.
     pub(crate) epoch: u64,
     /// Larger images are left out, and the record is thin.
     pub(crate) image_bytes_max: usize,
@@ -90,7 +90,13 @@ pub(crate) fn is_idle() -> bool {
 
 /// Notes what happened to a key, if a rule wants it.
 pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happening<'_>) {
-    if rules::is_own(key) || !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
+    if rules::is_own(key) {
+        if matches!(happening, Happening::Goes { key: open, .. } if open.kind() == Kind::Stream) && db == STREAMS_DB {
+            draw_epoch();
+        }
+        return;
+    }
+    if !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
         return;
     }
     if !with(|state| state.pending.scheduled).unwrap_or(false) && !context.standing().captures() {
@@ -168,7 +174,10 @@ pub(crate) fn wake(context: &Context) {
 
 /// Notes that databases were emptied, or all where none is named.
 pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
-    let tracked = with(|state| state.rules.iter().any(|rule| dbs.is_empty() || dbs.contains(&rule.db)));
+    if dbs.is_empty() || dbs.contains(&STREAMS_DB) {
+        draw_epoch();
+    }
+    let tracked = with(|state| state.rules.iter().any(|rule| pending::concerns(dbs, rule.db)));
     if tracked == Some(true) && context.standing().captures() {
         with(|state| state.pending.flushed(dbs, by));
         schedule(context);
@@ -183,8 +192,9 @@ pub(crate) fn loading_starts() {
     });
 }
 
-/// Draws the epoch of a server that begins to capture. 63 bits, so that it fits the integers of SQL.
-pub(crate) fn promoted() {
+/// Begins an epoch: this server begins to capture, or streams were lost, and the ids of those that take their place
+/// start from the clock and may run behind. 63 bits, so that it fits the integers of SQL.
+pub(crate) fn draw_epoch() {
     let epoch = Context::random() >> 1;
     with(|state| state.epoch = epoch.max(1));
 }
@@ -291,9 +301,9 @@ impl Unit {
     fn append(&mut self, context: &Context) {
         let pending = mem::take(&mut self.pending);
         for rule in &self.rules.clone() {
-            if let Some(command) = pending.flush_of(rule.db) {
+            if let Some((db, command)) = pending.flush_of(rule.db) {
                 let (opcode, data_type) = (Opcode::Flush, DataType::Unknown);
-                let head = Head { db: rule.db, key: &[], opcode, command, data_type, flags: Flags::NONE };
+                let head = Head { db, key: &[], opcode, command, data_type, flags: Flags::NONE };
                 self.append_record(context, rule, &head, false, None);
             }
         }
@@ -350,7 +360,7 @@ impl Unit {
                 None => writer.no_image(),
             }
         }
-        context.select(0);
+        context.select(STREAMS_DB);
         match context.append(&rule.stream, STREAM_FIELD.as_bytes(), record) {
             Ok(()) => {
                 let bytes = u64::try_from(record.len()).unwrap_or_default();

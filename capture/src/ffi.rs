@@ -219,6 +219,8 @@ pub(crate) enum Kind {
     SortedSet,
     /// A string.
     String,
+    /// A stream.
+    Stream,
     /// A value of a module.
     Module,
     /// Something else.
@@ -241,6 +243,7 @@ impl Key {
             raw::REDISMODULE_KEYTYPE_HASH => Kind::Hash,
             raw::REDISMODULE_KEYTYPE_SET => Kind::Set,
             raw::REDISMODULE_KEYTYPE_ZSET => Kind::SortedSet,
+            raw::REDISMODULE_KEYTYPE_STREAM => Kind::Stream,
             raw::REDISMODULE_KEYTYPE_MODULE => Kind::Module,
             _ => Kind::Other,
         }
@@ -483,7 +486,7 @@ unsafe extern "C" fn key_goes(
     how: u64,
     data: *mut c_void,
 ) {
-    if capture::is_idle() || data.is_null() {
+    if data.is_null() {
         return;
     }
     // SAFETY: (live pointers) for this event Redis passes a RedisModuleKeyInfoV1; its key stays open meanwhile.
@@ -527,7 +530,7 @@ unsafe extern "C" fn server_event(
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}
         (raw::REDISMODULE_EVENT_LOADING, _) => capture::loading_starts(),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, now) if now == NOW_PRIMARY => {
-            capture::promoted();
+            capture::draw_epoch();
             capture::settled(&context);
         }
         (raw::REDISMODULE_EVENT_CONFIG, _) => capture::settled(&context),
@@ -628,7 +631,7 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     done(call!(RedisModule_RegisterInfoFunc(context.0, Some(info))), "register its INFO section")?;
     register_type(context)?;
-    capture::promoted();
+    capture::draw_epoch();
     Ok(())
 }
 

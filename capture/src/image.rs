@@ -44,7 +44,7 @@ pub(crate) const fn data_type(kind: Kind) -> DataType {
         Kind::Set => DataType::Set,
         Kind::SortedSet => DataType::SortedSet,
         Kind::String => DataType::String,
-        Kind::Empty | Kind::Module | Kind::Other => DataType::Unknown,
+        Kind::Empty | Kind::Stream | Kind::Module | Kind::Other => DataType::Unknown,
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn read(context: &Context, open: &Key, key: &[u8], bytes_max: usize, 
     buffers.encoded.clear();
     match kind {
         Kind::Empty => Content::Gone(data_type),
-        Kind::Other => Content::Thin(data_type),
+        Kind::Stream | Kind::Other => Content::Thin(data_type),
         Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bytes_max, buffers),
         Kind::String => blob(open.string(), data_type, bytes_max, buffers),
         Kind::Module => match context.json(key) {

@@ -102,6 +102,8 @@ impl Rule {
     }
 }
 
+/// The database of all change streams.
+pub(crate) const STREAMS_DB: u32 = 0;
 /// What the name of every change stream begins with.
 const STREAM_PREFIX: &[u8] = b"wb:{";
 /// What the name of every dead-letter queue begins with.
