@@ -1,8 +1,7 @@
 //! Events to changes, changes to records, records to streams. It must not know how Redis's C API is called.
 
-use std::cell::RefCell;
 use std::mem;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
@@ -21,7 +20,7 @@ const WARN_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
 pub(crate) struct State {
-    pub(crate) rules: Vec<Rc<Rule>>,
+    pub(crate) rules: Vec<Arc<Rule>>,
     /// Drawn at load, at promotion, and when a change stream is lost.
     pub(crate) epoch: u64,
     /// Larger images are left out, and the record is thin.
@@ -54,25 +53,23 @@ struct Buffers {
     record: Vec<u8>,
 }
 
-thread_local! {
-    static STATE: RefCell<State> = const {
-        RefCell::new(State {
-            rules: Vec::new(),
-            epoch: 0,
-            image_bytes_max: IMAGE_BYTES_MAX,
-            counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
-            unsafe_setting: None,
-            pending: Pending::EMPTY,
-            buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
-            woken_before_sleep: false,
-            warned: None,
-        })
-    };
-}
+/// One for all threads: a module that writes on a thread of its own, under Redis's global lock, is captured, too.
+static STATE: Mutex<State> = Mutex::new(State {
+    rules: Vec::new(),
+    epoch: 0,
+    image_bytes_max: IMAGE_BYTES_MAX,
+    counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
+    unsafe_setting: None,
+    pending: Pending::EMPTY,
+    buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
+    woken_before_sleep: false,
+    warned: None,
+});
 
-/// Works with the state; `None` if it is borrowed, which (not borrowed) rules out.
+/// Works with the state; `None` if it is borrowed, which (one thread at a time) and (not borrowed) rule out but for a
+/// crash report, which then lacks the module's section.
 pub(crate) fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
-    STATE.with(|state| state.try_borrow_mut().ok().map(|mut state| work(&mut state)))
+    STATE.try_lock().ok().map(|mut state| work(&mut state))
 }
 
 /// What Redis tells of a key.
@@ -235,7 +232,7 @@ pub(crate) fn unsafe_setting(context: &Context) -> Option<String> {
 }
 
 impl State {
-    fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Rc<Rule>> {
+    fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.iter().filter(move |rule| rule.wants(db, key))
     }
 
@@ -281,7 +278,7 @@ fn is_unlinking(context: &Context) -> bool {
 /// The changes of one execution unit, taken out of the state to become records.
 struct Unit {
     pending: Pending,
-    rules: Vec<Rc<Rule>>,
+    rules: Vec<Arc<Rule>>,
     epoch: u64,
     image_bytes_max: usize,
     buffers: Buffers,
@@ -343,9 +340,9 @@ impl Unit {
     }
 
     /// Rules that want a key whose coming or going no event told of.
-    fn wanting(&self, change: &Change) -> Vec<Rc<Rule>> {
-        let wants = |rule: &&Rc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
-        self.rules.iter().filter(wants).map(Rc::clone).collect()
+    fn wanting(&self, change: &Change) -> Vec<Arc<Rule>> {
+        let wants = |rule: &&Arc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
+        self.rules.iter().filter(wants).map(Arc::clone).collect()
     }
 
     fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {
@@ -399,4 +396,23 @@ fn failed(context: &Context, records: u64, error: &str) {
 fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, STATE, State, with};
+
+    // What a thread of another module's does under the lock must see the same rules: `thread_local!` would not.
+    #[test]
+    fn all_threads_share_one_state() {
+        fn shared<T: Sync>(_: &T) {}
+        fn passed_on<T: Send>() {}
+        shared(&STATE);
+        passed_on::<State>();
+        with(|state| state.counters = Counters { failed: 7, ..Counters::default() });
+        let seen = std::thread::spawn(|| with(|state| state.counters.failed)).join().unwrap();
+        assert_eq!(seen, Some(7));
+        // Never waited for: who holds it may be the thread that crashed.
+        assert_eq!(with(|_| with(|_| ())), Some(None));
+    }
 }

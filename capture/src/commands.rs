@@ -1,7 +1,7 @@
 //! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules, the module's arguments.
 //! It must not know how changes become records.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::capture::{self, State};
 use crate::ffi::{Context, Info, Standing, Storage};
@@ -98,8 +98,8 @@ impl State {
         let place = self.place(&rule.name).and_then(|place| self.rules.get_mut(place));
         match place {
             Some(old) if **old == rule => return false,
-            Some(old) => *old = Rc::new(rule),
-            None => self.rules.push(Rc::new(rule)),
+            Some(old) => *old = Arc::new(rule),
+            None => self.rules.push(Arc::new(rule)),
         }
         true
     }

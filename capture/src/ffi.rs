@@ -3,7 +3,10 @@
 //!
 //! What makes it sound:
 //!
-//! INVARIANT (main thread): Redis calls a module's callbacks on one thread at a time, and this module starts none.
+//! INVARIANT (one thread at a time): Redis calls a module's callbacks under its global lock, on whichever thread holds
+//! it: the main thread, or one of a module that writes between `ThreadSafeContextLock` and its unlock. This module
+//! starts none. A child that saves is a process of its own, and its only thread comes from one that held the lock. The
+//! exception is a crash report, which asks for INFO without it: `capture::with` tries its lock and never waits.
 //! INVARIANT (live pointers): a raw pointer from Redis stays inside the callback that brought it. [`Context`],
 //! [`Key`], [`Reply`] are neither `Clone` nor `Send`, are handed out by reference or freed by their `Drop`, and
 //! every slice of their bytes borrows from them.

@@ -2,7 +2,7 @@
 //! It must not know Redis: what it is told comes from `capture`.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use redis_wb_record::DataType;
 
@@ -50,7 +50,7 @@ pub(crate) struct Change {
     /// Whether an event told of a change, and not only the key's coming or going.
     pub(crate) told: bool,
     /// Which rules want it.
-    pub(crate) rules: Vec<Rc<Rule>>,
+    pub(crate) rules: Vec<Arc<Rule>>,
     pub(crate) before: Option<Before>,
 }
 
@@ -119,14 +119,14 @@ impl Pending {
     }
 
     /// Notes an event that changed a key, and which rules want it.
-    pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Rc<Rule>>) {
+    pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Arc<Rule>>) {
         self.going = None;
         let change = self.change(db, key, event);
         event.clone_into(&mut change.event);
         change.told = true;
         for rule in rules {
-            if !change.rules.iter().any(|other| Rc::ptr_eq(other, rule)) {
-                change.rules.push(Rc::clone(rule));
+            if !change.rules.iter().any(|other| Arc::ptr_eq(other, rule)) {
+                change.rules.push(Arc::clone(rule));
             }
         }
     }
@@ -194,9 +194,9 @@ impl Pending {
 mod tests {
     use super::*;
 
-    fn rules(count: usize) -> Vec<Rc<Rule>> {
+    fn rules(count: usize) -> Vec<Arc<Rule>> {
         let rule = |at: usize| Rule::parse(&[at.to_string().as_bytes(), b"*"]).unwrap();
-        (0..count).map(|at| Rc::new(rule(at))).collect()
+        (0..count).map(|at| Arc::new(rule(at))).collect()
     }
 
     fn hash(image: &[u8]) -> Before {
