@@ -77,7 +77,7 @@ pub(crate) enum Happening<'a> {
     /// A keyspace event, by its name.
     Event(&'a [u8]),
     /// The key is about to go or to be overwritten, and can be read for the last time.
-    Goes { key: &'a Key, how: How },
+    Goes { key: &'a Key<'a>, how: How },
 }
 
 /// Whether nothing is tracked, so that no event matters.
@@ -120,7 +120,7 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
 }
 
 /// Notes what a key held. An event follows that tells of the change, or came before.
-fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: How) {
+fn goes(context: &Context, db: u32, key: &[u8], open: &Key<'_>, how: How) {
     let lent = with(|state| {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
         wanted.then(|| state.lend())
@@ -323,7 +323,7 @@ impl Unit {
         let (opcode, flags) = match content {
             Content::Gone(_) => (Opcode::Delete, Flags::NONE),
             Content::Thin(_) => (present, Flags::THIN),
-            Content::Whole(_) => (present, Flags::NONE),
+            Content::Bare(_) | Content::Whole(_) => (present, Flags::NONE),
         };
         let before = change.before.as_ref();
         let data_type = match (&content, before) {

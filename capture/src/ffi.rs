@@ -7,8 +7,9 @@
 //! it: the main thread, or one of a module that writes between `ThreadSafeContextLock` and its unlock. This module
 //! starts none. A child that saves is a process of its own, and its only thread comes from one that held the lock. The
 //! exception is a crash report, which asks for INFO without it: `capture::with` tries its lock and never waits.
-//! INVARIANT (live pointers): a raw pointer from Redis stays inside the callback that brought it. [`Context`],
-//! [`Key`], [`Reply`] are neither `Clone` nor `Send`, are handed out by reference or freed by their `Drop`, and
+//! INVARIANT (live pointers): a raw pointer from Redis stays inside the callback that brought it. The compiler sees to
+//! it: a callback lends its [`Context`], [`Storage`], [`Info`] by reference and for its own time, only this file makes
+//! one, and none is `Clone` or `Send`; a [`Key`] and a [`Reply`] borrow from the context that opened or called, and
 //! every slice of their bytes borrows from them.
 //! INVARIANT (bound functions): the function pointers of `redis_module::raw` are written once, by `start` through
 //! `Export_RedisModule_Init`, before any callback is registered, and only read from then on. One that this
@@ -17,6 +18,7 @@
 #![expect(unsafe_code, reason = "the one file that talks to Redis's C API")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
+use std::marker::PhantomData;
 use std::{ptr, slice};
 
 use redis_module::raw;
@@ -95,7 +97,7 @@ impl Context {
     }
 
     /// Opens a key to read it: without a trace in its idle time, in statistics and events, and without expiring it.
-    pub(crate) fn open(&self, key: &[u8]) -> Option<Key> {
+    pub(crate) fn open(&self, key: &[u8]) -> Option<Key<'_>> {
         const MODE: u32 = raw::REDISMODULE_READ
             | raw::REDISMODULE_OPEN_KEY_NOTOUCH
             | raw::REDISMODULE_OPEN_KEY_NONOTIFY
@@ -103,14 +105,19 @@ impl Context {
             | raw::REDISMODULE_OPEN_KEY_NOEXPIRE;
         let name = Text::new(key)?;
         let key = call!(RedisModule_OpenKey(self.0, name.0, c_int::try_from(MODE).unwrap_or_default()))?;
-        (!key.is_null()).then_some(Key { raw: key, owned: true })
+        (!key.is_null()).then_some(Key { raw: key, owned: true, opened_by: PhantomData })
+    }
+
+    /// A key that Redis opened, and closes after the callback.
+    fn borrowed_key(&self, raw: *mut raw::RedisModuleKey) -> Key<'_> {
+        Key { raw, owned: false, opened_by: PhantomData }
     }
 
     /// Appends an entry with one field to a stream, as part of the execution unit that runs, so that it reaches
     /// replicas and the AOF in one MULTI with the write. Without the flags `M` and `S`: what goes through must not
     /// depend on memory or on a script once the write did.
     pub(crate) fn append(&self, stream: &[u8], field: &[u8], value: &[u8]) -> Result<(), String> {
-        Reply(call!(RedisModule_Call(
+        let reply = call!(RedisModule_Call(
             self.0,
             c"XADD".as_ptr(),
             c"!Ebcbb".as_ptr(),
@@ -121,22 +128,22 @@ impl Context {
             field.len(),
             value.as_ptr().cast::<c_char>(),
             value.len(),
-        )))
-        .into_result()
-        .map(drop)
+        ));
+        Reply::new(self, reply).into_result().map(drop)
     }
 
     /// The text of a RedisJSON document; an error where the key holds something else, or the module is missing.
-    pub(crate) fn json(&self, key: &[u8]) -> Result<Reply, String> {
+    pub(crate) fn json(&self, key: &[u8]) -> Result<Reply<'_>, String> {
         let key = (key.as_ptr().cast::<c_char>(), key.len());
-        Reply(call!(RedisModule_Call(self.0, c"JSON.GET".as_ptr(), c"Eb".as_ptr(), key.0, key.1))).into_result()
+        let reply = call!(RedisModule_Call(self.0, c"JSON.GET".as_ptr(), c"Eb".as_ptr(), key.0, key.1));
+        Reply::new(self, reply).into_result()
     }
 
     /// A setting of the server.
     pub(crate) fn config(&self, name: &CStr) -> Result<Vec<u8>, String> {
         let words = (c"CONFIG".as_ptr(), c"Ecc".as_ptr(), c"GET".as_ptr(), name.as_ptr());
-        let reply = Reply(call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3))).into_result()?;
-        reply.element(1).ok_or_else(|| "no such setting".to_owned())
+        let reply = call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3));
+        Reply::new(self, reply).into_result()?.element(1).ok_or_else(|| "no such setting".to_owned())
     }
 
     /// Lets [`capture::append_pending`] run when the execution unit ends; whether Redis will.
@@ -154,13 +161,13 @@ impl Context {
         call!(RedisModule_ReplicateVerbatim(self.0));
     }
 
-    /// Writes a warning to the server's log.
+    /// Writes a warning to the server's log; a NUL, which would end it, becomes a space.
     pub(crate) fn warn(&self, text: &str) {
         self.log(c"warning", text);
     }
 
     fn log(&self, level: &CStr, text: &str) {
-        if let Ok(text) = CString::new(text) {
+        if let Ok(text) = CString::new(text.replace('\0', " ")) {
             call!(RedisModule_Log(self.0, level.as_ptr(), c"%s".as_ptr(), text.as_ptr()));
         }
     }
@@ -231,13 +238,14 @@ pub(crate) enum Kind {
 }
 
 /// An open key.
-pub(crate) struct Key {
+pub(crate) struct Key<'c> {
     raw: *mut raw::RedisModuleKey,
     /// Whether this module opened it and has to close it.
     owned: bool,
+    opened_by: PhantomData<&'c Context>,
 }
 
-impl Key {
+impl Key<'_> {
     /// What it holds.
     pub(crate) fn kind(&self) -> Kind {
         match call!(RedisModule_KeyType(self.raw)).map_or(0, |kind| isize::try_from(kind).unwrap_or_default()) {
@@ -255,14 +263,6 @@ impl Key {
     /// How many bytes a string has, how many fields or members anything else.
     pub(crate) fn len(&self) -> usize {
         call!(RedisModule_ValueLength(self.raw)).unwrap_or_default()
-    }
-
-    /// The bytes of a string.
-    pub(crate) fn string(&self) -> &[u8] {
-        let mut len = 0;
-        let mode = c_int::try_from(raw::REDISMODULE_READ).unwrap_or_default();
-        let start = call!(RedisModule_StringDMA(self.raw, &raw mut len, mode)).unwrap_or(ptr::null_mut());
-        bytes(start, len, self)
     }
 
     /// Calls `visit` with every field or member and its value or score, as long as it returns true.
@@ -297,7 +297,7 @@ impl Key {
     }
 }
 
-impl Drop for Key {
+impl Drop for Key<'_> {
     fn drop(&mut self) {
         if self.owned {
             call!(RedisModule_CloseKey(self.raw));
@@ -326,12 +326,19 @@ unsafe extern "C" fn visit_one<F: FnMut(&[u8], &[u8]) -> bool>(
 }
 
 /// The reply of a command that this module called.
-pub(crate) struct Reply(Option<*mut raw::RedisModuleCallReply>);
+pub(crate) struct Reply<'c> {
+    raw: Option<*mut raw::RedisModuleCallReply>,
+    called_by: PhantomData<&'c Context>,
+}
 
-impl Reply {
+impl<'c> Reply<'c> {
+    fn new(_called_by: &'c Context, raw: Option<*mut raw::RedisModuleCallReply>) -> Self {
+        Self { raw, called_by: PhantomData }
+    }
+
     /// The reply, or the error that it is.
     fn into_result(self) -> Result<Self, String> {
-        let reply = self.0.filter(|reply| !reply.is_null()).ok_or("the command was refused")?;
+        let reply = self.raw.filter(|reply| !reply.is_null()).ok_or("the command was refused")?;
         let kind = call!(RedisModule_CallReplyType(reply)).unwrap_or_default();
         if isize::try_from(kind) == Ok(raw::REDISMODULE_REPLY_ERROR) {
             return Err(String::from_utf8_lossy(self.text()).into_owned());
@@ -341,7 +348,7 @@ impl Reply {
 
     /// The bytes of a string or an error.
     pub(crate) fn text(&self) -> &[u8] {
-        let Some(reply) = self.0 else { return &[] };
+        let Some(reply) = self.raw else { return &[] };
         let mut len = 0;
         let start = call!(RedisModule_CallReplyStringPtr(reply, &raw mut len)).unwrap_or(ptr::null());
         bytes(start, len, self)
@@ -349,7 +356,7 @@ impl Reply {
 
     /// A string in an array.
     fn element(&self, at: usize) -> Option<Vec<u8>> {
-        let array = self.0?;
+        let array = self.raw?;
         let element = call!(RedisModule_CallReplyArrayElement(array, at))?;
         if element.is_null() {
             return None;
@@ -361,9 +368,9 @@ impl Reply {
     }
 }
 
-impl Drop for Reply {
+impl Drop for Reply<'_> {
     fn drop(&mut self) {
-        if let Some(reply) = self.0.filter(|reply| !reply.is_null()) {
+        if let Some(reply) = self.raw.filter(|reply| !reply.is_null()) {
             call!(RedisModule_FreeCallReply(reply));
         }
     }
@@ -493,14 +500,16 @@ unsafe extern "C" fn key_goes(
         return;
     }
     // SAFETY: (live pointers) for this event Redis passes a RedisModuleKeyInfoV1; its key stays open meanwhile.
-    let key = Key { raw: unsafe { (*data.cast::<raw::RedisModuleKeyInfoV1>()).key }, owned: false };
+    let raw = unsafe { (*data.cast::<raw::RedisModuleKeyInfoV1>()).key };
+    let context = Context(context);
+    let key = context.borrowed_key(raw);
     let how = match how {
         raw::REDISMODULE_SUBEVENT_KEY_EXPIRED => How::Expired,
         raw::REDISMODULE_SUBEVENT_KEY_EVICTED => How::Evicted,
         raw::REDISMODULE_SUBEVENT_KEY_OVERWRITTEN => How::Overwritten,
         _ => How::Deleted,
     };
-    capture::happened(&Context(context), key.db(), key.name(), &Happening::Goes { key: &key, how });
+    capture::happened(&context, key.db(), key.name(), &Happening::Goes { key: &key, how });
 }
 
 unsafe extern "C" fn unit_ended(context: *mut raw::RedisModuleCtx, _data: *mut c_void) {
