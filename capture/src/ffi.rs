@@ -143,7 +143,19 @@ impl Context {
     pub(crate) fn config(&self, name: &CStr) -> Result<Vec<u8>, String> {
         let words = (c"CONFIG".as_ptr(), c"Ecc".as_ptr(), c"GET".as_ptr(), name.as_ptr());
         let reply = call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3));
-        Reply::new(self, reply).into_result()?.element(1).ok_or_else(|| "no such setting".to_owned())
+        let reply = Reply::new(self, reply).into_result()?;
+        let value = reply.whole().and_then(|setting| setting.part(1));
+        value.map(|value| value.text().to_vec()).ok_or_else(|| "no such setting".to_owned())
+    }
+
+    /// Whether a command writes keys; `None` where this server has none of that name.
+    pub(crate) fn writes(&self, command: &[u8]) -> Option<bool> {
+        let (format, name) = (c"Ecb".as_ptr(), command.as_ptr().cast::<c_char>());
+        let reply = call!(RedisModule_Call(self.0, c"COMMAND".as_ptr(), format, c"INFO".as_ptr(), name, command.len()));
+        let reply = Reply::new(self, reply).into_result().ok()?;
+        // Its name, its arity, its flags, ...
+        let flags = reply.whole()?.part(0)?.part(2)?;
+        Some(flags.parts().any(|flag| flag.text() == b"write"))
     }
 
     /// Lets [`capture::append_pending`] run when the execution unit ends; whether Redis will.
@@ -348,23 +360,40 @@ impl<'c> Reply<'c> {
 
     /// The bytes of a string or an error.
     pub(crate) fn text(&self) -> &[u8] {
-        let Some(reply) = self.raw else { return &[] };
-        let mut len = 0;
-        let start = call!(RedisModule_CallReplyStringPtr(reply, &raw mut len)).unwrap_or(ptr::null());
-        bytes(start, len, self)
+        self.whole().map_or(&[], Part::text)
     }
 
-    /// A string in an array.
-    fn element(&self, at: usize) -> Option<Vec<u8>> {
-        let array = self.raw?;
-        let element = call!(RedisModule_CallReplyArrayElement(array, at))?;
-        if element.is_null() {
-            return None;
-        }
+    /// All of it.
+    pub(crate) fn whole(&self) -> Option<Part<'_>> {
+        let raw = self.raw.filter(|reply| !reply.is_null())?;
+        Some(Part { raw, of: self })
+    }
+}
+
+/// A part of a reply; it goes with the whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'r> {
+    raw: *mut raw::RedisModuleCallReply,
+    of: &'r Reply<'r>,
+}
+
+impl<'r> Part<'r> {
+    /// The bytes of a string or an error.
+    pub(crate) fn text(self) -> &'r [u8] {
         let mut len = 0;
-        let start = call!(RedisModule_CallReplyStringPtr(element, &raw mut len))?;
-        // The element belongs to the array and goes with it.
-        Some(bytes(start, len, self).to_vec())
+        let start = call!(RedisModule_CallReplyStringPtr(self.raw, &raw mut len)).unwrap_or(ptr::null());
+        bytes(start, len, self.of)
+    }
+
+    /// A part of an array.
+    pub(crate) fn part(self, at: usize) -> Option<Self> {
+        let raw = call!(RedisModule_CallReplyArrayElement(self.raw, at)).filter(|part| !part.is_null())?;
+        Some(Self { raw, of: self.of })
+    }
+
+    /// All parts of an array.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Self> {
+        (0..).map_while(move |at| self.part(at))
     }
 }
 

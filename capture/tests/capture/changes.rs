@@ -261,6 +261,31 @@ fn excluded_commands() {
     assert_eq!(server.records_of("emp", &["HSET emp:2 a 1", "MULTI", "HINCRBY emp:2 a 1", "EXEC"]).len(), 1);
 }
 
+// Redis tells events and not commands: `HMSET` fires `hset`, `UNLINK` fires `del`.
+#[test]
+fn excluded_commands_go_by_their_events() {
+    let mut server = tracking("emp:* EXCLUDE HMSET unlink ZINCRBY SETEX rename");
+    assert_eq!(
+        server.records_of(
+            "emp",
+            &[
+                "HMSET emp:1 a 1",
+                "HSET emp:1 b 1",
+                "HSETNX emp:1 c 1",
+                "HINCRBY emp:1 c 1",
+                "UNLINK emp:1",
+                "ZADD emp:2 1 a",
+                "ZINCRBY emp:2 1 a",
+                "RENAME emp:2 emp:3",
+                "SETEX emp:4 100 x",
+                "HINCRBY emp:5 a 1",
+                "SETEX emp:5 100 x",
+            ]
+        ),
+        ["u hincrby emp:1 hash{a=1 b=1 c=2}", "c zadd emp:2 sorted_set{a=1}", "c hincrby emp:5 hash{a=1}"]
+    );
+}
+
 #[test]
 fn several_jobs_on_one_key() {
     let mut server = tracking("emp:*");
