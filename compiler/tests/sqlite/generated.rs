@@ -38,7 +38,10 @@ fn difference(expression: &str, record: &Record, theirs: &Result<Value<'static>,
 
 fn some_part_rejects(expression: &str, record: &Record) -> bool {
     let expr = compile(Manner::Exact, expression).expect("it has a value");
-    expr.any(&mut |part| matches!(run(part, record), Err(Refusal::Reject(_))))
+    // `1 OR x` is 1 whatever x is, so folding leaves nothing of x to look at; SQLite may still evaluate it.
+    let is_short = [" OR ", " AND "].iter().any(|operator| expression.contains(operator));
+    (is_short && expr.as_literal().is_some())
+        || expr.any(&mut |part| matches!(run(part, record), Err(Refusal::Reject(_))))
 }
 
 #[test]
