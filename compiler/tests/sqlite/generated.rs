@@ -28,7 +28,7 @@ fn difference(expression: &str, record: &Record, theirs: &Result<Value<'static>,
     let agree = match (&ours, theirs) {
         (Ok(ours), Ok(theirs)) => same(ours, theirs),
         (Err(Refusal::Reject(_)), Err(_)) => true,
-        (Err(refusal), Ok(_)) => refusal.is_about_text() || has_choice(expression),
+        (Err(refusal), Ok(_)) => refusal.is_documented() || has_choice(expression),
         (Err(Refusal::Compile(_)), Err(theirs)) => theirs.starts_with("prepare"),
         // SQLite evaluates calls with constant arguments beforehand, even where the result is not needed.
         (Ok(_), Err(theirs)) => theirs.contains("not UTF-8") || some_part_rejects(expression, record),
