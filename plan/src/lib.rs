@@ -26,7 +26,7 @@ pub mod value;
 
 pub use expr::{Expr, Input};
 pub use key::KeyTemplate;
-pub use plan::{Column, Job, Output, Plan, Statement};
+pub use plan::{Column, Job, Output, Plan, Statement, Strategy};
 pub use reject::{Reject, RejectCode};
 pub use types::{ColumnType, Type};
 pub use value::Value;
