@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use redis_wb_compiler::render::{Rows, statements};
 use redis_wb_compiler::{Files, Inputs, compile, create, dialect};
 use redis_wb_plan::plan::{Children, Dialect};
-use redis_wb_plan::{Output, Strategy};
+use redis_wb_plan::{Output, Strategy, Value};
 
 use crate::database::{Database, all};
 use crate::model::Model;
@@ -212,5 +212,42 @@ fn a_table_of_keys_alone_can_be_written_by_every_strategy() {
             let table = dialect::of(id).quote(TABLE);
             database.script(&format!("DROP TABLE {table}"));
         }
+    }
+}
+
+#[test]
+fn a_parent_need_not_be_part_of_the_key() {
+    for database in &mut all() {
+        let id = database.dialect();
+        let (mut output, ddl) = compiled(Strategy::Upsert, id);
+        database.script(&ddl);
+        // The number alone is the key, and the text behind it the parent.
+        output.key_columns = 1;
+        let names: Vec<Option<&str>> = vec![None; output.columns.len()];
+        let columns = &output.columns;
+        let (schema, versions, table) = (None, None, output.table.as_str());
+        let strategy = Strategy::Replace;
+        let rows_of =
+            Rows { schema, table, columns, type_names: &names, key_columns: 1, strategy, versions, parent: &[1] };
+        let found = statements(&rows_of, dialect::of(id)).expect("no bug");
+        (output.write, output.delete) = (found.write, found.delete);
+        let children = found.children.expect("a parent is named");
+        let mut random = Random(3);
+        let mut child = |number: i64, parent: &'static str| {
+            let mut row = row(&mut random);
+            row[0] = Value::Int(number);
+            row[1] = Value::Text(parent.into());
+            row
+        };
+        let parent = |name: &'static str| vec![Value::Null, Value::Text(name.into())];
+        let (one, two, three) = (child(1, "p"), child(2, "p"), child(3, "q"));
+        let families =
+            [(parent("p"), vec![one.clone(), two]), (parent("q"), vec![three.clone()]), (parent("r"), Vec::new())];
+        write_families(database.as_mut(), &output, &children, &families);
+        assert_eq!(rows(database.as_mut(), &output).len(), 3, "{}", id.name());
+        write_families(database.as_mut(), &output, &children, &[(parent("p"), vec![one.clone()])]);
+        let left: Vec<Vec<String>> = [one, three].iter().map(|row| row.iter().map(shown).collect()).collect();
+        let found: Vec<Vec<String>> = rows(database.as_mut(), &output).into_iter().map(|(row, _)| row).collect();
+        assert_eq!(found, left, "{}", id.name());
     }
 }
