@@ -37,3 +37,14 @@ CREATE TABLE price (
     valid_from timestamp      DEFAULT CURRENT_TIMESTAMP,
     valid_to   timestamp
 );
+
+CREATE TABLE contact (
+    id      integer PRIMARY KEY,
+    name    varchar(80) NOT NULL,
+    phone   varchar(20),
+    country char(2) NOT NULL,
+    city    text,
+    street  text,
+    tags    json,
+    credit  numeric(12, 2)
+);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use redis_wb_compiler::{create, describe};
@@ -66,11 +66,19 @@ fn bug(what: String) -> Failure {
     Failure::with_help(what, "this is a bug in redis-wb: please report it with the job")
 }
 
-/// A plan that leaves the process holds no password, only how to come by one.
+/// A plan that leaves the process holds no password, only how to come by one: a variable, or a file that is there.
 fn without_passwords(mut plan: Plan) -> Plan {
-    for connection in plan.connections.values_mut() {
-        let is_reference = |text: &String| text.contains("${") || text.contains('/');
-        connection.password = connection.password.take().filter(is_reference);
+    for (name, connection) in &mut plan.connections {
+        let is_reference = |text: &String| {
+            let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+            variable.is_some_and(|variable| !variable.contains('}')) || Path::new(text).is_file()
+        };
+        if connection.password.as_ref().is_some_and(|password| !is_reference(password)) {
+            eprintln!(
+                "the password of `{name}` is left out of the plan: it is neither ${{VAR}} nor a file that is there"
+            );
+            connection.password = None;
+        }
     }
     plan
 }

@@ -5,6 +5,8 @@
 //! | `check.rs` | `check`: what is wrong with the jobs |
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
+//! | `eval.rs` | `eval`: one expression over one JSON document |
+//! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
 //! | `project.rs` | finds and reads the files that the commands work on |
 //! | `exit.rs` | how a command ends, and what is printed then |
@@ -13,8 +15,10 @@
 
 mod check;
 mod compile;
+mod eval;
 mod exit;
 mod explain;
+mod functions;
 mod project;
 mod run;
 
@@ -51,6 +55,10 @@ enum Command {
     Compile(compile::Arguments),
     /// Carry changes from Redis to their targets.
     Run(run::Arguments),
+    /// Evaluate an expression over a JSON document.
+    Eval(eval::Arguments),
+    /// Print the builtin functions of expressions, or all about one.
+    Functions(functions::Arguments),
     /// Explain a code of a diagnostic or of a rejected record.
     Explain(explain::Arguments),
     /// Print the completions for a shell.
@@ -78,6 +86,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Functions(arguments) => functions::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions { shell } => {
             completions(shell);

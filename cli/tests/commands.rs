@@ -36,7 +36,7 @@ fn project(job: &str) -> TempDir {
 
 fn redis_wb(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    command.args(arguments).current_dir(folder).env("COLUMNS", "80").output().unwrap()
+    command.args(arguments).current_dir(folder).env_remove("PASSWORD").output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -93,6 +93,8 @@ fn what_cannot_run_exits_with_2_and_says_what_to_do() {
         &["run", "--plan", "config.yaml"],
         &["explain", "E9999"],
         &["run", "--redis", "http://localhost"],
+        // PASSWORD is not set.
+        &["run", "--redis", "redis://127.0.0.1:1"],
     ] {
         let output = redis_wb(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
@@ -147,6 +149,18 @@ fn what_is_only_compiled_is_not_run() {
 }
 
 #[test]
+fn a_plan_that_is_printed_holds_no_password() {
+    let folder = project(JOB);
+    for password in ["hunter2", "sec/ret", "/no/such/file", "x${PASSWORD}"] {
+        fs::write(folder.path().join("config.yaml"), CONFIG.replace("${PASSWORD}", password)).unwrap();
+        let output = redis_wb(folder.path(), &["compile", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(!stdout(&output).contains(password), "{password}");
+        assert!(stderr(&output).contains("left out of the plan"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn codes_are_explained() {
     let folder = tempfile::tempdir().unwrap();
     for (code, word) in [("E0402", "column"), ("w0302", "key"), ("R0504", "column's type")] {
@@ -170,8 +184,13 @@ fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
     let folder = project(JOB);
     let arguments = ["run", "--redis", "redis://127.0.0.1:1", "--log-format", "json"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    let mut child =
-        command.args(arguments).current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(arguments)
+        .env("PASSWORD", "secret")
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line).unwrap();
     child.kill().unwrap();

@@ -3,6 +3,7 @@
 use redis_wb_plan::Type;
 use redis_wb_plan::plan::{Applier, Dialect, OnGone, Strategy};
 
+use crate::expr::Language;
 use crate::source::{FileId, Span, Spanned};
 use crate::yaml::Node;
 
@@ -88,8 +89,50 @@ pub struct Versions {
 pub struct Mapping {
     /// The column.
     pub column: Spanned<String>,
-    /// The path of the field.
-    pub path: Path,
+    /// What gives its value.
+    pub from: From,
+}
+
+/// What gives the value of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum From {
+    /// A field.
+    Path(Path),
+    /// An expression.
+    Expression(Expression),
+}
+
+impl From {
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Path(path) => &path.text,
+            Self::Expression(expression) => &expression.text,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        match self {
+            Self::Path(path) => path.span,
+            Self::Expression(expression) => expression.span,
+        }
+    }
+}
+
+/// `{expression, language}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    /// The text, as YAML reads it.
+    pub text: String,
+    /// In which language it is.
+    pub language: Language,
+    /// Where the text stands.
+    pub span: Span,
+    /// The YAML node of the text, to place what is inside.
+    pub node: Node,
 }
 
 /// A parsed path.

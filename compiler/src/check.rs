@@ -6,10 +6,11 @@ mod target;
 use redis_wb_plan::Type;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::Strategy;
-use redis_wb_plan::schema::Table;
+use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
-use crate::resolve::{Column, Job, Output};
+use crate::expr::Compiled;
+use crate::resolve::{Column, ColumnValue, Job, Output};
 use crate::source::Span;
 use crate::{Diagnostic, Diagnostics, ast};
 
@@ -73,18 +74,35 @@ const fn can_fit(from: Type, to: Type) -> bool {
 }
 
 fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
-    let (Some((declared, span)), Some(target)) = (column.declared, column.target) else {
+    let Some(target) = column.target else {
         return;
     };
     let kind = target.column_type.kind;
+    let (declared, span) = match &column.value {
+        ColumnValue::Path { declared: Some(declared), .. } => *declared,
+        ColumnValue::Expression(compiled) => return expression_fits(column, compiled, target, diagnostics),
+        _ => return,
+    };
     if can_fit(declared, kind) {
         return;
     }
     let message = format!("a value of type `{declared}` never fits the column `{}`", target.name);
     let label = format!("the column is `{}`", target.type_name);
-    let diagnostic = Diagnostic::new(Code::E0301, column.ast.path.span, message, label);
+    let diagnostic = Diagnostic::new(Code::E0301, column.ast.from.span(), message, label);
     let diagnostic = diagnostic.because(span, "the field is declared here");
     diagnostics.report(diagnostic.help(format!("declare the field as `{kind}`, or write it to another column")));
+}
+
+fn expression_fits(column: &Column<'_>, compiled: &Compiled, target: &TableColumn, diagnostics: &mut Diagnostics) {
+    let (from, to) = (compiled.kind.kind, target.column_type.kind);
+    let is_document = matches!(from, Type::List | Type::Object) && matches!(to, Type::Json | Type::Text);
+    if from == Type::Null || is_document || can_fit(from, to) {
+        return;
+    }
+    let message = format!("an expression of type `{}` never fits the column `{}`", compiled.kind, target.name);
+    let label = format!("the column is `{}`", target.type_name);
+    let diagnostic = Diagnostic::new(Code::E0308, column.ast.from.span(), message, label);
+    diagnostics.report(diagnostic.help(format!("make it a `{to}`, or write it to another column")));
 }
 
 fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
@@ -142,7 +160,7 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     let unknown: Vec<&str> = output
         .columns
         .iter()
-        .filter(|column| column.declared.is_none())
+        .filter(|column| column.kind().is_none())
         .map(|column| column.ast.column.value.as_str())
         .collect();
     if unknown.is_empty() {
@@ -161,14 +179,15 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
 /// A key column taken from a field that can change would leave the old row behind.
 fn keys_stay(job: &ast::Job, output: &Output<'_>, diagnostics: &mut Diagnostics) {
     for column in output.columns.iter().take(output.key_columns) {
-        if matches!(column.root, Root::Key | Root::Opcode) {
+        if ![Root::Value, Root::Before, Root::After].into_iter().any(|root| column.reads(root)) {
             continue;
         }
-        let name = &column.ast.path.text;
+        let name = column.ast.from.text();
         let message = format!("the key column `{}` comes from a field that can change", column.ast.column.value);
         let label = format!("when `{name}` changes, the row of its old value stays");
         let fixed = job.source.key_pattern.value.trim_end_matches('*');
-        let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{name}>`");
-        diagnostics.report(Diagnostic::new(Code::W0302, column.ast.path.span, message, label).help(help));
+        let field = if matches!(column.value, ColumnValue::Path { .. }) { name } else { &column.ast.column.value };
+        let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{field}>`");
+        diagnostics.report(Diagnostic::new(Code::W0302, column.ast.from.span(), message, label).help(help));
     }
 }

@@ -65,6 +65,10 @@ codes! {
     E0101 "bad_path",
     /// A key template that does not parse.
     E0102 "bad_key_template",
+    /// An expression that does not parse.
+    E0103 "expression_syntax",
+    /// SQL that looks at more than one record.
+    E0104 "not_one_record",
     /// A connection that the configuration does not have.
     E0201 "unknown_connection",
     /// A column that is written twice.
@@ -77,10 +81,34 @@ codes! {
     W0205 "template_never_matches",
     /// Two jobs of one name.
     E0206 "duplicate_job",
+    /// A function that does not exist.
+    E0207 "unknown_function",
+    /// A name that means nothing where it stands.
+    E0208 "unknown_name",
+    /// A collation that SQLite does not have.
+    E0209 "unknown_collation",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
     W0302 "key_can_change",
+    /// Too few or too many arguments.
+    E0303 "wrong_arity",
+    /// An argument that can never have the right type.
+    E0304 "argument_type",
+    /// A comparison of what is never comparable.
+    E0305 "never_comparable",
+    /// A constant expression that rejects every record.
+    E0306 "always_rejected",
+    /// A field of something that has no fields.
+    W0307 "never_there",
+    /// An expression whose values never fit the column.
+    E0308 "expression_type",
+    /// A text that SQL compares with a number.
+    W0309 "text_read_as_number",
+    /// SQL that compares what is never equal.
+    W0310 "never_equal",
+    /// A cast that rejects what is no number.
+    W0311 "cast_may_reject",
     /// A table that the schema does not have.
     E0401 "unknown_table",
     /// A column that the table does not have.

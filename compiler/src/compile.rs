@@ -134,7 +134,7 @@ fn plan_job(job: &resolve::Job<'_>, diagnostics: &Diagnostics, bugs: &mut Vec<St
 
 fn plan_output(output: &resolve::Output<'_>) -> Result<Output, render::Failure> {
     let ast = output.ast;
-    let columns = lower::columns(output);
+    let mut columns = lower::columns(output);
     let versions = lower::versions(output);
     let type_names: Vec<Option<&str>> =
         output.columns.iter().map(|column| Some(column.target?.type_name.as_str())).collect();
@@ -154,6 +154,7 @@ fn plan_output(output: &resolve::Output<'_>) -> Result<Output, render::Failure> 
         connection: ast.connection.value.clone(),
         schema: ast.schema.as_ref().map(|schema| schema.value.clone()),
         table: ast.table.value.clone(),
+        shared: lower::shared(&mut columns),
         columns,
         key_columns: output.key_columns,
         strategy: ast.strategy.value,

@@ -11,7 +11,7 @@
 //! | [`render`] | columns | statements, by the templates of a [`dialect`] | `render::statements` |
 //! | [`create`] | a plan | the `CREATE TABLE` of its tables | `create::tables` |
 //!
-//! [`describe`] shows a plan to people.
+//! [`expr`] compiles the expressions that the phases meet. [`describe`] shows a plan to people.
 //!
 //! Each phase returns what it could make and reports all that is wrong to [`Diagnostics`]. Phases do not call each
 //! other; [`compile`] is the only place that knows their order. There is no async, clock, network or file system
@@ -25,6 +25,7 @@ pub mod ddl;
 pub mod describe;
 pub mod diagnostic;
 pub mod dialect;
+pub mod expr;
 pub mod lower;
 pub mod parse;
 pub mod render;

@@ -1,11 +1,14 @@
 //! Binds names: outputs to connections and tables, paths to the key or the value of the record.
 
+mod record;
+
 use redis_wb_plan::Type;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::schema::{Schema, Table, TableColumn};
 
 use crate::ast;
 use crate::codes::Code;
+use crate::expr::{self, Compiled};
 use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -43,12 +46,48 @@ pub struct Column<'a> {
     pub ast: &'a ast::Mapping,
     /// The column of the table, where the table is known and has it.
     pub target: Option<&'a TableColumn>,
-    /// Where its path begins.
-    pub root: Root,
-    /// The names behind the root.
-    pub names: &'a [String],
-    /// The type that the job declares for the field, and where.
-    pub declared: Option<(Type, Span)>,
+    /// What gives its value.
+    pub value: ColumnValue<'a>,
+}
+
+/// What gives the value of a column.
+#[derive(Debug)]
+pub enum ColumnValue<'a> {
+    /// A field.
+    Path {
+        /// Where its path begins.
+        root: Root,
+        /// The names behind the root.
+        names: &'a [String],
+        /// The type that the job declares for the field, and where.
+        declared: Option<(Type, Span)>,
+    },
+    /// An expression.
+    Expression(Compiled),
+    /// An expression that has an error, which was reported.
+    Unknown,
+}
+
+impl Column<'_> {
+    /// Whether the value depends on a part of the record.
+    #[must_use]
+    pub fn reads(&self, wanted: Root) -> bool {
+        match &self.value {
+            ColumnValue::Path { root, .. } => *root == wanted,
+            ColumnValue::Expression(compiled) => compiled.expr.reads(wanted),
+            ColumnValue::Unknown => false,
+        }
+    }
+
+    /// The type of the values, as far as the job tells.
+    #[must_use]
+    pub fn kind(&self) -> Option<Type> {
+        match &self.value {
+            ColumnValue::Path { declared, .. } => declared.map(|(kind, _)| kind),
+            ColumnValue::Expression(compiled) => Some(compiled.kind.kind).filter(|kind| *kind != Type::Unknown),
+            ColumnValue::Unknown => None,
+        }
+    }
 }
 
 /// What is known of the tables of a connection.
@@ -144,8 +183,27 @@ fn column<'a>(
     diagnostics: &mut Diagnostics,
 ) -> Column<'a> {
     let target = table.and_then(|table| find_column(table, &mapping.column, diagnostics));
-    let (root, names) = root(job, &mapping.path, diagnostics);
-    Column { ast: mapping, target, root, names, declared: declared(job, root, names, scope.files) }
+    let value = match &mapping.from {
+        ast::From::Path(path) => {
+            let (root, names) = root(job, path, diagnostics);
+            ColumnValue::Path { root, names, declared: declared(&job.source, root, names, scope.files) }
+        }
+        ast::From::Expression(expression) => expression_value(job, expression, scope, diagnostics),
+    };
+    Column { ast: mapping, target, value }
+}
+
+fn expression_value<'a>(
+    job: &ast::Job,
+    expression: &ast::Expression,
+    scope: &Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) -> ColumnValue<'a> {
+    let place = |start: usize, end: usize| expression.node.part_span(scope.files, start, end);
+    let text = expr::Text { text: &expression.text, place: &place };
+    let names = record::RecordScope { source: &job.source, files: scope.files };
+    let compiled = expr::compile(expression.language, &text, &names, diagnostics);
+    compiled.map_or(ColumnValue::Unknown, ColumnValue::Expression)
 }
 
 fn find_column<'a>(table: &'a Table, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<&'a TableColumn> {
@@ -204,16 +262,16 @@ fn unknown_key_field(source: &ast::Source, name: &str, path: &ast::Path, diagnos
     diagnostics.report(diagnostic.maybe_help(did_you_mean(name, known)));
 }
 
-fn declared(job: &ast::Job, root: Root, names: &[String], files: &Files) -> Option<(Type, Span)> {
+fn declared(source: &ast::Source, root: Root, names: &[String], files: &Files) -> Option<(Type, Span)> {
     match (root, names) {
         (Root::Key, [name]) => {
-            let (_, kind) = template_field(&job.source, name)?;
+            let (_, kind) = template_field(source, name)?;
             let (kind, span) = kind?;
-            let template = job.source.key.as_ref()?;
+            let template = source.key.as_ref()?;
             Some((Type::named(kind)?, template.node.part_span(files, span.start, span.end)))
         }
         (Root::Value | Root::Before | Root::After, [name]) => {
-            let (_, kind) = job.source.fields.iter().find(|(field, _)| field.value == *name)?;
+            let (_, kind) = source.fields.iter().find(|(field, _)| field.value == *name)?;
             Some((kind.value, kind.span))
         }
         _ => None,

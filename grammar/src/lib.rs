@@ -3,10 +3,12 @@
 //! | grammar | parser | example |
 //! |---|---|---|
 //! | `path.pest` | [`path::parse`] | `address.zip\.code` |
+//! | `jmespath.pest` | [`jmespath::parse`] | `items[?price > \`10\`].name` |
 //! | `key.pest` | [`key::parse`] | `orders:<customer_id:int>:<order_id>` |
 //!
 //! Syntax only: this crate knows no types, no functions and no YAML. Offsets are bytes in the parsed text.
 
+pub mod jmespath;
 pub mod key;
 pub mod path;
 

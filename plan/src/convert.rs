@@ -5,7 +5,7 @@
 //! spellings); ISO 8601 dates and times, a space allowed for the `T`. A date-time without a zone is UTC where an
 //! instant is wanted; one with a zone gives its UTC reading where none is wanted.
 
-mod decimal;
+pub(crate) mod decimal;
 mod temporal;
 
 use std::borrow::Cow;
@@ -106,7 +106,7 @@ fn to_float<'a>(value: &Value<'_>, to: &ColumnType) -> Result<Value<'a>, Reject>
 }
 
 /// The integer that a float stands for exactly.
-fn float_to_int(float: f64) -> Option<i64> {
+pub(crate) fn float_to_int(float: f64) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "checked by the bounds before the cast")]
     let int = (float.fract() == 0.0 && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&float))
         .then_some(float as i64);
@@ -178,25 +178,7 @@ fn to_json(value: Value<'_>) -> Result<Value<'_>, Reject> {
             let valid = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             if valid { Ok(Value::Json(text)) } else { Err(not(&Value::Text(text), "a JSON document")) }
         }
-        other => Ok(Value::Json(Cow::Owned(json(&other).to_string()))),
-    }
-}
-
-/// A value as JSON. What JSON has no type for becomes a string in its usual notation.
-#[must_use]
-pub fn json(value: &Value<'_>) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::Bool(*value),
-        Value::Int(number) => Json::from(*number),
-        Value::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
-        Value::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.to_string())),
-        Value::List(items) => Json::Array(items.iter().map(json).collect()),
-        Value::Object(fields) => {
-            Json::Object(fields.iter().map(|(name, value)| (name.to_string(), json(value))).collect())
-        }
-        other => Json::String(display(other)),
+        other => Ok(Value::Json(Cow::Owned(crate::json::write(&other, crate::json::JSON_BYTES_MAX)?))),
     }
 }
 
@@ -222,7 +204,7 @@ pub fn display(value: &Value<'_>) -> String {
             let _ = write!(text, "{hyphen}{byte:02x}");
             text
         }),
-        Value::List(_) | Value::Object(_) => json(value).to_string(),
+        Value::List(_) | Value::Object(_) => crate::json::write(value, crate::json::JSON_BYTES_MAX).unwrap_or_default(),
     }
 }
 
@@ -230,14 +212,14 @@ fn usize_of(max: u32) -> usize {
     usize::try_from(max).unwrap_or(usize::MAX)
 }
 
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
 }
 
-fn quoted(value: &Value<'_>) -> String {
+pub(crate) fn quoted(value: &Value<'_>) -> String {
     match value {
         Value::Bytes(bytes) => {
             let head = bytes.get(..QUOTED_CHARS_MAX / 2).unwrap_or(bytes);

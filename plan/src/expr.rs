@@ -1,10 +1,20 @@
-//! The typed expressions of a plan, and their evaluation over one record.
+//! The typed expressions of a plan: one form for JMESPath and SQL. What they do is in [`crate::evaluate`].
 
-use std::borrow::Cow;
+mod fields;
+mod literal;
+pub mod visit;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ColumnType, Reject, Value, convert};
+pub use literal::Literal;
+
+use crate::evaluate::{self, Slots};
+use crate::functions::{Function, Prepared};
+use crate::sql::SqlOp;
+use crate::{ColumnType, Reject, Value};
+
+/// The most levels of an expression; the compiler refuses deeper ones, so that no walk over one overflows the stack.
+pub const EXPR_DEPTH_MAX: usize = 128;
 
 /// Where a path begins: which part of the record it reads (its *provenance*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +32,12 @@ pub enum Root {
     Opcode,
 }
 
-/// An expression.
+impl Root {
+    /// Every root.
+    pub const ALL: [Self; 5] = [Self::Key, Self::Value, Self::Before, Self::After, Self::Opcode];
+}
+
+/// An expression. `Current` is what the nearest enclosing `Project`, `Filter`, `Pipe` or `Lambda` hands in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expr {
@@ -35,6 +50,114 @@ pub enum Expr {
         /// The names on the way.
         names: Vec<String>,
     },
+    /// What the enclosing expression hands in: an element of a projection, the left side of a pipe.
+    Current,
+    /// A field of an object; null where there is none or the value is no object.
+    Field {
+        /// The object.
+        of: Box<Expr>,
+        /// The name of the field.
+        name: String,
+    },
+    /// An element of a list, from 0; negative counts from the end. Null where there is none.
+    Index {
+        /// The list.
+        of: Box<Expr>,
+        /// Which element.
+        at: i64,
+    },
+    /// A part of a list, as Python slices it; null where the value is no list.
+    Slice {
+        /// The list.
+        of: Box<Expr>,
+        /// The first element.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<i64>,
+        /// Behind the last element.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<i64>,
+        /// How many elements to go on each time; not 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<i64>,
+    },
+    /// A list whose elements that are lists are replaced by their elements; null where the value is no list.
+    Flatten(Box<Expr>),
+    /// The values of an object as a list; null where the value is no object.
+    Values(Box<Expr>),
+    /// The body for each element, nulls left out; null where the value is no list.
+    Project {
+        /// The list.
+        of: Box<Expr>,
+        /// What becomes of each element.
+        body: Box<Expr>,
+    },
+    /// The elements for which `keep` is true as JMESPath has it; null where the value is no list.
+    Filter {
+        /// The list.
+        of: Box<Expr>,
+        /// Which elements stay.
+        keep: Box<Expr>,
+    },
+    /// A list of these elements.
+    List(Vec<Expr>),
+    /// An object of these fields.
+    #[serde(with = "fields")]
+    Object(Vec<(String, Expr)>),
+    /// The body, with the result of another expression as `Current`.
+    Pipe {
+        /// What is handed in.
+        of: Box<Expr>,
+        /// What becomes of it.
+        body: Box<Expr>,
+        /// Whether null gives null without a look at the body.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stops_at_null: bool,
+    },
+    /// The first value that is false as JMESPath has it, else the last.
+    And(Vec<Expr>),
+    /// The first value that is true as JMESPath has it, else the last.
+    Or(Vec<Expr>),
+    /// Whether a value is false as JMESPath has it: null, false, or empty.
+    Not(Box<Expr>),
+    /// A comparison as JMESPath has it: equality of any two values, order of numbers, else null.
+    Compare {
+        /// How.
+        op: Comparator,
+        /// The left side.
+        left: Box<Expr>,
+        /// The right side.
+        right: Box<Expr>,
+    },
+    /// A builtin function.
+    Call {
+        /// Which; serialised as its name.
+        function: Function,
+        /// Its arguments; the body of the function decides which of them it evaluates.
+        args: Vec<Expr>,
+        /// What a constant argument was made into once, such as a compiled pattern.
+        #[serde(skip)]
+        prepared: Prepared,
+    },
+    /// An argument that the function evaluates itself, for each element: `&age`.
+    Lambda(Box<Expr>),
+    /// SQL's CASE: the value of the first branch whose condition holds, as SQL has it, or that equals the operand.
+    Case {
+        /// What each branch is compared with, if the branches are no conditions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operand: Option<Box<Expr>>,
+        /// Conditions, or values to compare with, and what they give.
+        branches: Vec<(Expr, Expr)>,
+        /// What no branch gives; null where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        otherwise: Option<Box<Expr>>,
+    },
+    /// An operator or function of SQL, with SQLite's semantics.
+    Sql {
+        /// Which.
+        op: SqlOp,
+        /// What it works on; which of them are evaluated depends on the operator.
+        args: Vec<Expr>,
+    },
     /// The value of another expression in a column's type.
     Convert {
         /// What to convert.
@@ -42,22 +165,46 @@ pub enum Expr {
         /// Into what.
         to: ColumnType,
     },
+    /// The value of a shared expression of the enclosing `With` or output, evaluated at most once a record.
+    Shared(usize),
+    /// An expression some parts of which stand in it more than once.
+    With {
+        /// The parts, each of which may use those before it.
+        shared: Vec<Expr>,
+        /// The expression that uses them by `Shared`.
+        body: Box<Expr>,
+    },
 }
 
-/// A constant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Literal {
-    /// Null.
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// A floating-point number.
-    Float(f64),
-    /// A text.
-    Text(String),
+/// How two values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Comparator {
+    /// Equal.
+    #[serde(rename = "==")]
+    Equal,
+    /// Not equal.
+    #[serde(rename = "!=")]
+    NotEqual,
+    /// Less.
+    #[serde(rename = "<")]
+    Less,
+    /// Less or equal.
+    #[serde(rename = "<=")]
+    LessOrEqual,
+    /// Greater.
+    #[serde(rename = ">")]
+    Greater,
+    /// Greater or equal.
+    #[serde(rename = ">=")]
+    GreaterOrEqual,
+}
+
+impl Comparator {
+    /// Whether it asks for an order, which only numbers have.
+    #[must_use]
+    pub const fn is_order(self) -> bool {
+        !matches!(self, Self::Equal | Self::NotEqual)
+    }
 }
 
 /// One record as expressions see it.
@@ -74,6 +221,12 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// A record without key and history, as `redis-wb eval` sees its input.
+    #[must_use]
+    pub const fn of(value: Value<'a>) -> Self {
+        Self { key: Value::Null, before: Value::Null, after: value, opcode: "c" }
+    }
+
     /// What a path starts from.
     #[must_use]
     pub fn root(&'a self, root: Root) -> Option<&'a Value<'a>> {
@@ -88,44 +241,61 @@ impl<'a> Input<'a> {
 }
 
 impl Expr {
-    /// Evaluates the expression over one record. Plain paths borrow from it.
+    /// The constant null.
+    pub const NULL: Self = Self::Literal(Literal(Value::Null));
+
+    /// A constant.
+    #[must_use]
+    pub const fn literal(value: Value<'static>) -> Self {
+        Self::Literal(Literal(value))
+    }
+
+    /// A call of a builtin function.
+    #[must_use]
+    pub fn call(function: Function, args: Vec<Self>) -> Self {
+        Self::Call { function, args, prepared: Prepared::default() }
+    }
+
+    /// An operator of SQL.
+    #[must_use]
+    pub const fn sql(op: SqlOp, args: Vec<Self>) -> Self {
+        Self::Sql { op, args }
+    }
+
+    /// The value, if this is a constant.
+    #[must_use]
+    pub const fn as_literal(&self) -> Option<&Value<'static>> {
+        match self {
+            Self::Literal(Literal(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Evaluates the expression over one record. Paths, projections and filters borrow from it.
     ///
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate<'a>(&'a self, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
+        // The commonest expression needs nothing of an evaluation.
         match self {
-            Self::Literal(literal) => Ok(literal.value()),
-            Self::Path { root: Root::Opcode, .. } => Ok(Value::Text(Cow::Borrowed(input.opcode))),
-            Self::Path { root, names } => {
-                let found =
-                    names.iter().fold(input.root(*root), |value, name| value.and_then(|value| value.field(name)));
-                Ok(found.map_or(Value::Null, Value::borrowed))
-            }
-            Self::Convert { from, to } => convert::convert(from.evaluate(input)?, to),
+            Self::Path { root, names } if *root != Root::Opcode => Ok(evaluate::path(input, *root, names)),
+            _ => Slots::new(&[]).evaluate(self, input),
         }
     }
 
-    /// Which parts of the record the expression reads.
+    /// Which parts of the record the expression reads. Of the shared expressions of an output, ask each.
     #[must_use]
     pub fn reads(&self, root: Root) -> bool {
-        match self {
-            Self::Literal(_) => false,
-            Self::Path { root: own, .. } => *own == root,
-            Self::Convert { from, .. } => from.reads(root),
-        }
+        self.any(&mut |expr| matches!(expr, Self::Path { root: own, .. } if *own == root))
     }
-}
 
-impl Literal {
-    /// The constant as a value.
+    /// Whether the same record always gives the same value.
     #[must_use]
-    pub fn value(&self) -> Value<'_> {
-        match self {
-            Self::Null => Value::Null,
-            Self::Bool(value) => Value::Bool(*value),
-            Self::Int(value) => Value::Int(*value),
-            Self::Float(value) => Value::Float(*value),
-            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
-        }
+    pub fn is_pure(&self) -> bool {
+        !self.any(&mut |expr| match expr {
+            Self::Call { function, .. } => !function.is_pure(),
+            Self::Sql { op, args } => !op.is_pure(args),
+            _ => false,
+        })
     }
 }

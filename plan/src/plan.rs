@@ -35,15 +35,50 @@ impl Plan {
         struct Head {
             version: u32,
         }
-        let head: Head = serde_json::from_str(json).map_err(|error| format!("this is not a plan: {error}"))?;
+        if depth(json) > PLAN_JSON_DEPTH_MAX {
+            return Err(format!("this is not a plan: it is nested deeper than {PLAN_JSON_DEPTH_MAX} levels"));
+        }
+        let head: Head = read(json).map_err(|error| format!("this is not a plan: {error}"))?;
         if head.version > PLAN_VERSION {
             return Err(format!(
                 "the plan has version {}, this redis-wb reads up to {PLAN_VERSION}: upgrade it, or compile again",
                 head.version
             ));
         }
-        serde_json::from_str(json).map_err(|error| format!("the plan is damaged: {error}"))
+        read(json).map_err(|error| format!("the plan is damaged: {error}"))
     }
+}
+
+/// The most levels of a plan's JSON: an expression of [`crate::expr::EXPR_DEPTH_MAX`] levels, each of at most four.
+const PLAN_JSON_DEPTH_MAX: usize = 4 * crate::expr::EXPR_DEPTH_MAX + 16;
+
+/// Reads JSON whose depth was checked; serde's own limit is below what an expression may have.
+fn read<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.disable_recursion_limit();
+    let value = T::deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// How many levels of brackets a JSON text has.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// How batches are read and written (`applier` of `config.yaml`).
@@ -243,6 +278,10 @@ pub struct Output {
     pub schema: Option<String>,
     /// The table.
     pub table: String,
+    /// What several columns have in common; a column has it as [`Expr::Shared`]. Evaluated by [`crate::Slots`], at
+    /// most once a record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<Expr>,
     /// The columns that are written, key columns first.
     pub columns: Vec<Column>,
     /// How many of the columns, from the first, name the row.

@@ -34,9 +34,57 @@ pub enum Value<'a> {
     /// A JSON document as text.
     Json(Cow<'a, str>),
     /// A list.
-    List(Vec<Value<'a>>),
+    List(List<'a>),
     /// An object; a name stands in it once.
-    Object(Vec<(Cow<'a, str>, Value<'a>)>),
+    Object(Object<'a>),
+}
+
+/// The items of a list: its own, or those of another value, so that passing a list on copies nothing.
+pub type List<'a> = Items<'a, Value<'a>>;
+
+/// The fields of an object, in their order, own or borrowed as those of a [`List`].
+pub type Object<'a> = Items<'a, Field<'a>>;
+
+/// One field of an object.
+pub type Field<'a> = (Cow<'a, str>, Value<'a>);
+
+/// A sequence that is owned or borrowed; reads as a slice. Unlike `Cow<[T]>` it is covariant in what it holds.
+#[derive(Debug, Clone)]
+pub enum Items<'a, T> {
+    /// The items of another value.
+    Borrowed(&'a [T]),
+    /// Its own items.
+    Owned(Vec<T>),
+}
+
+impl<T> std::ops::Deref for Items<'_, T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Borrowed(items) => items,
+            Self::Owned(items) => items,
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Items<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T> From<Vec<T>> for Items<'_, T> {
+    fn from(items: Vec<T>) -> Self {
+        Self::Owned(items)
+    }
+}
+
+impl<T> FromIterator<T> for Items<'_, T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self::Owned(items.into_iter().collect())
+    }
 }
 
 impl<'a> Value<'a> {
@@ -73,6 +121,7 @@ impl<'a> Value<'a> {
 
     /// The field of an object, or `None` where there is none or the value is no object.
     #[must_use]
+    #[inline]
     pub fn field(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
@@ -86,18 +135,17 @@ impl<'a> Value<'a> {
         matches!(self, Self::Null)
     }
 
-    /// The same value with every borrowed part borrowed from `self`.
+    /// The same value, borrowing from `self`: no text, list or object is copied.
     #[must_use]
+    #[inline]
     pub fn borrowed(&'a self) -> Self {
         match self {
             Self::Decimal(text) => Self::Decimal(Cow::Borrowed(text)),
             Self::Text(text) => Self::Text(Cow::Borrowed(text)),
             Self::Bytes(bytes) => Self::Bytes(Cow::Borrowed(bytes)),
             Self::Json(text) => Self::Json(Cow::Borrowed(text)),
-            Self::List(items) => Self::List(items.iter().map(Self::borrowed).collect()),
-            Self::Object(fields) => {
-                Self::Object(fields.iter().map(|(name, value)| (Cow::Borrowed(&**name), value.borrowed())).collect())
-            }
+            Self::List(items) => Self::List(Items::Borrowed(items)),
+            Self::Object(fields) => Self::Object(Items::Borrowed(fields)),
             Self::Null => Self::Null,
             Self::Bool(value) => Self::Bool(*value),
             Self::Int(value) => Self::Int(*value),
@@ -107,6 +155,32 @@ impl<'a> Value<'a> {
             Self::Timestamp(value) => Self::Timestamp(*value),
             Self::TimestampTz(value) => Self::TimestampTz(*value),
             Self::Uuid(value) => Self::Uuid(*value),
+        }
+    }
+
+    /// The same value with everything owned.
+    #[must_use]
+    pub fn into_static(self) -> Value<'static> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Decimal(value) => Value::Decimal(text(value)),
+            Self::Text(value) => Value::Text(text(value)),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+            Self::Json(value) => Value::Json(text(value)),
+            Self::List(items) => Value::List(items.iter().map(|item| item.clone().into_static()).collect()),
+            Self::Object(fields) => {
+                let own = |(name, value): &Field<'_>| (Cow::Owned(name.to_string()), value.clone().into_static());
+                Value::Object(fields.iter().map(own).collect())
+            }
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(value) => Value::Int(value),
+            Self::Float(value) => Value::Float(value),
+            Self::Date(value) => Value::Date(value),
+            Self::Time(value) => Value::Time(value),
+            Self::Timestamp(value) => Value::Timestamp(value),
+            Self::TimestampTz(value) => Value::TimestampTz(value),
+            Self::Uuid(value) => Value::Uuid(value),
         }
     }
 }

@@ -6,8 +6,9 @@ use redis_wb_plan::plan::OnGone;
 
 use super::mapping::{Context, Mapping};
 use super::strategy;
-use crate::ast::{Job, KeyTemplate, Mapping as Column, Path, Relational, Source};
+use crate::ast::{Expression, From, Job, KeyTemplate, Mapping as Column, Path, Relational, Source};
 use crate::codes::Code;
+use crate::expr::Language;
 use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::yaml::{Node, Value};
@@ -266,15 +267,19 @@ fn columns(context: &mut Context<'_>, node: &Node, what: &'static str) -> Vec<Co
     items.filter_map(|item| column(context, item, what)).collect()
 }
 
-/// `column`, or `{column: path}`.
+/// `column`, `{column: path}` or `{column: {expression, language}}`.
 fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<Column> {
     match &node.value {
         Value::Map(entries) => match entries.as_slice() {
             [(column, value)] if value.text().is_some() => {
-                Some(Column { column: column.clone(), path: parse_path(context, value)? })
+                Some(Column { column: column.clone(), from: From::Path(parse_path(context, value)?) })
+            }
+            [(column, value)] if matches!(&value.value, Value::Map(_)) => {
+                let expression = expression(context, column.span, value)?;
+                Some(Column { column: column.clone(), from: From::Expression(expression) })
             }
             [(_, value)] => {
-                context.wrong_shape(value, what, "the path of a field");
+                context.wrong_shape(value, what, "the path of a field, or `expression` and `language`");
                 None
             }
             _ => {
@@ -284,9 +289,23 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
         },
         _ => {
             let column = context.text(node, what)?;
-            Some(Column { column, path: parse_path(context, node)? })
+            Some(Column { column, from: From::Path(parse_path(context, node)?) })
         }
     }
+}
+
+/// `{expression, language}`.
+fn expression(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Expression> {
+    let mut map = Mapping::open(context, node, "expression", key)?;
+    let text = map.required(context, "expression", "expression: upper(name)");
+    let language = map.required(context, "language", "language: jmespath");
+    map.finish(context);
+    let (_, node) = text?;
+    let text = context.text(node, "expression");
+    let (_, language) = language?;
+    let language = context.word(language, "language", &Language::NAMED)?;
+    let text = text?;
+    Some(Expression { text: text.value, language, span: text.span, node: node.clone() })
 }
 
 fn parse_path(context: &mut Context<'_>, node: &Node) -> Option<Path> {

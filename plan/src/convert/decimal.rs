@@ -1,6 +1,7 @@
 //! Decimal numbers as digits: of any size, never through a float.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use super::{inexact, not, out_of_range};
 use crate::{ColumnType, Reject, Value};
@@ -38,6 +39,12 @@ pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>
             return Err(out_of_range(&value, &format!("a decimal({precision},{scale})")));
         }
     }
+    if let Some(max) = to.significant_max
+        && number.digits.trim_end_matches('0').len() > super::usize_of(max)
+        && (number.scale > 0 || number.to_plain().parse::<i64>().is_err())
+    {
+        return Err(inexact(&value, &format!("a number of {max} significant digits")));
+    }
     let plain = is_plain(&text);
     Ok(match value {
         Value::Decimal(text) => Value::Decimal(text),
@@ -53,6 +60,40 @@ pub(super) fn whole(text: &str, value: &Value<'_>) -> Result<i64, Reject> {
         return Err(inexact(value, "a whole number"));
     }
     number.to_plain().parse().map_err(|_| out_of_range(value, "a whole number of 64 bits"))
+}
+
+/// The order of two numbers of any kind; `None` where one of them is none.
+pub(crate) fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    let (left, right) = (of(left)?, of(right)?);
+    Some(match (left.sign(), right.sign()) {
+        (1, 1) => left.order_of_size(&right),
+        (-1, -1) => right.order_of_size(&left),
+        (left, right) => left.cmp(&right),
+    })
+}
+
+/// The exact sum of numbers of any kind; `None` where it, or one of them, has more digits than 128 bits hold.
+pub(crate) fn sum<'a>(values: &[Value<'_>]) -> Option<Value<'a>> {
+    let numbers: Vec<Number> = values.iter().map(of).collect::<Option<_>>()?;
+    let scale = numbers.iter().map(|number| number.scale).max().unwrap_or(0);
+    let mut total: i128 = 0;
+    for number in &numbers {
+        let zeros = u32::try_from(scale - number.scale).ok()?;
+        let digits = if number.digits.is_empty() { 0 } else { number.digits.parse::<i128>().ok()? };
+        let scaled = digits.checked_mul(10_i128.checked_pow(zeros)?)?;
+        total = total.checked_add(if number.negative { -scaled } else { scaled })?;
+    }
+    let digits = if total == 0 { String::new() } else { total.unsigned_abs().to_string() };
+    Some(Value::Decimal(Cow::Owned(Number { negative: total < 0, digits, scale }.to_plain())))
+}
+
+fn of(value: &Value<'_>) -> Option<Number> {
+    match value {
+        Value::Int(number) => parse(&number.to_string()),
+        Value::Float(number) => parse(&number.to_string()),
+        Value::Decimal(text) => parse(text),
+        _ => None,
+    }
 }
 
 /// Whether a number is already as [`Value::Decimal`] has it.
@@ -93,6 +134,24 @@ fn parse(text: &str) -> Option<Number> {
 }
 
 impl Number {
+    const fn sign(&self) -> i8 {
+        match (self.digits.is_empty(), self.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        }
+    }
+
+    /// The order of two numbers without their signs, neither of them 0.
+    fn order_of_size(&self, other: &Self) -> Ordering {
+        // Where the first digit stands decides; then the digits do, from the first on.
+        let first = |number: &Self| {
+            i128::try_from(number.digits.len()).unwrap_or(0) - i128::try_from(number.scale).unwrap_or(0)
+        };
+        let digits = |number: &Self| number.digits.trim_end_matches('0').to_owned();
+        first(self).cmp(&first(other)).then_with(|| digits(self).cmp(&digits(other)))
+    }
+
     fn to_plain(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let padded = format!("{:0>width$}", self.digits, width = self.scale + 1);

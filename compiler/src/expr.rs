@@ -1,0 +1,89 @@
+//! Expressions: text in one of the two languages into the typed IR, every mistake reported in its place.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`scope`] | what names mean, and of what types they are |
+//! | `jmespath` | JMESPath's tree into the IR |
+//! | `call` | calls of JMESPath's functions: arity, arguments, constants |
+//! | [`sql`] | SQL's tree into the IR |
+//!
+//! Used by the phases that meet expressions; knows neither YAML nor jobs.
+
+pub mod scope;
+pub mod sql;
+
+mod call;
+mod jmespath;
+
+use redis_wb_plan::expr::EXPR_DEPTH_MAX;
+use redis_wb_plan::{Expr, ExprType, fold, infer};
+
+pub use scope::Scope;
+
+use crate::codes::Code;
+use crate::source::Span;
+use crate::{Diagnostic, Diagnostics};
+
+/// A language of expressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// JMESPath.
+    JmesPath,
+    /// SQL, as SQLite has it.
+    Sql,
+}
+
+impl Language {
+    /// The languages by the names that jobs and commands give them.
+    pub const NAMED: [(&'static str, Self); 2] = [("jmespath", Self::JmesPath), ("sql", Self::Sql)];
+}
+
+/// The text of an expression and the places of its parts.
+#[derive(Clone, Copy)]
+pub struct Text<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// Where the bytes `start..end` of the text stand in the file.
+    pub place: &'t dyn Fn(usize, usize) -> Span,
+}
+
+impl Text<'_> {
+    pub(crate) fn span(&self, span: redis_wb_grammar::Span) -> Span {
+        (self.place)(span.start, span.end)
+    }
+
+    fn whole(&self) -> Span {
+        (self.place)(0, self.text.len())
+    }
+}
+
+/// A compiled expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    /// What is evaluated.
+    pub expr: Expr,
+    /// What it gives.
+    pub kind: ExprType,
+}
+
+/// Compiles an expression. `None` where there is an error, which is reported.
+pub fn compile(
+    language: Language,
+    text: &Text<'_>,
+    scope: &dyn Scope,
+    diagnostics: &mut Diagnostics,
+) -> Option<Compiled> {
+    let expr = match language {
+        Language::JmesPath => jmespath::compile(text, scope, diagnostics)?,
+        Language::Sql => sql::compile(text, scope, diagnostics)?,
+    };
+    let expr = fold::fold(expr);
+    if expr.depth() > EXPR_DEPTH_MAX {
+        let message = format!("the expression nests deeper than {EXPR_DEPTH_MAX} levels");
+        let diagnostic = Diagnostic::new(Code::E0103, text.whole(), message, "too deep");
+        diagnostics.report(diagnostic.help("take it apart: let one field hold what another one uses"));
+        return None;
+    }
+    let kind = infer::infer(&expr, scope::types(&|root| scope.type_of(root), &ExprType::UNKNOWN));
+    Some(Compiled { expr, kind })
+}

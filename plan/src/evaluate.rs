@@ -1,0 +1,359 @@
+//! Evaluation of expressions over one record. What is in the record or the plan is borrowed, never copied; lists are
+//! streamed through projections and filters, so that only results are built.
+//!
+//! Every item visited and every byte made is charged to a budget, so that no expression runs away.
+
+mod each;
+mod held;
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+
+pub use held::{Elements, Held, Ref};
+
+use crate::expr::{Comparator, Input, Literal, Root};
+use crate::functions::Args;
+use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
+
+/// The most items visited and bytes made for one record: about a second of work, and as many bytes of memory.
+pub const UNITS_MAX: u64 = 256 * 1024 * 1024;
+/// What a value that is made costs: the bytes that it takes, its text or elements aside.
+pub(crate) const VALUE_UNITS: usize = size_of::<Value<'_>>();
+/// What a field that is made costs.
+const FIELD_UNITS: usize = size_of::<crate::value::Field<'_>>();
+
+/// The most items for which a list is made in advance.
+const EXPECTED_ITEMS_MAX: usize = 1024;
+
+type Slot<'a> = OnceCell<Result<Value<'a>, Reject>>;
+
+/// The shared expressions of an output over one record, each evaluated when it is first asked for.
+#[derive(Debug)]
+pub struct Slots<'a> {
+    exprs: &'a [Expr],
+    values: Vec<Slot<'a>>,
+    units: Cell<u64>,
+}
+
+impl<'a> Slots<'a> {
+    /// Slots for one record, none of them evaluated yet.
+    #[must_use]
+    pub fn new(exprs: &'a [Expr]) -> Self {
+        Self::bounded(exprs, UNITS_MAX)
+    }
+
+    /// The same with another bound than [`UNITS_MAX`].
+    #[must_use]
+    pub fn bounded(exprs: &'a [Expr], units_max: u64) -> Self {
+        Self { exprs, values: exprs.iter().map(|_| OnceCell::new()).collect(), units: Cell::new(units_max) }
+    }
+
+    /// Evaluates an expression that may use them. All calls for one `Slots` must have the same input.
+    ///
+    /// # Errors
+    /// The reason for which the record must be rejected.
+    pub fn evaluate(&self, expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
+        let shared = Shared { exprs: self.exprs, values: &self.values };
+        let record = Record { input, shared, units: &self.units };
+        Evaluator { record: &record, current: Ref::NULL }.value(expr)
+    }
+}
+
+/// What a path leads to.
+#[inline]
+pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &[String]) -> Value<'a> {
+    input.root(root).map_or(Value::Null, |start| follow(start, names).borrowed())
+}
+
+/// What names lead to; null where they lead nowhere.
+#[inline]
+fn follow<'a>(start: &'a Value<'a>, names: &[String]) -> &'a Value<'a> {
+    names.iter().try_fold(start, |value, name| value.field(name)).unwrap_or(held::null())
+}
+
+/// Shared expressions and their values so far.
+#[derive(Debug, Clone, Copy)]
+struct Shared<'t, 'a> {
+    exprs: &'a [Expr],
+    values: &'t [Slot<'a>],
+}
+
+/// What stays the same while one record is evaluated.
+#[derive(Debug)]
+struct Record<'t, 'a> {
+    input: &'a Input<'a>,
+    shared: Shared<'t, 'a>,
+    units: &'t Cell<u64>,
+}
+
+/// The state of an evaluation at one place of the expression. `'a` is how long results live, `'t` how long what
+/// this evaluation made in passing.
+#[derive(Debug, Clone, Copy)]
+pub struct Evaluator<'t, 'a> {
+    record: &'t Record<'t, 'a>,
+    current: Ref<'t, 'a>,
+}
+
+impl<'t, 'a> Evaluator<'t, 'a> {
+    /// The value of an expression, to keep.
+    ///
+    /// # Errors
+    /// The reason for which the record must be rejected; the same holds for every method below.
+    pub fn value(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
+        if let Some(Ref::Lasting(value)) = self.plain(expr) {
+            return Ok(value.borrowed());
+        }
+        match expr {
+            Expr::Literal(_)
+            | Expr::Path { .. }
+            | Expr::Current
+            | Expr::Field { .. }
+            | Expr::Index { .. }
+            | Expr::Shared(_)
+            | Expr::Pipe { .. }
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Case { .. } => self.keep(self.look(expr)?),
+            Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => {
+                self.collect(expr)
+            }
+            Expr::List(items) => self.list(items),
+            Expr::Object(fields) => self.object(fields),
+            Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
+            Expr::Compare { op, left, right } => self.compare(*op, left, right),
+            Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
+            Expr::Sql { op, args } => sql::evaluate(self, op, args),
+            Expr::Lambda(_) => Err(misplaced("an expression reference", "an argument")),
+            Expr::Convert { from, to } => convert::convert(self.value(from)?, to),
+            Expr::With { shared, body } => self.with(shared, body),
+        }
+    }
+
+    /// The value of an expression, only to look at.
+    pub fn look(&self, expr: &'a Expr) -> Result<Held<'t, 'a>, Reject> {
+        if let Some(found) = self.plain(expr) {
+            return Ok(found.held());
+        }
+        match expr {
+            Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
+            Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
+            Expr::Index { of, at } => Ok(self.look(of)?.index(*at)),
+            Expr::Shared(at) => self.slot(*at),
+            Expr::Pipe { of, body, stops_at_null } => self.pipe(of, body, *stops_at_null),
+            Expr::And(items) => self.first(items, false),
+            Expr::Or(items) => self.first(items, true),
+            Expr::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())
+            }
+            other => self.value(other).map(Held::Own),
+        }
+    }
+
+    /// The value of an expression that only leads to one, without anything being made; `None` for any other.
+    #[inline]
+    fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
+        match expr {
+            Expr::Literal(Literal(value)) => Some(Ref::Lasting(value)),
+            Expr::Path { root, names } => Some(Ref::Lasting(follow(self.record.input.root(*root)?, names))),
+            Expr::Current => Some(self.current),
+            Expr::Field { of, name } => match &**of {
+                Expr::Current => Some(self.current.field(name)),
+                of => Some(self.plain_of(of)?.field(name)),
+            },
+            _ => None,
+        }
+    }
+
+    /// How long a list expression gets, roughly: how much room to make.
+    fn expected_len(&self, expr: &'a Expr) -> usize {
+        match expr {
+            Expr::Project { of, .. } | Expr::Flatten(of) => self.expected_len(of),
+            Expr::Filter { of, .. } | Expr::Slice { of, .. } => self.expected_len(of) / 2,
+            other => match self.plain(other).map(Ref::get) {
+                Some(Value::List(items)) => items.len().min(EXPECTED_ITEMS_MAX),
+                _ => 0,
+            },
+        }
+    }
+
+    /// [`Self::plain`] of an inner expression, out of line.
+    fn plain_of(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
+        self.plain(expr)
+    }
+
+    /// Whether an expression is true as JMESPath has it, without its value being made.
+    pub(crate) fn is_true(&self, expr: &'a Expr) -> Result<bool, Reject> {
+        match expr {
+            Expr::Compare { op, left, right } => {
+                if let (Some(left), Some(right)) = (self.plain(left), self.plain(right)) {
+                    return Ok(compare::compare(*op, left.get(), right.get()) == Some(true));
+                }
+                let (left, right) = (self.look(left)?, self.look(right)?);
+                Ok(compare::compare(*op, left.get(), right.get()) == Some(true))
+            }
+            Expr::Not(of) => Ok(!self.is_true(of)?),
+            Expr::And(items) => self.are(items, true),
+            Expr::Or(items) => Ok(!self.are(items, false)?),
+            other => match self.plain(other) {
+                Some(value) => Ok(compare::is_true(value.get())),
+                None => Ok(compare::is_true(self.look(other)?.get())),
+            },
+        }
+    }
+
+    /// Whether the truth of every expression is `wanted`; the first that is not ends it.
+    fn are(&self, items: &'a [Expr], wanted: bool) -> Result<bool, Reject> {
+        for item in items {
+            if self.is_true(item)? != wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same evaluation with another `Current`.
+    #[must_use]
+    pub const fn with_current<'s>(&self, current: Ref<'s, 'a>) -> Evaluator<'s, 'a>
+    where
+        't: 's,
+    {
+        Evaluator { record: self.record, current }
+    }
+
+    /// A value to keep: what is only passing is copied, and charged for.
+    pub fn keep(&self, held: Held<'_, 'a>) -> Result<Value<'a>, Reject> {
+        match held {
+            Held::Lasting(value) => Ok(value.borrowed()),
+            Held::Passing(value) => self.copy(value),
+            Held::Own(value) => Ok(value),
+        }
+    }
+
+    /// Charges for items visited or bytes made.
+    #[inline]
+    pub fn charge(&self, units: usize) -> Result<(), Reject> {
+        let cell = self.record.units;
+        match cell.get().checked_sub(units as u64) {
+            Some(left) => {
+                cell.set(left);
+                Ok(())
+            }
+            None => Err(too_much()),
+        }
+    }
+
+    fn copy(&self, value: &Value<'a>) -> Result<Value<'a>, Reject> {
+        match value {
+            Value::List(crate::value::Items::Owned(items)) => {
+                self.charge(items.len().saturating_mul(VALUE_UNITS))?;
+                items.iter().map(|item| self.copy(item)).collect::<Result<_, _>>().map(Value::List)
+            }
+            Value::Object(crate::value::Items::Owned(fields)) => {
+                self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
+                let copy = |(name, value): &crate::value::Field<'a>| Ok((name.clone(), self.copy(value)?));
+                fields.iter().map(copy).collect::<Result<_, _>>().map(Value::Object)
+            }
+            Value::Text(Cow::Owned(text)) | Value::Json(Cow::Owned(text)) | Value::Decimal(Cow::Owned(text)) => {
+                self.charge(text.len())?;
+                Ok(value.clone())
+            }
+            Value::Bytes(Cow::Owned(bytes)) => {
+                self.charge(bytes.len())?;
+                Ok(value.clone())
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn slot(&self, at: usize) -> Result<Held<'t, 'a>, Reject> {
+        let shared = self.record.shared;
+        let (Some(expr), Some(slot)) = (shared.exprs.get(at), shared.values.get(at)) else {
+            return Err(misplaced("a shared value", "an output that has it"));
+        };
+        // A shared expression sees only those before it, so it never waits for itself.
+        let found = slot.get_or_init(|| {
+            let before = Shared { exprs: shared.exprs.get(..at).unwrap_or_default(), values: shared.values };
+            let record = Record { shared: before, ..*self.record };
+            Evaluator { record: &record, current: Ref::NULL }.value(expr)
+        });
+        found.as_ref().map(Held::Passing).map_err(Clone::clone)
+    }
+
+    fn with(&self, exprs: &'a [Expr], body: &'a Expr) -> Result<Value<'a>, Reject> {
+        let values: Vec<Slot<'a>> = exprs.iter().map(|_| OnceCell::new()).collect();
+        let shared = Shared { exprs, values: &values };
+        let record = Record { shared, ..*self.record };
+        Evaluator { record: &record, current: self.current }.value(body)
+    }
+
+    fn pipe(&self, of: &'a Expr, body: &'a Expr, stops_at_null: bool) -> Result<Held<'t, 'a>, Reject> {
+        let held = self.look(of)?;
+        if stops_at_null && held.get().is_null() {
+            return Ok(Held::NULL);
+        }
+        match held {
+            Held::Lasting(value) => self.with_current(Ref::Lasting(value)).look(body),
+            Held::Passing(value) => self.with_current(Ref::Passing(value)).look(body),
+            Held::Own(value) => self.with_current(Ref::Passing(&value)).value(body).map(Held::Own),
+        }
+    }
+
+    /// The first operand that is true, or false; else the last.
+    fn first(&self, items: &'a [Expr], wanted: bool) -> Result<Held<'t, 'a>, Reject> {
+        let mut last = Held::NULL;
+        for item in items {
+            last = self.look(item)?;
+            if compare::is_true(last.get()) == wanted {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn compare(&self, op: Comparator, left: &'a Expr, right: &'a Expr) -> Result<Value<'a>, Reject> {
+        let (left, right) = (self.look(left)?, self.look(right)?);
+        Ok(compare::compare(op, left.get(), right.get()).map_or(Value::Null, Value::Bool))
+    }
+
+    fn list(&self, items: &'a [Expr]) -> Result<Value<'a>, Reject> {
+        self.charge(items.len().saturating_mul(VALUE_UNITS))?;
+        items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::List)
+    }
+
+    fn object(&self, fields: &'a [(String, Expr)]) -> Result<Value<'a>, Reject> {
+        self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
+        let field = |(name, value): &'a (String, Expr)| Ok((Cow::Borrowed(name.as_str()), self.value(value)?));
+        fields.iter().map(field).collect::<Result<_, _>>().map(Value::Object)
+    }
+
+    fn case(
+        &self,
+        operand: Option<&'a Expr>,
+        branches: &'a [(Expr, Expr)],
+        otherwise: Option<&'a Expr>,
+    ) -> Result<Held<'t, 'a>, Reject> {
+        let operand = operand.map(|operand| self.look(operand)).transpose()?;
+        for (when, then) in branches {
+            let when = self.look(when)?;
+            let holds = match &operand {
+                Some(operand) => !operand.get().is_null() && compare::equal(operand.get(), when.get()),
+                None => compare::is_true_in_sql(when.get()),
+            };
+            if holds {
+                return self.look(then);
+            }
+        }
+        otherwise.map_or(Ok(Held::NULL), |otherwise| self.look(otherwise))
+    }
+}
+
+#[cold]
+fn too_much() -> Reject {
+    let reason = "the expression visits or makes more items and bytes than it may for one record";
+    Reject::new(RejectCode::LimitExceeded, reason)
+}
+
+/// A plan that no compiler makes.
+fn misplaced(what: &str, place: &str) -> Reject {
+    Reject::new(RejectCode::InvalidArgument, format!("the plan is damaged: {what} stands outside {place}"))
+}

@@ -1,0 +1,163 @@
+//! Functions of lists.
+
+use std::cmp::Ordering;
+
+use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
+use crate::evaluate::Held;
+use crate::expr_type::ExprType;
+use crate::{Reject, Type, Value, compare, convert, number};
+
+const LIST: Param = Param::new("list", Accepts::LIST);
+const SORTABLE: Param = Param::new("list", Accepts::NUMBERS.or(Accepts::TEXTS));
+const BY: Param = Param::new("by", Accepts::EXPRESSION);
+
+pub(super) const ALL: &[Definition] = &[IN, MAP, MAX, MAX_BY, MIN, MIN_BY, SORT, SORT_BY];
+
+/// The order of two numbers or two texts.
+fn order(left: &Value<'_>, right: &Value<'_>) -> Ordering {
+    match (left, right) {
+        (Value::Text(left), Value::Text(right)) => left.cmp(right),
+        (left, right) if number::is_number(left) => number::order(left, right).unwrap_or(Ordering::Equal),
+        (left, right) => convert::display(left).cmp(&convert::display(right)),
+    }
+}
+
+/// An element of the list, or null where it is empty.
+fn element(args: &[ExprType]) -> ExprType {
+    args.first().map_or(ExprType::UNKNOWN, ExprType::item).or_null()
+}
+
+const MAX: Definition = Definition {
+    name: "max",
+    family: Family::List,
+    params: &[SORTABLE],
+    returns: Returns::Infer(element),
+    doc: "The greatest of a list of numbers or of texts; null for an empty list.",
+    examples: &[eg("max(@)", "[1, 3, 2]", "3"), eg("max(@)", "[]", "null")],
+    body: |args| extreme(args, Ordering::Greater),
+    ..PLAIN
+};
+
+const MIN: Definition = Definition {
+    name: "min",
+    family: Family::List,
+    params: &[SORTABLE],
+    returns: Returns::Infer(element),
+    doc: "The least of a list of numbers or of texts; null for an empty list.",
+    examples: &[eg("min(@)", r#"["b", "a"]"#, r#""a""#)],
+    body: |args| extreme(args, Ordering::Less),
+    ..PLAIN
+};
+
+fn extreme<'a>(args: &Args<'_, 'a>, wanted: Ordering) -> Result<Value<'a>, Reject> {
+    let best = args.elements(0)?.reduce(|best, next| if order(next.get(), best.get()) == wanted { next } else { best });
+    args.keep(best.unwrap_or(Held::NULL))
+}
+
+const SORT: Definition = Definition {
+    name: "sort",
+    family: Family::List,
+    params: &[SORTABLE],
+    returns: Returns::Infer(|args| args.first().cloned().unwrap_or(ExprType::UNKNOWN).not_null()),
+    doc: "A list of numbers or of texts in ascending order.",
+    examples: &[eg("sort(@)", "[3, 1, 2]", "[1, 2, 3]")],
+    body: |args| {
+        let mut items: Vec<Value<'_>> = args.elements(0)?.map(|item| args.keep(item)).collect::<Result<_, _>>()?;
+        items.sort_by(order);
+        Ok(Value::List(items.into()))
+    },
+    ..PLAIN
+};
+
+/// The elements of the first argument with what the second gives for each: all numbers, or all texts.
+fn keyed<'a>(args: &Args<'_, 'a>) -> Result<Vec<(Value<'a>, Value<'a>)>, Reject> {
+    let mut keyed: Vec<(Value<'a>, Value<'a>)> = Vec::new();
+    for item in args.elements(0)? {
+        let key = args.keep(args.apply(1, item.as_ref())?)?;
+        let fits = match keyed.first() {
+            Some((first, _)) => number::is_number(first) == number::is_number(&key),
+            None => true,
+        };
+        if !fits || !(number::is_number(&key) || compare::is_textual(&key)) {
+            let quoted = convert::quoted(&key);
+            return Err(args.rejected(format_args!("compares numbers with numbers or texts with texts, not {quoted}")));
+        }
+        keyed.push((key, args.keep(item)?));
+    }
+    Ok(keyed)
+}
+
+const SORT_BY: Definition = Definition {
+    name: "sort_by",
+    family: Family::List,
+    params: &[LIST, BY],
+    returns: Returns::Infer(|args| args.first().cloned().unwrap_or(ExprType::UNKNOWN).not_null()),
+    doc: "The list in ascending order of what an expression gives for each element; equal ones keep their order.",
+    examples: &[eg(
+        "sort_by(@, &age)[*].name",
+        r#"[{"name": "b", "age": 2}, {"name": "a", "age": 1}]"#,
+        r#"["a", "b"]"#,
+    )],
+    body: |args| {
+        let mut keyed = keyed(args)?;
+        keyed.sort_by(|(left, _), (right, _)| order(left, right));
+        Ok(Value::List(keyed.into_iter().map(|(_, item)| item).collect()))
+    },
+    ..PLAIN
+};
+
+const MAX_BY: Definition = Definition {
+    name: "max_by",
+    family: Family::List,
+    params: &[LIST, BY],
+    returns: Returns::Infer(element),
+    doc: "The first element for which an expression gives the greatest number or text; null for an empty list.",
+    examples: &[eg("max_by(@, &age).name", r#"[{"name": "a", "age": 1}, {"name": "b", "age": 2}]"#, r#""b""#)],
+    body: |args| extreme_by(args, Ordering::Greater),
+    ..PLAIN
+};
+
+const MIN_BY: Definition = Definition {
+    name: "min_by",
+    family: Family::List,
+    params: &[LIST, BY],
+    returns: Returns::Infer(element),
+    doc: "The first element for which an expression gives the least number or text; null for an empty list.",
+    examples: &[eg("min_by(@, &age).name", r#"[{"name": "a", "age": 1}, {"name": "b", "age": 2}]"#, r#""a""#)],
+    body: |args| extreme_by(args, Ordering::Less),
+    ..PLAIN
+};
+
+fn extreme_by<'a>(args: &Args<'_, 'a>, wanted: Ordering) -> Result<Value<'a>, Reject> {
+    let best =
+        keyed(args)?.into_iter().reduce(|best, next| if order(&next.0, &best.0) == wanted { next } else { best });
+    Ok(best.map_or(Value::Null, |(_, item)| item))
+}
+
+const MAP: Definition = Definition {
+    name: "map",
+    family: Family::List,
+    params: &[Param::new("expression", Accepts::EXPRESSION), LIST],
+    returns: Returns::Infer(|args| ExprType::list(args.first().cloned().unwrap_or(ExprType::UNKNOWN))),
+    doc: "What an expression gives for each element. Other than a projection, it keeps nulls.",
+    examples: &[eg("map(&name, @)", r#"[{"name": "a"}, {}]"#, r#"["a", null]"#)],
+    body: |args| {
+        let items = args.elements(1)?.map(|item| args.keep(args.apply(0, item.as_ref())?));
+        items.collect::<Result<_, _>>().map(Value::List)
+    },
+    ..PLAIN
+};
+
+const IN: Definition = Definition {
+    name: "in",
+    family: Family::List,
+    params: &[Param::new("value", Accepts::ANY), LIST],
+    returns: Returns::Always(Type::Bool),
+    doc: "Whether a list has the value among its elements.",
+    examples: &[eg("in(country, `[\"DE\", \"AT\"]`)", r#"{"country": "AT"}"#, "true")],
+    body: |args| {
+        let value = args.look(0)?;
+        Ok(Value::Bool(args.elements(1)?.any(|item| compare::equal(item.get(), value.get()))))
+    },
+    ..PLAIN
+};

@@ -1,0 +1,136 @@
+//! Common parts of expressions, read once: a part that stands in them more than once, and costs more than looking up
+//! its value again, moves to a list of shared expressions.
+
+use std::collections::HashMap;
+
+use crate::Expr;
+use crate::expr::visit::Sees;
+
+/// The most parts that are shared.
+const SHARED_MAX: usize = 64;
+/// What keeping and looking up a value costs, in steps of a path.
+const SHARING_COST: usize = 4;
+
+/// Moves what several expressions have in common to a list; they refer to it by [`Expr::Shared`].
+pub fn hoist(exprs: &mut [&mut Expr]) -> Vec<Expr> {
+    let mut shared: Vec<Expr> = Vec::new();
+    while shared.len() < SHARED_MAX {
+        let Some(best) = best(exprs, &shared) else { break };
+        let at = Expr::Shared(shared.len());
+        exprs.iter_mut().for_each(|expr| replace(expr, &best, &at));
+        shared.iter_mut().for_each(|expr| replace(expr, &best, &at));
+        shared.push(best);
+    }
+    // The largest came first, and may hold smaller ones: turned round, each sees those before it.
+    let last = shared.len().saturating_sub(1);
+    let renumber = |expr: &mut Expr| renumber(expr, last);
+    exprs.iter_mut().for_each(|expr| renumber(expr));
+    shared.iter_mut().for_each(renumber);
+    shared.reverse();
+    shared
+}
+
+/// The same expression, what stands in it more than once shared.
+#[must_use]
+pub fn within(mut expr: Expr) -> Expr {
+    let shared = hoist(&mut [&mut expr]);
+    if shared.is_empty() { expr } else { Expr::With { shared, body: Box::new(expr) } }
+}
+
+/// The part that saves most.
+fn best(exprs: &[&mut Expr], shared: &[Expr]) -> Option<Expr> {
+    let mut found: HashMap<String, (usize, usize, &Expr)> = HashMap::new();
+    exprs.iter().map(|expr| &**expr).chain(shared).for_each(|expr| count(expr, &mut found));
+    let saves = |(uses, cost, _): &(usize, usize, &Expr)| {
+        let saved = cost.saturating_mul(uses.saturating_sub(1));
+        saved.checked_sub(SHARING_COST).filter(|saved| *saved > 0)
+    };
+    let best =
+        found.iter().filter_map(|(key, part)| Some((saves(part)?, part.1, key, part.2))).max_by(|left, right| {
+            // Of equal savings the larger part, then any fixed order.
+            (left.0, left.1, left.2).cmp(&(right.0, right.1, right.2))
+        });
+    best.map(|(.., expr)| expr.clone())
+}
+
+fn count<'e>(expr: &'e Expr, found: &mut HashMap<String, (usize, usize, &'e Expr)>) {
+    let is_leaf = matches!(expr, Expr::Literal(_) | Expr::Current | Expr::Shared(_) | Expr::Lambda(_));
+    if !is_leaf && !expr.uses_current() && expr.is_pure() {
+        let entry = found.entry(format!("{expr:?}")).or_insert_with(|| (0, cost(expr), expr));
+        entry.0 += 1;
+    }
+    expr.each_child(&mut |child, _| count(child, found));
+}
+
+/// What an evaluation costs, in steps of a path.
+fn cost(expr: &Expr) -> usize {
+    let own = match expr {
+        Expr::Literal(_) | Expr::Current | Expr::Shared(_) | Expr::Lambda(_) => 0,
+        Expr::Path { names, .. } => names.len(),
+        Expr::Field { .. } | Expr::Index { .. } | Expr::Pipe { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => 1,
+        Expr::Compare { .. } | Expr::Case { .. } | Expr::With { .. } => 2,
+        Expr::Convert { .. } | Expr::List(_) | Expr::Object(_) => 4,
+        Expr::Call { .. } | Expr::Sql { .. } => 6,
+        Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => 16,
+    };
+    let mut total = own;
+    expr.each_child(&mut |child, _| total += cost(child));
+    total
+}
+
+fn replace(expr: &mut Expr, part: &Expr, by: &Expr) {
+    if expr == part {
+        *expr = by.clone();
+        return;
+    }
+    expr.each_child_mut(&mut |child, _: Sees| replace(child, part, by));
+}
+
+fn renumber(expr: &mut Expr, last: usize) {
+    if let Expr::Shared(at) = expr {
+        *at = last.saturating_sub(*at);
+    }
+    expr.each_child_mut(&mut |child, _| renumber(child, last));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{Input, Root};
+    use crate::functions::Function;
+    use crate::{Slots, Value};
+
+    fn path(names: &[&str]) -> Expr {
+        Expr::Path { root: Root::Value, names: names.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    fn call(name: &str, arg: Expr) -> Expr {
+        Expr::call(Function::named(name).expect("a builtin"), vec![arg])
+    }
+
+    #[test]
+    fn what_stands_twice_is_evaluated_once() {
+        let parsed = || call("json_parse", path(&["payload"]));
+        let field = |name: &str| Expr::Field { of: Box::new(parsed()), name: name.to_owned() };
+        let (mut left, mut right) =
+            (call("upper", field("a")), Expr::List(vec![call("upper", field("a")), field("b")]));
+        let shared = hoist(&mut [&mut left, &mut right]);
+        assert_eq!(shared, [parsed(), call("upper", Expr::Field { of: Box::new(Expr::Shared(0)), name: "a".into() })]);
+        assert_eq!(left, Expr::Shared(1));
+        let payload = Value::Text(r#"{"a": "x", "b": 1}"#.into());
+        let input = Input::of(Value::Object(vec![("payload".into(), payload)].into()));
+        let slots = Slots::new(&shared);
+        assert_eq!(slots.evaluate(&left, &input), Ok(Value::Text("X".into())));
+        let list = Value::List(vec![Value::Text("X".into()), Value::Int(1)].into());
+        assert_eq!(slots.evaluate(&right, &input), Ok(list));
+    }
+
+    #[test]
+    fn what_is_cheap_or_random_stays() {
+        let cheap = Expr::List(vec![path(&["a", "b"]), path(&["a", "b"])]);
+        assert_eq!(within(cheap.clone()), cheap);
+        let uuid = || Expr::call(Function::named("uuid").expect("a builtin"), Vec::new());
+        let random = Expr::List(vec![call("upper", uuid()), call("upper", uuid())]);
+        assert_eq!(within(random.clone()), random);
+    }
+}

@@ -1,0 +1,432 @@
+//! The date and time functions with all their modifiers (<https://www.sqlite.org/lang_datefunc.html>, `date.c`).
+//!
+//! A moment is a Julian day in milliseconds, a calendar date and time of day, or both, exactly as in SQLite: which of
+//! the two is valid decides how a modifier works. Local time is UTC: a pipeline must not depend on the time zone of the
+//! machine that it happens to run on.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "SQLite's own conversions between milliseconds, reals and small integers, all bounded by the calendar"
+)]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::number;
+use super::printf;
+use super::storage::{self, text_value, until_nul};
+use crate::{Reject, Value};
+
+mod modifier;
+mod parse;
+
+const DAY_MS: i64 = 86_400_000;
+/// 1970-01-01T00:00:00Z as a Julian day in milliseconds.
+const UNIX_EPOCH_MS: i64 = 210_866_760_000_000;
+/// 9999-12-31 23:59:59.999 as a Julian day in milliseconds.
+const JULIAN_MS_MAX: i64 = 464_269_060_799_999;
+
+/// A moment (`DateTime` of `date.c`).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says which of the forms below is valid")]
+struct Moment {
+    julian_ms: i64,
+    year: i32,
+    month: i32,
+    day: i32,
+    hour: i32,
+    minute: i32,
+    second: f64,
+    /// Offset from UTC in minutes.
+    zone: i32,
+    julian_valid: bool,
+    date_valid: bool,
+    time_valid: bool,
+    /// By how many days the day of the month is beyond the month's end.
+    overflow_days: i32,
+    /// `second` is a number as the user gave it: a Julian day or Unix seconds.
+    raw: bool,
+    failed: bool,
+    subsecond: bool,
+    utc: bool,
+    local: bool,
+}
+
+impl Moment {
+    fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ms = i64::try_from(since.as_millis()).unwrap_or(0);
+        Self { julian_ms: ms + UNIX_EPOCH_MS, julian_valid: true, utc: true, ..Self::default() }
+    }
+
+    fn fail(&mut self) {
+        *self = Self { failed: true, ..Self::default() };
+    }
+
+    /// `computeJD`: the Julian day from date and time. A missing date is 2000-01-01.
+    fn settle_julian(&mut self) {
+        if self.julian_valid {
+            return;
+        }
+        let (mut year, mut month, mut day) = (self.year, self.month, self.day);
+        if !self.date_valid {
+            (year, month, day) = (2000, 1, 1);
+            if self.time_valid && self.hour == 24 {
+                self.hour = 0;
+                day = 2;
+            }
+        }
+        if !(-4713..=9999).contains(&year) || self.raw {
+            self.fail();
+            return;
+        }
+        if month <= 2 {
+            year -= 1;
+            month += 12;
+        }
+        let century = (year + 4800) / 100;
+        let leap = 38 - century + century / 4;
+        let days_of_years = 36_525 * (year + 4716) / 100;
+        let days_of_months = 306_001 * (month + 1) / 10_000;
+        let days = f64::from(days_of_years + days_of_months + day + leap) - 1524.5;
+        self.julian_ms = (days * DAY_MS as f64) as i64;
+        self.julian_valid = true;
+        if self.time_valid {
+            self.julian_ms += i64::from(self.hour) * 3_600_000 + i64::from(self.minute) * 60_000;
+            self.julian_ms += (self.second * 1000.0 + 0.5) as i64;
+            if self.zone != 0 {
+                self.julian_ms -= i64::from(self.zone) * 60_000;
+                self.forget_parts();
+                self.utc = true;
+                self.local = false;
+            }
+        }
+    }
+
+    /// `computeYMD`: the date from the Julian day (Meeus, Astronomical Algorithms).
+    fn settle_date(&mut self) {
+        if self.date_valid {
+            return;
+        }
+        if !self.julian_valid {
+            (self.year, self.month, self.day) = (2000, 1, 1);
+        } else if !(0..=JULIAN_MS_MAX).contains(&self.julian_ms) {
+            self.fail();
+            return;
+        } else {
+            let days = ((self.julian_ms + DAY_MS / 2) / DAY_MS) as i32;
+            let alpha = ((f64::from(days) + 32_044.75) / 36_524.25) as i32 - 52;
+            let a = days + 1 + alpha - ((alpha + 100) / 4) + 25;
+            let b = a + 1524;
+            let c = ((f64::from(b) - 122.1) / 365.25) as i32;
+            let d = (36_525 * (c & 32_767)) / 100;
+            let e = (f64::from(b - d) / 30.6001) as i32;
+            self.day = b - d - (30.6001 * f64::from(e)) as i32;
+            self.month = if e < 14 { e - 1 } else { e - 13 };
+            self.year = if self.month > 2 { c - 4716 } else { c - 4715 };
+        }
+        self.date_valid = true;
+    }
+
+    /// `computeHMS`: the time of day from the Julian day.
+    fn settle_time(&mut self) {
+        if self.time_valid {
+            return;
+        }
+        self.settle_julian();
+        let day_ms = ((self.julian_ms + DAY_MS / 2) % DAY_MS) as i32;
+        self.second = f64::from(day_ms % 60_000) / 1000.0;
+        let minutes = day_ms / 60_000;
+        self.minute = minutes % 60;
+        self.hour = minutes / 60;
+        self.raw = false;
+        self.time_valid = true;
+    }
+
+    fn settle_parts(&mut self) {
+        self.settle_date();
+        self.settle_time();
+    }
+
+    /// `clearYMD_HMS_TZ`: only the Julian day stays.
+    fn forget_parts(&mut self) {
+        self.date_valid = false;
+        self.time_valid = false;
+        self.zone = 0;
+    }
+
+    /// `computeFloor`.
+    fn measure_overflow(&mut self) {
+        self.overflow_days = (self.day - days_of_month(self.year, self.month)).max(0);
+    }
+
+    /// A number as the user gives it; what can be a Julian day is one.
+    fn from_number(number: f64) -> Self {
+        let mut moment = Self { second: number, raw: true, ..Self::default() };
+        if (0.0..5_373_484.5).contains(&number) {
+            moment.julian_ms = (number * DAY_MS as f64 + 0.5) as i64;
+            moment.julian_valid = true;
+        }
+        moment
+    }
+
+    /// Days since the first of January.
+    fn day_of_year(&self) -> i64 {
+        let mut first = Self { julian_valid: false, month: 1, day: 1, ..*self };
+        first.settle_julian();
+        (self.julian_ms - first.julian_ms + DAY_MS / 2) / DAY_MS
+    }
+
+    /// Days since Monday.
+    const fn day_of_week(&self) -> i64 {
+        ((self.julian_ms + DAY_MS / 2) / DAY_MS) % 7
+    }
+
+    /// Days since Sunday.
+    const fn day_after_sunday(&self) -> i64 {
+        ((self.julian_ms + 3 * DAY_MS / 2) / DAY_MS) % 7
+    }
+
+    /// The Thursday of the same week, whose year is the year that ISO 8601 counts the week to.
+    fn thursday(&self) -> Self {
+        let mut thursday = *self;
+        thursday.julian_ms += (3 - self.day_of_week()) * DAY_MS;
+        thursday.date_valid = false;
+        thursday.settle_date();
+        thursday
+    }
+}
+
+/// The days of a month.
+const fn days_of_month(year: i32, month: i32) -> i32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 30,
+    }
+}
+
+/// A time value and its modifiers as a moment; `None` where one of them is not understood or NULL.
+fn moment(values: &[Value<'_>]) -> Result<Option<Moment>, Reject> {
+    let Some((first, modifiers)) = values.split_first() else { return Ok(Some(Moment::now())) };
+    let stored = storage::stored(first)?;
+    let parsed = match stored {
+        Value::Int(value) => Some(Moment::from_number(number::integer_to_real(value))),
+        Value::Float(value) => Some(Moment::from_number(value)),
+        _ => storage::text(first)?.and_then(|text| parse::time_value(until_nul(&text))),
+    };
+    let Some(mut moment) = parsed else { return Ok(None) };
+    for (at, modifier) in modifiers.iter().enumerate() {
+        let Some(text) = storage::text(modifier)? else { return Ok(None) };
+        if !modifier::apply(&mut moment, until_nul(&text), at == 0) {
+            return Ok(None);
+        }
+    }
+    moment.settle_julian();
+    if moment.failed || !(0..=JULIAN_MS_MAX).contains(&moment.julian_ms) {
+        return Ok(None);
+    }
+    if modifiers.is_empty() && moment.date_valid && moment.day > 28 {
+        // 2023-02-31 is 2023-03-03.
+        moment.date_valid = false;
+    }
+    Ok(Some(moment))
+}
+
+fn with_moment<'a>(values: &[Value<'_>], show: impl FnOnce(Moment) -> Value<'a>) -> Result<Value<'a>, Reject> {
+    Ok(moment(values)?.map_or(Value::Null, show))
+}
+
+/// `julianday(…)`.
+pub(super) fn julian_day<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
+}
+
+/// `unixepoch(…)`: seconds, whole unless `subsec` is among the modifiers.
+pub(super) fn unix_epoch<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(values, |moment| {
+        if moment.subsecond {
+            Value::Float((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0)
+        } else {
+            Value::Int(moment.julian_ms / 1000 - UNIX_EPOCH_MS / 1000)
+        }
+    })
+}
+
+fn date_text(moment: &Moment) -> String {
+    let sign = if moment.year < 0 { "-" } else { "" };
+    format!("{sign}{:04}-{:02}-{:02}", moment.year.abs() % 10_000, moment.month, moment.day)
+}
+
+fn time_text(moment: &Moment) -> String {
+    let (hour, minute) = (moment.hour, moment.minute);
+    if moment.subsecond {
+        let ms = (1000.0 * moment.second + 0.5) as i32;
+        format!("{hour:02}:{minute:02}:{:02}.{:03}", ms / 1000, ms % 1000)
+    } else {
+        format!("{hour:02}:{minute:02}:{:02}", moment.second as i32)
+    }
+}
+
+/// `date(…)`.
+pub(super) fn date<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(values, |mut moment| {
+        moment.settle_date();
+        text_value(date_text(&moment))
+    })
+}
+
+/// `time(…)`.
+pub(super) fn time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(values, |mut moment| {
+        moment.settle_time();
+        text_value(time_text(&moment))
+    })
+}
+
+/// `datetime(…)`.
+pub(super) fn date_time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(values, |mut moment| {
+        moment.settle_parts();
+        text_value(format!("{} {}", date_text(&moment), time_text(&moment)))
+    })
+}
+
+/// `strftime(format, …)`; NULL where the format has a letter that SQLite does not know.
+pub(super) fn strftime<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    let Some((format, values)) = values.split_first() else { return Ok(Value::Null) };
+    let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(values)?) else {
+        return Ok(Value::Null);
+    };
+    moment.settle_julian();
+    moment.settle_parts();
+    let mut out = String::with_capacity(format.len() * 2);
+    let mut rest = until_nul(&format);
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let mut chars = after.chars();
+        let Some(part) = chars.next().and_then(|letter| formatted(&moment, letter)) else { return Ok(Value::Null) };
+        out.push_str(&part);
+        if out.len() > storage::TEXT_BYTES_MAX {
+            return Err(storage::too_long());
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    Ok(text_value(out))
+}
+
+/// One conversion of `strftime()`.
+fn formatted(moment: &Moment, letter: char) -> Option<String> {
+    let twelve = match moment.hour % 12 {
+        0 => 12,
+        hour => hour,
+    };
+    Some(match letter {
+        'd' => format!("{:02}", moment.day),
+        'e' => format!("{:2}", moment.day),
+        'f' => ascii(printf::seconds(moment.second.min(59.999))),
+        'F' => format!("{:04}-{:02}-{:02}", moment.year, moment.month, moment.day),
+        'G' => format!("{:04}", moment.thursday().year),
+        'g' => format!("{:02}", moment.thursday().year % 100),
+        'H' => format!("{:02}", moment.hour),
+        'k' => format!("{:2}", moment.hour),
+        'I' => format!("{twelve:02}"),
+        'l' => format!("{twelve:2}"),
+        'j' => format!("{:03}", moment.day_of_year() + 1),
+        'J' => ascii(printf::plain(moment.julian_ms as f64 / DAY_MS as f64, b'g', 16)),
+        'm' => format!("{:02}", moment.month),
+        'M' => format!("{:02}", moment.minute),
+        'p' => if moment.hour >= 12 { "PM" } else { "AM" }.to_owned(),
+        'P' => if moment.hour >= 12 { "pm" } else { "am" }.to_owned(),
+        'R' => format!("{:02}:{:02}", moment.hour, moment.minute),
+        's' if moment.subsecond => ascii(printf::plain((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0, b'f', 3)),
+        's' => (moment.julian_ms / 1000 - UNIX_EPOCH_MS / 1000).to_string(),
+        'S' => format!("{:02}", moment.second as i32),
+        'T' => format!("{:02}:{:02}:{:02}", moment.hour, moment.minute, moment.second as i32),
+        'u' => match moment.day_after_sunday() {
+            0 => "7".to_owned(),
+            day => day.to_string(),
+        },
+        'w' => moment.day_after_sunday().to_string(),
+        'U' => format!("{:02}", (moment.day_of_year() - moment.day_after_sunday() + 7) / 7),
+        'V' => format!("{:02}", moment.thursday().day_of_year() / 7 + 1),
+        'W' => format!("{:02}", (moment.day_of_year() - moment.day_of_week() + 7) / 7),
+        'Y' => format!("{:04}", moment.year),
+        '%' => "%".to_owned(),
+        _ => return None,
+    })
+}
+
+fn ascii(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// `timediff(left, right)`: what must be added to the right to get the left, in calendar units.
+pub(super) fn time_diff<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let one = std::slice::from_ref;
+    let (Some(mut left), Some(mut right)) = (moment(one(left))?, moment(one(right))?) else {
+        return Ok(Value::Null);
+    };
+    left.settle_parts();
+    right.settle_parts();
+    let forward = left.julian_ms >= right.julian_ms;
+    let direction = if forward { 1 } else { -1 };
+    let mut years = direction * (left.year - right.year);
+    if years != 0 {
+        move_to(&mut right, left.year, None);
+    }
+    let mut months = direction * (left.month - right.month);
+    if months < 0 {
+        years -= 1;
+        months += 12;
+    }
+    if months != 0 {
+        let year = right.year;
+        move_to(&mut right, year, Some(left.month));
+    }
+    // Whole months that go beyond the goal are taken back one by one.
+    while direction_of(left.julian_ms - right.julian_ms) == -direction {
+        months -= 1;
+        if months < 0 {
+            months = 11;
+            years -= 1;
+        }
+        step_month(&mut right, -direction);
+    }
+    let rest = (left.julian_ms - right.julian_ms) * i64::from(direction);
+    let mut rest = Moment { julian_ms: rest + 148_699_540_800_000, julian_valid: true, ..Moment::default() };
+    rest.settle_parts();
+    let sign = if forward { '+' } else { '-' };
+    let seconds = ascii(printf::seconds(rest.second));
+    Ok(text_value(format!(
+        "{sign}{years:04}-{months:02}-{:02} {:02}:{:02}:{seconds}",
+        rest.day - 1,
+        rest.hour,
+        rest.minute
+    )))
+}
+
+const fn direction_of(difference: i64) -> i32 {
+    difference.signum() as i32
+}
+
+fn move_to(moment: &mut Moment, year: i32, month: Option<i32>) {
+    moment.year = year;
+    moment.month = month.unwrap_or(moment.month);
+    moment.julian_valid = false;
+    moment.settle_julian();
+}
+
+fn step_month(moment: &mut Moment, direction: i32) {
+    let mut month = moment.month + direction;
+    let mut year = moment.year;
+    if month < 1 {
+        month = 12;
+        year -= 1;
+    } else if month > 12 {
+        month = 1;
+        year += 1;
+    }
+    move_to(moment, year, Some(month));
+}

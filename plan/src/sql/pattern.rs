@@ -1,0 +1,150 @@
+//! `LIKE` and `GLOB` (<https://www.sqlite.org/lang_expr.html#like>, `func.c`: `patternCompare`).
+//!
+//! Only the last `%` or `*` that was met can need another try, so that matching needs no recursion.
+
+use super::storage::{self, until_nul};
+use crate::{Reject, RejectCode, Value};
+
+/// The longest pattern, in bytes (`SQLITE_MAX_LIKE_PATTERN_LENGTH`).
+pub const PATTERN_BYTES_MAX: usize = 50_000;
+
+/// What the characters of a pattern mean.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    many: Option<char>,
+    one: Option<char>,
+    sets: bool,
+    escape: Option<char>,
+    ignore_case: bool,
+}
+
+/// `text LIKE pattern ESCAPE escape`: `%` and `_`, the letters of ASCII without regard to case.
+pub(super) fn like(pattern: &Value<'_>, text: &Value<'_>, escape: Option<&Value<'_>>) -> Result<Option<bool>, Reject> {
+    let mut style = Style { many: Some('%'), one: Some('_'), sets: false, escape: None, ignore_case: true };
+    if let Some(escape) = escape {
+        let Some(escape) = storage::text(escape)? else { return Ok(None) };
+        let mut chars = until_nul(&escape).chars();
+        let (Some(char), None) = (chars.next(), chars.next()) else {
+            let message = "the text behind ESCAPE must be a single character";
+            return Err(Reject::new(RejectCode::NotConvertible, message));
+        };
+        style.escape = Some(char);
+        style.many = style.many.filter(|many| *many != char);
+        style.one = style.one.filter(|one| *one != char);
+    }
+    matches(style, pattern, text)
+}
+
+/// `text GLOB pattern`: `*`, `?` and `[…]`, with regard to case.
+pub(super) fn glob(pattern: &Value<'_>, text: &Value<'_>) -> Result<Option<bool>, Reject> {
+    let style = Style { many: Some('*'), one: Some('?'), sets: true, escape: None, ignore_case: false };
+    matches(style, pattern, text)
+}
+
+fn matches(style: Style, pattern: &Value<'_>, text: &Value<'_>) -> Result<Option<bool>, Reject> {
+    let (Some(pattern), Some(text)) = (storage::text(pattern)?, storage::text(text)?) else { return Ok(None) };
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let message = format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes");
+        return Err(Reject::new(RejectCode::TooLong, message));
+    }
+    Ok(Some(style.matches(until_nul(&pattern), until_nul(&text))))
+}
+
+impl Style {
+    fn matches(self, mut pattern: &str, mut text: &str) -> bool {
+        // Behind the last `many`: the pattern, and the text from which it was tried.
+        let mut retry: Option<(&str, &str)> = None;
+        loop {
+            match self.step(pattern, text) {
+                Step::Many(rest) => {
+                    pattern = rest;
+                    retry = Some((rest, text));
+                }
+                Step::Matched(pattern_rest, text_rest) => {
+                    pattern = pattern_rest;
+                    text = text_rest;
+                }
+                Step::End => return true,
+                Step::Differs => {
+                    let Some((pattern_again, text_again)) = retry else { return false };
+                    let Some(text_again) = skip_char(text_again) else { return false };
+                    retry = Some((pattern_again, text_again));
+                    pattern = pattern_again;
+                    text = text_again;
+                }
+            }
+        }
+    }
+
+    fn step<'p, 't>(self, pattern: &'p str, text: &'t str) -> Step<'p, 't> {
+        let mut chars = pattern.chars();
+        let Some(mut wanted) = chars.next() else {
+            return if text.is_empty() { Step::End } else { Step::Differs };
+        };
+        if Some(wanted) == self.many {
+            return Step::Many(chars.as_str());
+        }
+        let mut texts = text.chars();
+        let Some(char) = texts.next() else { return Step::Differs };
+        if self.sets && wanted == '[' {
+            return match set(chars.as_str(), char) {
+                Some(rest) => Step::Matched(rest, texts.as_str()),
+                None => Step::Differs,
+            };
+        }
+        let mut literal = false;
+        if Some(wanted) == self.escape {
+            match chars.next() {
+                Some(next) => (wanted, literal) = (next, true),
+                None => return Step::Differs,
+            }
+        }
+        let same = wanted == char
+            || (self.ignore_case && wanted.is_ascii() && wanted.eq_ignore_ascii_case(&char))
+            || (!literal && Some(wanted) == self.one);
+        if same { Step::Matched(chars.as_str(), texts.as_str()) } else { Step::Differs }
+    }
+}
+
+enum Step<'p, 't> {
+    Many(&'p str),
+    Matched(&'p str, &'t str),
+    Differs,
+    End,
+}
+
+fn skip_char(text: &str) -> Option<&str> {
+    let mut chars = text.chars();
+    chars.next()?;
+    Some(chars.as_str())
+}
+
+/// What follows a set `[…]` that the character belongs to, or `None`. A `]` right behind `[` or `[^` belongs to the
+/// set; so does a `-` that stands last.
+fn set(pattern: &str, char: char) -> Option<&str> {
+    let (invert, pattern) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
+    let mut seen = false;
+    let mut prior: Option<char> = None;
+    let mut chars = pattern.chars();
+    let mut next = chars.next();
+    if next == Some(']') {
+        seen = char == ']';
+        next = chars.next();
+    }
+    loop {
+        match next? {
+            ']' => break,
+            '-' if prior.is_some() && !matches!(chars.as_str().chars().next(), None | Some(']')) => {
+                let last = chars.next()?;
+                seen |= prior.is_some_and(|first| (first..=last).contains(&char));
+                prior = None;
+            }
+            member => {
+                seen |= member == char;
+                prior = Some(member);
+            }
+        }
+        next = chars.next();
+    }
+    (seen != invert).then_some(chars.as_str())
+}

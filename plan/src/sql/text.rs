@@ -1,0 +1,354 @@
+//! The functions on text and bytes (<https://www.sqlite.org/lang_corefunc.html>, `func.c`). Case is that of the 26
+//! letters of ASCII. Where SQLite's C code stops at a NUL character, so does this.
+
+use std::borrow::Cow;
+
+use super::printf;
+use super::storage::{self, TEXT_BYTES_MAX, text_value, until_nul};
+use crate::{Reject, RejectCode, Value};
+
+/// `length(value)`: characters of a text up to a NUL, bytes of a blob, characters of a number as it is written.
+pub(super) fn length<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    Ok(match value {
+        Value::Null => Value::Null,
+        Value::Bytes(bytes) => count(bytes.len()),
+        other => storage::text(other)?.map_or(Value::Null, |text| count(until_nul(&text).chars().count())),
+    })
+}
+
+/// `octet_length(value)`: bytes.
+pub(super) fn octet_length<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    Ok(storage::bytes(value)?.map_or(Value::Null, |bytes| count(bytes.len())))
+}
+
+fn count<'a>(count: usize) -> Value<'a> {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// `upper(value)` and `lower(value)`.
+pub(super) fn map_case<'a>(value: &Value<'_>, case: fn(&str) -> String) -> Result<Value<'a>, Reject> {
+    Ok(storage::text(value)?.map_or(Value::Null, |text| text_value(case(&text))))
+}
+
+/// `substr(value, start, length)`: characters of a text, bytes of a blob. A negative start counts from the end, a
+/// negative length takes what stands before the start.
+pub(super) fn substr<'a>(
+    value: &Value<'_>,
+    start: &Value<'_>,
+    length: Option<&Value<'_>>,
+) -> Result<Value<'a>, Reject> {
+    if value.is_null() || start.is_null() || length.is_some_and(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    let start = storage::integer(start)?;
+    let length = length.map_or(Ok(i64::MAX), storage::integer)?;
+    if let Value::Bytes(bytes) = value {
+        // For SQLite a blob without bytes is no blob at all here.
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        let (skip, take) = window(start, length, || bytes.len());
+        let rest = bytes.get(skip..).unwrap_or_default();
+        return Ok(Value::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec())));
+    }
+    let Some(text) = storage::text(value)? else { return Ok(Value::Null) };
+    let text = until_nul(&text);
+    let (skip, take) = window(start, length, || text.chars().count());
+    let rest = from_char(text, skip);
+    let end = rest.len() - from_char(rest, take).len();
+    Ok(text_value(rest.get(..end).unwrap_or(rest)))
+}
+
+/// What follows the first `skip` characters.
+fn from_char(text: &str, skip: usize) -> &str {
+    if text.is_ascii() {
+        return text.get(skip..).unwrap_or_default();
+    }
+    text.char_indices().nth(skip).and_then(|(at, _)| text.get(at..)).unwrap_or_default()
+}
+
+/// How many to skip and how many to take.
+fn window(mut start: i64, mut length: i64, all: impl FnOnce() -> usize) -> (usize, usize) {
+    if start < 0 {
+        start += i64::try_from(all()).unwrap_or(i64::MAX);
+        if start < 0 {
+            length = if length < 0 { 0 } else { length + start };
+            start = 0;
+        }
+    } else if start > 0 {
+        start -= 1;
+    } else if length > 0 {
+        length -= 1;
+    }
+    if length < 0 {
+        length = if length < -start { start } else { -length };
+        start -= length;
+    }
+    (usize::try_from(start).unwrap_or(0), usize::try_from(length).unwrap_or(usize::MAX))
+}
+
+/// `instr(haystack, needle)`: where the needle first stands, counted from 1 in characters, or in bytes of two blobs.
+pub(super) fn instr<'a>(haystack: &Value<'_>, needle: &Value<'_>) -> Result<Value<'a>, Reject> {
+    if haystack.is_null() || needle.is_null() {
+        return Ok(Value::Null);
+    }
+    if let (Value::Bytes(haystack), Value::Bytes(needle)) = (haystack, needle) {
+        let found = if needle.is_empty() {
+            Some(0)
+        } else {
+            haystack.windows(needle.len()).position(|window| window == &**needle)
+        };
+        return Ok(count(found.map_or(0, |at| at + 1)));
+    }
+    if storage::bytes(needle)?.is_some_and(|needle| needle.is_empty()) {
+        return Ok(Value::Int(1));
+    }
+    let (Some(haystack), Some(needle)) = (storage::text(haystack)?, storage::text(needle)?) else {
+        return Ok(Value::Null);
+    };
+    let found = haystack.find(&*needle).and_then(|at| haystack.get(..at));
+    Ok(count(found.map_or(0, |before| before.chars().count() + 1)))
+}
+
+/// `replace(text, old, new)`: every `old`, byte by byte.
+pub(super) fn replace<'a>(text: &Value<'_>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let (Some(text), Some(old)) = (storage::text(text)?, storage::text(old)?) else { return Ok(Value::Null) };
+    if until_nul(&old).is_empty() {
+        return Ok(text_value(text));
+    }
+    let Some(new) = storage::text(new)? else { return Ok(Value::Null) };
+    if new.len() > old.len() {
+        let added = text.matches(&*old).count().saturating_mul(new.len() - old.len());
+        if text.len().saturating_add(added) > TEXT_BYTES_MAX {
+            return Err(storage::too_long());
+        }
+    }
+    Ok(text_value(text.replace(&*old, &new)))
+}
+
+/// Which ends of a text are trimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Both,
+    Left,
+    Right,
+}
+
+/// `trim(text, characters)` and its like: spaces where no characters are given.
+pub(super) fn trim<'a>(side: Side, text: &Value<'_>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
+    let Some(text) = storage::text(text)? else { return Ok(Value::Null) };
+    let set = match characters {
+        None => Cow::Borrowed(" "),
+        Some(characters) => match storage::text(characters)? {
+            Some(set) => set,
+            None => return Ok(Value::Null),
+        },
+    };
+    let set = until_nul(&set);
+    let belongs = |char: char| set.contains(char);
+    Ok(text_value(match side {
+        Side::Both => text.trim_matches(belongs),
+        Side::Left => text.trim_start_matches(belongs),
+        Side::Right => text.trim_end_matches(belongs),
+    }))
+}
+
+/// `hex(value)`: the bytes in hexadecimal capitals; of NULL the empty text.
+pub(super) fn hex<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let bytes = storage::bytes(value)?.unwrap_or_default();
+    if bytes.len() > TEXT_BYTES_MAX / 2 {
+        return Err(storage::too_long());
+    }
+    let mut out = String::with_capacity(bytes.len() * 2);
+    push_hex(&mut out, &bytes);
+    Ok(text_value(out))
+}
+
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 0xf));
+    }
+}
+
+/// `unhex(text, ignored)`: the bytes that pairs of hexadecimal digits spell; NULL where the text is anything else. The
+/// characters of `ignored` may stand between pairs.
+pub(super) fn unhex<'a>(text: &Value<'_>, ignored: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
+    let Some(text) = storage::text(text)? else { return Ok(Value::Null) };
+    let ignored = match ignored {
+        None => Cow::Borrowed(""),
+        Some(ignored) => match storage::text(ignored)? {
+            Some(ignored) => ignored,
+            None => return Ok(Value::Null),
+        },
+    };
+    let mut out = Vec::with_capacity(text.len() / 2);
+    let mut chars = until_nul(&text).chars();
+    while let Some(char) = chars.next() {
+        match char.to_digit(16) {
+            Some(high) => match chars.next().and_then(|char| char.to_digit(16)) {
+                Some(low) => out.push(u8::try_from(high * 16 + low).unwrap_or(0)),
+                None => return Ok(Value::Null),
+            },
+            None if ignored.contains(char) => {}
+            None => return Ok(Value::Null),
+        }
+    }
+    Ok(Value::Bytes(Cow::Owned(out)))
+}
+
+/// `quote(value)`: the value as an SQL literal; with `escape`, control characters are written by `unistr()`.
+pub(super) fn quote<'a>(value: &Value<'_>, escape: bool) -> Result<Value<'a>, Reject> {
+    Ok(match storage::stored(value)? {
+        Value::Null => text_value("NULL"),
+        Value::Int(value) => text_value(value.to_string()),
+        Value::Float(value) => text_value(printf::real_literal(value)),
+        Value::Bytes(bytes) => {
+            if bytes.len() > TEXT_BYTES_MAX / 2 {
+                return Err(storage::too_long());
+            }
+            let mut out = String::with_capacity(bytes.len() * 2 + 3);
+            out.push_str("X'");
+            push_hex(&mut out, &bytes);
+            out.push('\'');
+            text_value(out)
+        }
+        other => {
+            let text = storage::text(&other)?.unwrap_or_default();
+            text_value(storage::utf8(printf::quoted(until_nul(&text), escape))?)
+        }
+    })
+}
+
+/// `unistr(text)`: `\XXXX`, `\uXXXX`, `\+XXXXXX` and `\UXXXXXXXX` become the characters that they name.
+pub(super) fn unistr<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let Some(text) = storage::text(value)? else { return Ok(Value::Null) };
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        rest = if let Some(after) = after.strip_prefix('\\') {
+            out.push('\\');
+            after
+        } else {
+            let (digits, after) = match after.chars().next() {
+                Some('+') => (6, after.get(1..)),
+                Some('u') => (4, after.get(1..)),
+                Some('U') => (8, after.get(1..)),
+                _ => (4, Some(after)),
+            };
+            let (char, after) = after.and_then(|after| escaped_char(after, digits)).ok_or_else(bad_escape)?;
+            out.push(char);
+            after
+        };
+    }
+    out.push_str(rest);
+    Ok(text_value(out))
+}
+
+fn escaped_char(text: &str, digits: usize) -> Option<(char, &str)> {
+    let (hex, rest) = text.split_at_checked(digits)?;
+    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, rest))
+}
+
+fn bad_escape() -> Reject {
+    Reject::new(RejectCode::InvalidText, "the text has an invalid Unicode escape")
+}
+
+/// `unicode(text)`: the code point of the first character.
+pub(super) fn unicode<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let text = storage::text(value)?;
+    let first = text.as_deref().and_then(|text| until_nul(text).chars().next());
+    Ok(first.map_or(Value::Null, |char| Value::Int(i64::from(u32::from(char)))))
+}
+
+/// `char(code point, …)`: the text of those characters.
+pub(super) fn char<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    let mut out = String::with_capacity(values.len());
+    for value in values {
+        let code = storage::integer(value)?;
+        let code = u32::try_from(code).ok().filter(|code| *code <= 0x10_ffff).unwrap_or(0xfffd);
+        out.push(char::from_u32(code).ok_or_else(storage::not_utf8)?);
+    }
+    Ok(text_value(out))
+}
+
+/// `concat(value, …)` and `concat_ws(separator, value, …)`: what is not NULL.
+pub(super) fn concat<'a>(separator: &str, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    let mut out = String::new();
+    let mut first = true;
+    for value in values {
+        if let Some(text) = storage::text(value)? {
+            if !first {
+                out.push_str(separator);
+            }
+            first = false;
+            out.push_str(&text);
+        }
+        if out.len() > TEXT_BYTES_MAX {
+            return Err(storage::too_long());
+        }
+    }
+    Ok(text_value(out))
+}
+
+/// `concat_ws(separator, value, …)`.
+pub(super) fn concat_with<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+    let Some((separator, values)) = values.split_first() else { return Ok(Value::Null) };
+    match storage::text(separator)? {
+        Some(separator) => concat(&separator, values),
+        None => Ok(Value::Null),
+    }
+}
+
+/// `soundex(text)`: how an English word sounds; `?000` where it has no letter.
+pub(super) fn soundex<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let text = storage::text(value)?.unwrap_or_default();
+    let bytes = until_nul(&text).as_bytes();
+    let letters = bytes.iter().skip_while(|byte| !byte.is_ascii_alphabetic());
+    let Some(first) = letters.clone().next() else { return Ok(text_value("?000")) };
+    let mut out = String::from(char::from(first.to_ascii_uppercase()));
+    let mut previous = soundex_code(*first);
+    for byte in letters {
+        if out.len() == 4 {
+            break;
+        }
+        let code = soundex_code(*byte);
+        if code > 0 && code != previous {
+            out.push(char::from(b'0' + code));
+        }
+        previous = code;
+    }
+    while out.len() < 4 {
+        out.push('0');
+    }
+    Ok(text_value(out))
+}
+
+/// The seven bits of the byte decide, as in SQLite.
+const fn soundex_code(byte: u8) -> u8 {
+    match (byte & 0x7f).to_ascii_lowercase() {
+        b'b' | b'f' | b'p' | b'v' => 1,
+        b'c' | b'g' | b'j' | b'k' | b'q' | b's' | b'x' | b'z' => 2,
+        b'd' | b't' => 3,
+        b'l' => 4,
+        b'm' | b'n' => 5,
+        b'r' => 6,
+        _ => 0,
+    }
+}
+
+/// `zeroblob(length)`.
+pub(super) fn zeroblob<'a>(length: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let length = usize::try_from(storage::integer(length)?.max(0)).unwrap_or(usize::MAX);
+    if length > TEXT_BYTES_MAX { Err(storage::too_long()) } else { Ok(Value::Bytes(Cow::Owned(vec![0; length]))) }
+}
+
+/// `typeof(value)`.
+pub(super) fn type_of<'a>(value: &Value<'_>) -> Value<'a> {
+    Value::Text(Cow::Borrowed(storage::class(value).name()))
+}
