@@ -119,6 +119,36 @@ fn a_plan_is_for_people_or_for_run() {
 }
 
 #[test]
+fn the_tables_of_the_jobs_can_be_made() {
+    let folder = project(JOB);
+    let output = redis_wb(folder.path(), &["compile", "--ddl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let expected = "-- on connection target, PostgreSQL: written by emp\nCREATE TABLE \"emp\" (\n    \
+                    \"empno\" integer NOT NULL,\n    \"fname\" text,\n    PRIMARY KEY (\"empno\")\n);\n\n";
+    assert_eq!(stdout(&output), expected);
+    // What is made can be read.
+    fs::write(folder.path().join("schema.sql"), expected).unwrap();
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_only_compiled_is_not_run() {
+    let folder = project(JOB);
+    fs::write(folder.path().join("config.yaml"), CONFIG.replace("postgresql", "mysql")).unwrap();
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
+    let output = redis_wb(folder.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("this version compiles for MySQL but does not run against it"), "{text}");
+    let append = JOB.replace("keys:", "load_strategy: APPEND\n      keys:");
+    let folder = project(&append);
+    fs::write(folder.path().join("schema.sql"), "CREATE TABLE emp (empno integer, fname text);").unwrap();
+    let output = redis_wb(folder.path(), &["run"]);
+    let text = stderr(&output);
+    assert!(text.contains("this version compiles `load_strategy: APPEND` but does not run it"), "{text}");
+}
+
+#[test]
 fn a_plan_that_is_printed_holds_no_password() {
     let folder = project(JOB);
     for password in ["hunter2", "sec/ret", "/no/such/file", "x${PASSWORD}"] {

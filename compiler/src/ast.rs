@@ -1,7 +1,7 @@
 //! Jobs and configuration as they are written: checked in shape, every part with its place, no name bound yet.
 
 use redis_wb_plan::Type;
-use redis_wb_plan::plan::{Applier, Dialect, OnGone};
+use redis_wb_plan::plan::{Applier, Dialect, OnGone, Strategy};
 
 use crate::expr::Language;
 use crate::source::{FileId, Span, Spanned};
@@ -69,6 +69,19 @@ pub struct Relational {
     pub mapping: Vec<Mapping>,
     /// Whether every column could be read, so that one that is not there is really missing.
     pub complete: bool,
+    /// `load_strategy`, upsert where there is none.
+    pub strategy: Spanned<Strategy>,
+    /// `active_record_indicator` and `inactive_record_mapping`.
+    pub versions: Option<Versions>,
+}
+
+/// What tells the versions of a key apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versions {
+    /// `active_record_indicator`.
+    pub active: Spanned<String>,
+    /// `inactive_record_mapping`: each `target` with its `source`.
+    pub closing: Vec<(Spanned<String>, Spanned<String>)>,
 }
 
 /// One column of `keys` or `mapping`.

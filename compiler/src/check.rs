@@ -1,8 +1,11 @@
 //! Proves what can be proved of a resolved job: its columns against the table, its keys, the types of its fields.
 //! Reports only; what was reported before is not reported again as a consequence.
 
+mod target;
+
 use redis_wb_plan::Type;
 use redis_wb_plan::expr::Root;
+use redis_wb_plan::plan::Strategy;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
@@ -15,6 +18,7 @@ use crate::{Diagnostic, Diagnostics, ast};
 pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
     template_matches(job.ast, diagnostics);
     for output in &job.outputs {
+        target::output(output, diagnostics);
         for column in &output.columns {
             type_fits(column, diagnostics);
             written(column, diagnostics);
@@ -58,7 +62,7 @@ const fn can_fit(from: Type, to: Type) -> bool {
         (from, to),
         (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
             | (Int | Float | Decimal, Int | Float | Decimal)
-            | (Bool, Int | Bool)
+            | (Bool, Int | Bool | Decimal)
             | (Int, Bool)
             | (Text, _)
             | (Json, Text | Json)
@@ -113,12 +117,10 @@ fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
 
 fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
     let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
-    // A key column that does not exist was reported.
-    if keys.is_empty() || keys.iter().any(|column| column.target.is_none()) {
-        return;
-    }
-    let names: Vec<&str> = keys.iter().map(|column| column.ast.column.value.as_str()).collect();
-    if table.is_unique(&names) {
+    let names: Vec<&str> = keys.iter().filter_map(|column| Some(column.target?.name.as_str())).collect();
+    // A key column that does not exist was reported. No other strategy asks the index which row a key has.
+    let is_upsert = output.ast.strategy.value == Strategy::Upsert;
+    if keys.is_empty() || names.len() < keys.len() || !is_upsert || table.is_unique(&names) {
         return;
     }
     let list = names.join(", ");
@@ -126,10 +128,10 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let label = "an upsert needs one: without it rows would double";
     let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
     let help = if unique.is_empty() {
-        format!("create one: `CREATE UNIQUE INDEX ON {} ({list})`", table.name)
+        format!("create one: `CREATE UNIQUE INDEX {0}_keys ON {0} ({list})`", table.name)
     } else {
         format!(
-            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`",
+            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`",
             unique.join(" and "),
             table.name
         )
@@ -141,7 +143,7 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
 }
 
 fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
-    let is_written = |name: &str| output.columns.iter().any(|column| column.ast.column.value == name);
+    let is_written = |name: &str| output.columns.iter().any(|column| column.target.is_some_and(|own| own.name == name));
     for column in &table.columns {
         if column.nullable || column.has_default || column.generated || is_written(&column.name) {
             continue;

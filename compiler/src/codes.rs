@@ -127,6 +127,18 @@ codes! {
     E0408 "name_not_quotable",
     /// A column whose type nothing tells.
     W0409 "unknown_type",
+    /// A name that is longer than the target's names can be.
+    E0410 "name_too_long",
+    /// A load strategy that the target cannot do.
+    E0411 "strategy_not_possible",
+    /// An expression of the target's SQL that does not parse.
+    E0412 "target_expression",
+    /// A key of `TYPE2` with another strategy.
+    E0413 "only_for_type2",
+    /// A strategy that keeps several rows of a key, into a table that takes one.
+    E0414 "one_row_per_key",
+    /// An upsert that may update the row of another key.
+    W0415 "upsert_by_any_index",
 }
 
 impl Code {

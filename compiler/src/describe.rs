@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use redis_wb_plan::expr::{Expr, Root};
-use redis_wb_plan::plan::{Column, Job, Output, Plan, Statement};
+use redis_wb_plan::plan::{Column, Job, Of, Output, Plan, Shape, Statement};
 
 /// The plan as commented SQL.
 #[must_use]
@@ -27,8 +27,20 @@ fn describe_job(text: &mut String, job: &Job) {
     }
     for output in &job.outputs {
         let _ = writeln!(text, "\n-- to {} on connection {}", table(output), output.connection);
-        describe_statement(text, "upsert", &output.upsert, output);
-        describe_statement(text, "delete", &output.delete, output);
+        if !output.strategy.compacts() {
+            let _ = writeln!(text, "--   {}: every change counts, in its order", output.strategy.word());
+        }
+        for (name, statement) in output.steps() {
+            describe_statement(text, name, statement, output);
+        }
+        let gone = output.delete.iter().map(|delete| ("delete of a key that is gone", delete));
+        let children = output.children.iter().flat_map(|children| {
+            let others = children.others.iter().map(|others| ("delete of children that are not kept", others));
+            std::iter::once(("delete of all children", &children.all)).chain(others)
+        });
+        for (name, statement) in gone.chain(children) {
+            describe_statement(text, name, statement, output);
+        }
     }
     text.push('\n');
 }
@@ -42,9 +54,13 @@ fn describe_statement(text: &mut String, name: &str, statement: &Statement, outp
     for (at, param) in statement.params.iter().enumerate() {
         if let Some(column) = output.columns.get(param.column) {
             let null = if column.nullable { "" } else { ", never null" };
+            let of = match param.of {
+                Of::Row => "",
+                Of::Parent => "of the parent, ",
+            };
             let _ = writeln!(
                 text,
-                "--   {}: {} {}{null}, from {}",
+                "--   {}: {of}{} {}{null}, from {}",
                 at + 1,
                 column.name,
                 column.column_type,
@@ -52,7 +68,10 @@ fn describe_statement(text: &mut String, name: &str, statement: &Statement, outp
             );
         }
     }
-    let _ = writeln!(text, "{};", statement.sql);
+    if let Shape::Rows(repeat) = &statement.shape {
+        let _ = writeln!(text, "--   shown for one row, executed with up to {}", repeat.rows_max);
+    }
+    let _ = writeln!(text, "{};", statement.sql.trim_end_matches(';'));
 }
 
 /// Where the value of a column comes from.

@@ -3,6 +3,7 @@
 mod config;
 mod job;
 mod mapping;
+mod strategy;
 
 pub use config::config;
 pub use job::job;

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
+use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
@@ -31,11 +32,11 @@ pub(crate) enum Target {
 pub(crate) type Streams = [String];
 
 impl Target {
-    /// How a dialect's target encodes values.
-    pub(crate) fn encode(dialect: Dialect) -> Encode {
-        match dialect {
-            Dialect::PostgreSql => postgres::encode,
-            Dialect::Sqlite => sqlite::encode,
+    /// How the target encodes values.
+    pub(crate) const fn encode(&self) -> Encode {
+        match self {
+            Self::Postgres(_) => postgres::encode,
+            Self::Sqlite(_) => sqlite::encode,
         }
     }
 
@@ -45,6 +46,7 @@ impl Target {
         match connection.dialect {
             Dialect::PostgreSql => postgres::Postgres::connect(connection, layout).await.map(Self::Postgres),
             Dialect::Sqlite => sqlite::Sqlite::connect(connection, layout).await.map(Self::Sqlite),
+            other => Err(compile_only(other)),
         }
     }
 
@@ -98,6 +100,7 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Failure> {
     match connection.dialect {
         Dialect::PostgreSql => postgres::check(connection),
         Dialect::Sqlite => sqlite::check(connection),
+        other => Err(compile_only(other)),
     }
 }
 
@@ -106,7 +109,27 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     match connection.dialect {
         Dialect::PostgreSql => postgres::schema(connection, tables).await,
         Dialect::Sqlite => sqlite::schema(connection, tables),
+        other => Err(compile_only(other)),
     }
+}
+
+/// Refuses a strategy for which every change counts: a batch is compacted whatever the strategy, and would lose some.
+pub(crate) fn check_strategies(plan: &Plan) -> Result<(), Failure> {
+    let strategies = plan.jobs.iter().flat_map(|job| &job.outputs).map(|output| output.strategy);
+    match strategies.into_iter().find(|strategy| !strategy.compacts()) {
+        Some(strategy) => Err(Failure::configuration(
+            format!("this version compiles `load_strategy: {}` but does not run it", strategy.word()),
+            "write by `UPSERT` or `REPLACE`, or use the statements by `redis-wb compile`",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn compile_only(dialect: Dialect) -> Failure {
+    Failure::configuration(
+        format!("this version compiles for {} but does not run against it", dialect.title()),
+        "run against `postgresql` or `sqlite`, or use the statements by `redis-wb compile`",
+    )
 }
 
 fn missing(name: &str) -> Failure {

@@ -41,13 +41,13 @@ pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Conf
 
 const DIALECTS: [(&str, Option<Dialect>); 9] = [
     ("postgresql", Some(Dialect::PostgreSql)),
+    ("mysql", Some(Dialect::MySql)),
+    ("mariadb", Some(Dialect::MariaDb)),
     ("sqlite", Some(Dialect::Sqlite)),
-    ("mysql", None),
-    ("mariadb", None),
-    ("oracle", None),
-    ("sqlserver", None),
-    ("db2", None),
-    ("cassandra", None),
+    ("sqlserver", Some(Dialect::SqlServer)),
+    ("oracle", Some(Dialect::Oracle)),
+    ("db2", Some(Dialect::Db2)),
+    ("cassandra", Some(Dialect::Cassandra)),
     ("redis", None),
 ];
 
@@ -77,7 +77,7 @@ fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) ->
     let Some(dialect) = context.word(kind, "type", &DIALECTS)? else {
         let message = format!("connections of type `{}` are not supported yet", kind.text().unwrap_or_default());
         let diagnostic = Diagnostic::new(Code::E0010, kind.span, message, "not supported yet");
-        context.report(diagnostic.help("this version writes to `postgresql` and `sqlite`"));
+        context.report(diagnostic.help("this version compiles for SQL databases and Cassandra"));
         return None;
     };
     let plan = PlanConnection { dialect, hosts, port, database, user, password, args };

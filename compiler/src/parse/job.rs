@@ -5,6 +5,7 @@ use redis_wb_plan::Type;
 use redis_wb_plan::plan::OnGone;
 
 use super::mapping::{Context, Mapping};
+use super::strategy;
 use crate::ast::{Expression, From, Job, KeyTemplate, Mapping as Column, Path, Relational, Source};
 use crate::codes::Code;
 use crate::expr::Language;
@@ -224,8 +225,7 @@ fn output(context: &mut Context<'_>, node: &Node) -> Option<Relational> {
 }
 
 /// Keys of `relational.write` that RDI has and this version does not compile yet.
-const LATER: [&str; 5] =
-    ["foreach", "opcode_field", "load_strategy", "active_record_indicator", "inactive_record_mapping"];
+const LATER: [&str; 2] = ["foreach", "opcode_field"];
 
 fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relational> {
     let mut map = Mapping::open(context, node, "relational.write", key)?;
@@ -242,12 +242,11 @@ fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relat
     let mapping = map.optional("mapping").map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default();
     let mut complete = context.diagnostics.len() == before;
     for later in LATER {
-        match map.optional(later) {
-            Some((_, node)) if later == "load_strategy" && is_upsert(node) => {}
-            Some((key, _)) => unsupported(context, key.span, later),
-            None => {}
+        if let Some((key, _)) = map.optional(later) {
+            unsupported(context, key.span, later);
         }
     }
+    let (strategy, versions) = strategy::strategy(context, &mut map);
     map.finish(context);
     let keys = keys?;
     if keys.is_empty() && complete {
@@ -259,11 +258,8 @@ fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relat
                 .help("name the columns that tell one row from another: without them a delete would empty the table"),
         );
     }
-    Some(Relational { connection: connection?, schema, table: table?, keys, keys_span, mapping, complete })
-}
-
-fn is_upsert(node: &Node) -> bool {
-    node.text().is_some_and(|text| text.eq_ignore_ascii_case("upsert"))
+    let (connection, table) = (connection?, table?);
+    Some(Relational { connection, schema, table, keys, keys_span, mapping, complete, strategy, versions })
 }
 
 fn columns(context: &mut Context<'_>, node: &Node, what: &'static str) -> Vec<Column> {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_wb_plan::RejectCode;
 use redis_wb_plan::plan::Connection as PlanConnection;
+use redis_wb_plan::{RejectCode, Statement};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
 
@@ -102,7 +102,7 @@ impl Sqlite {
 
 /// The rows of one statement.
 struct Piece<'p> {
-    sql: &'p str,
+    statement: &'p Statement,
     set: &'p RowSet,
 }
 
@@ -117,13 +117,15 @@ impl ToSql for Cell<'_> {
 
 /// Writes all rows of all outputs.
 fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Result<(), Failure> {
-    for Piece { sql, set } in pieces(layout, outputs) {
-        let mut statement = file.prepare_cached(sql)?;
+    for Piece { statement, set } in pieces(layout, outputs) {
+        let sql = &statement.sql;
+        let mut prepared = file.prepare_cached(sql)?;
+        let columns: Vec<_> = statement.params.iter().filter_map(|param| set.columns.get(param.column)).collect();
         for row in 0..set.len() {
-            let cells = set.columns.iter().map(|cells| Cell(cells.cell(row)));
-            statement
+            let cells = columns.iter().map(|cells| Cell(cells.cell(row)));
+            prepared
                 .execute(rusqlite::params_from_iter(cells))
-                .map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = Some(sql.to_owned())))?;
+                .map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = Some(sql.clone())))?;
         }
     }
     Ok(())
@@ -166,10 +168,8 @@ fn pieces<'p>(layout: &'p Layout, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
     let outputs = layout.outputs().zip(outputs);
     outputs
         .flat_map(|((_, output), rows)| {
-            [
-                Piece { sql: &output.delete.sql, set: &rows.deletes },
-                Piece { sql: &output.upsert.sql, set: &rows.upserts },
-            ]
+            let deletes = output.delete.iter().map(|statement| Piece { statement, set: &rows.deletes });
+            deletes.chain(output.write.iter().map(|statement| Piece { statement, set: &rows.upserts }))
         })
         .collect()
 }
@@ -204,8 +204,9 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
 /// Finds out at once what a statement lacks.
 fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     for (_, output) in layout.outputs() {
-        file.prepare_cached(&output.upsert.sql).map_err(failure::of)?;
-        file.prepare_cached(&output.delete.sql).map_err(failure::of)?;
+        for statement in output.delete.iter().chain(&output.write) {
+            file.prepare_cached(&statement.sql).map_err(failure::of)?;
+        }
     }
     Ok(())
 }
