@@ -1,13 +1,24 @@
 //! Proves what can be proved of a resolved job: its columns against the table, its keys, the types of its fields.
 //! Reports only; what was reported before is not reported again as a consequence.
+//!
+//! | part | what it proves |
+//! |---|---|
+//! | this file | columns against their table, keys |
+//! | `children` | rows of a list, against their key and against each other |
+//! | `steps` | conditions and fields that steps set |
+//! | `between` | jobs against each other |
+
+mod between;
+mod children;
+mod steps;
+
+pub use between::between;
 
 use redis_wb_plan::Type;
-use redis_wb_plan::expr::Root;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
-use crate::expr::Compiled;
-use crate::resolve::{Column, ColumnValue, Job, Output};
+use crate::resolve::{Bound, Column, Job, Output};
 use crate::source::Span;
 use crate::{Diagnostic, Diagnostics, ast};
 
@@ -25,8 +36,12 @@ pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
         } else if output.blind {
             types_are_known(output, diagnostics);
         }
-        keys_stay(job.ast, output, diagnostics);
+        keys_stay(job, output, diagnostics);
+        children::rows(job, output, diagnostics);
     }
+    steps::conditions(job, diagnostics);
+    steps::fields(job, diagnostics);
+    limits(job.ast, diagnostics);
 }
 
 /// A key of the template must be able to match the pattern: its literal start must agree with the pattern's.
@@ -74,10 +89,9 @@ fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
         return;
     };
     let kind = target.column_type.kind;
-    let (declared, span) = match &column.value {
-        ColumnValue::Path { declared: Some(declared), .. } => *declared,
-        ColumnValue::Expression(compiled) => return expression_fits(column, compiled, target, diagnostics),
-        _ => return,
+    let Some(bound) = &column.value else { return };
+    let Some((declared, span)) = bound.declared else {
+        return expression_fits(column, bound, target, diagnostics);
     };
     if can_fit(declared, kind) {
         return;
@@ -89,15 +103,17 @@ fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
     diagnostics.report(diagnostic.help(format!("declare the field as `{kind}`, or write it to another column")));
 }
 
-fn expression_fits(column: &Column<'_>, compiled: &Compiled, target: &TableColumn, diagnostics: &mut Diagnostics) {
-    let (from, to) = (compiled.kind.kind, target.column_type.kind);
+fn expression_fits(column: &Column<'_>, bound: &Bound, target: &TableColumn, diagnostics: &mut Diagnostics) {
+    let Some(of) = &bound.kind else { return };
+    let (from, to) = (of.kind, target.column_type.kind);
     let is_document = matches!(from, Type::List | Type::Object) && matches!(to, Type::Json | Type::Text);
     if from == Type::Null || is_document || can_fit(from, to) {
         return;
     }
-    let message = format!("an expression of type `{}` never fits the column `{}`", compiled.kind, target.name);
+    let message = format!("an expression of type `{of}` never fits the column `{}`", target.name);
     let label = format!("the column is `{}`", target.type_name);
     let diagnostic = Diagnostic::new(Code::E0308, column.ast.from.span(), message, label);
+    let diagnostic = because_set(diagnostic, bound);
     diagnostics.report(diagnostic.help(format!("make it a `{to}`, or write it to another column")));
 }
 
@@ -174,18 +190,47 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     diagnostics.report(diagnostic.help(help));
 }
 
+/// The same with a label on the step that set the field, where one did.
+fn because_set(diagnostic: Diagnostic, bound: &Bound) -> Diagnostic {
+    match bound.set {
+        Some(span) => diagnostic.because(span, "the field is set here"),
+        None => diagnostic,
+    }
+}
+
 /// A key column taken from a field that can change would leave the old row behind.
-fn keys_stay(job: &ast::Job, output: &Output<'_>, diagnostics: &mut Diagnostics) {
-    for column in output.columns.iter().take(output.key_columns) {
-        if ![Root::Value, Root::Before, Root::After].into_iter().any(|root| column.reads(root)) {
+fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    for column in output.deleted_by() {
+        let Some(bound) = column.value.as_ref().filter(|bound| job.reads_content(&bound.expr)) else {
             continue;
-        }
+        };
         let name = column.ast.from.text();
         let message = format!("the key column `{}` comes from a field that can change", column.ast.column.value);
         let label = format!("when `{name}` changes, the row of its old value stays");
-        let fixed = job.source.key_pattern.value.trim_end_matches('*');
-        let field = if matches!(column.value, ColumnValue::Path { .. }) { name } else { &column.ast.column.value };
+        let fixed = job.ast.source.key_pattern.value.trim_end_matches('*');
+        let is_path = matches!(column.ast.from, ast::From::Path(_));
+        let field = if is_path { name } else { &column.ast.column.value };
         let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{field}>`");
-        diagnostics.report(Diagnostic::new(Code::W0302, column.ast.from.span(), message, label).help(help));
+        let diagnostic = Diagnostic::new(Code::W0302, column.ast.from.span(), message, label);
+        diagnostics.report(because_set(diagnostic, bound).help(help));
     }
+}
+
+/// The most columns of one output.
+const COLUMNS_MAX: usize = 1_000;
+/// The most steps of one job; each `add_field` of a list is one.
+const STEPS_MAX: usize = 1_000;
+
+fn limits(job: &ast::Job, diagnostics: &mut Diagnostics) {
+    let mut refuse = |what: &str, count: usize, max: usize, span: Span| {
+        if count > max {
+            let message = format!("{count} {what}; the most is {max}");
+            let help = format!("split the job: two jobs may have the same key pattern and {what} of their own");
+            diagnostics.report(Diagnostic::new(Code::E0017, span, message, "too many").help(help));
+        }
+    };
+    for output in &job.outputs {
+        refuse("columns", output.keys.len() + output.mapping.len(), COLUMNS_MAX, output.table.span);
+    }
+    refuse("steps", job.transform.len(), STEPS_MAX, job.source.key_pattern.span);
 }

@@ -11,3 +11,9 @@ CREATE TABLE badge (
     badge_no integer PRIMARY KEY,
     empno    integer NOT NULL
 );
+
+CREATE TABLE order_line (
+    order_id integer NOT NULL,
+    line_no  integer NOT NULL,
+    PRIMARY KEY (order_id, line_no)
+);
