@@ -35,6 +35,8 @@ pub struct Source {
     pub full: bool,
     /// `key`: the template.
     pub key: Option<KeyTemplate>,
+    /// Whether the template could not be read, which was reported: nothing follows from its absence.
+    pub key_unreadable: bool,
     /// `data_type`.
     pub data_type: Option<DataType>,
     /// `fields`: declared types.
@@ -100,6 +102,17 @@ pub enum Step {
     Lookup(Lookup),
     /// A step that could not be read, which was reported: nothing is known of the record behind it.
     Unknown,
+}
+
+impl Step {
+    /// The lookup, if it is one.
+    #[must_use]
+    pub const fn lookup(&self) -> Option<&Lookup> {
+        match self {
+            Self::Lookup(lookup) => Some(lookup),
+            _ => None,
+        }
+    }
 }
 
 /// What `map` makes of a record.
@@ -258,8 +271,8 @@ pub struct Relational {
 pub struct Foreach {
     /// What an element is called.
     pub name: Spanned<String>,
-    /// The list.
-    pub list: Expression,
+    /// The list; `None` where it could not be read, which was reported.
+    pub list: Option<Expression>,
     /// `parent`.
     pub parent: Option<Vec<Spanned<String>>>,
     /// `on_vanished`.

@@ -170,6 +170,9 @@ fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagno
     }
 }
 
+/// The most columns that one message names.
+const NAMED_MAX: usize = 8;
+
 fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     let unknown: Vec<&str> = output
         .columns
@@ -180,7 +183,10 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     if unknown.is_empty() {
         return;
     }
-    let message = format!("nothing tells the types of {}", unknown.join(", "));
+    let more = unknown.len().saturating_sub(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let named: Vec<&str> = unknown.into_iter().take(NAMED_MAX).collect();
+    let message = format!("nothing tells the types of {}{more}", named.join(", "));
     let name = &output.ast.connection.value;
     let help = format!(
         "name the table's DDL in config.yaml, `connections.{name}.ddl: schema.sql`, so that the job is proved before \
@@ -200,6 +206,9 @@ fn because_set(diagnostic: Diagnostic, bound: &Bound) -> Diagnostic {
 
 /// A key column taken from a field that can change would leave the old row behind.
 fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    if job.ast.source.key_unreadable {
+        return;
+    }
     for column in output.deleted_by() {
         let Some(bound) = column.value.as_ref().filter(|bound| job.reads_content(&bound.expr)) else {
             continue;
@@ -221,6 +230,9 @@ const COLUMNS_MAX: usize = 1_000;
 /// The most steps of one job; each `add_field` of a list is one.
 const STEPS_MAX: usize = 1_000;
 
+/// The most lookups of one job: each is a round trip for every batch.
+const LOOKUPS_MAX: usize = 8;
+
 fn limits(job: &ast::Job, diagnostics: &mut Diagnostics) {
     let mut refuse = |what: &str, count: usize, max: usize, span: Span| {
         if count > max {
@@ -233,4 +245,7 @@ fn limits(job: &ast::Job, diagnostics: &mut Diagnostics) {
         refuse("columns", output.keys.len() + output.mapping.len(), COLUMNS_MAX, output.table.span);
     }
     refuse("steps", job.transform.len(), STEPS_MAX, job.source.key_pattern.span);
+    let lookups: Vec<&ast::Lookup> = job.transform.iter().filter_map(ast::Step::lookup).collect();
+    let first_beyond = lookups.get(LOOKUPS_MAX).map_or(job.source.key_pattern.span, |lookup| lookup.command.span);
+    refuse("lookups", lookups.len(), LOOKUPS_MAX, first_beyond);
 }

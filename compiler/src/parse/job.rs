@@ -195,7 +195,8 @@ fn foreach(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Foreach> 
         items.filter_map(|item| context.text(item, "parent")).collect()
     });
     let on_vanished = on_vanished.and_then(|(_, node)| context.word(node, "on_vanished", &ON_VANISHED));
-    let (name, list) = element(context, node)?;
+    let unreadable = || (Spanned { value: String::new(), span: node.span }, None);
+    let (name, list) = element(context, node).map_or_else(unreadable, |(name, list)| (name, Some(list)));
     Some(Foreach { name, list, parent, on_vanished: on_vanished.unwrap_or_default() })
 }
 

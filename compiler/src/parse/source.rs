@@ -68,7 +68,7 @@ fn redis_source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Sou
     let format = map.optional("row_format");
     let full = format.and_then(|(_, node)| context.word(node, "row_format", &[("data_only", false), ("full", true)]));
     let data_type = map.optional("data_type").and_then(|(_, node)| context.word(node, "data_type", &DataType::NAMED));
-    let template = map.optional("key").and_then(|(_, node)| key_template(context, node));
+    let template = map.optional("key").map(|(_, node)| key_template(context, node));
     let fields = map.optional("fields").map(|(key, node)| fields(context, key.span, node)).unwrap_or_default();
     let db = map.optional("db").and_then(|(_, node)| context.number(node, "db", 0, i64::from(i32::MAX)));
     map.finish(context);
@@ -76,7 +76,8 @@ fn redis_source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Sou
         key_pattern: key_pattern?,
         exclude_commands,
         full: full.unwrap_or(false),
-        key: template,
+        key_unreadable: matches!(template, Some(None)),
+        key: template.flatten(),
         data_type,
         fields,
         db: db.and_then(|db| u32::try_from(db).ok()).unwrap_or(0),

@@ -32,10 +32,15 @@ pub(super) fn list<'a>(
     environment: &Environment<'a>,
     diagnostics: &mut Diagnostics,
 ) -> (Option<Foreach<'a>>, Environment<'a>) {
-    let found = compiled(&ast.list, environment, diagnostics);
-    let found = found.and_then(|list| {
-        let (expr, kind) = elements(list.expr, list.kind);
-        is_list(ast, &kind, diagnostics).then_some((expr, kind))
+    let Some(list) = &ast.list else {
+        let mut inner = environment.clone();
+        inner.forget();
+        return (None, inner);
+    };
+    let found = compiled(list, environment, diagnostics);
+    let found = found.and_then(|compiled| {
+        let (expr, kind) = elements(compiled.expr, compiled.kind);
+        is_list(list, &kind, diagnostics).then_some((expr, kind))
     });
     let element = found.as_ref().map_or(ExprType::UNKNOWN, |(_, kind)| kind.item());
     let inner = environment.with_element(&ast.name.value, element);
@@ -52,12 +57,12 @@ fn elements(expr: Expr, kind: ExprType) -> (Expr, ExprType) {
     (parse.map_or(Expr::NULL, |parse| Expr::call(parse, vec![expr])), ExprType::UNKNOWN)
 }
 
-fn is_list(ast: &ast::Foreach, kind: &ExprType, diagnostics: &mut Diagnostics) -> bool {
+fn is_list(list: &ast::Expression, kind: &ExprType, diagnostics: &mut Diagnostics) -> bool {
     if matches!(kind.kind, Type::List | Type::Unknown) {
         return true;
     }
     let message = format!("`foreach` needs a list, not a value of type `{}`", kind.kind);
-    let diagnostic = Diagnostic::new(Code::E0323, ast.list.span, message, format!("this is `{kind}`"));
+    let diagnostic = Diagnostic::new(Code::E0323, list.span, message, format!("this is `{kind}`"));
     let help = match kind.kind {
         Type::Text => "if the text is JSON, write `json_parse(...)` around it; if it is a list with commas, `split(...)`",
         Type::Object => "for the values of an object write `values(...)`, for names and values `to_entries(...)`",

@@ -185,7 +185,8 @@ impl<'a> Run<'_, 'a> {
         let is_known = redis_connection(&ast.connection, "redis.lookup", self.scope.config, self.diagnostics);
         let reply = reply(&ast.command, self.diagnostics);
         let (Some(args), true, Some(reply)) = (args, is_known, reply) else {
-            self.environment.put(&ast.field.names, Environment::unknown_field());
+            let unknown = Environment::unknown_field().set_by(self.set(&ast.field));
+            self.environment.put(&ast.field.names, unknown);
             return None;
         };
         let at = u16::try_from(self.environment.lookups.len()).unwrap_or(u16::MAX);
@@ -251,7 +252,7 @@ enum Reply {
 fn reply(command: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<ExprType> {
     let Some((_, reply)) = READS.iter().find(|(name, _)| command.value.eq_ignore_ascii_case(name)) else {
         let message = format!("`{}` is not a command that a lookup can run", command.value);
-        let diagnostic = Diagnostic::new(Code::E0213, command.span, message, "not known to only read one key's value");
+        let diagnostic = Diagnostic::new(Code::E0213, command.span, message, "not one that only reads");
         diagnostics.report(diagnostic.maybe_help(did_you_mean(&command.value, READS.iter().map(|(name, _)| *name))));
         return None;
     };
