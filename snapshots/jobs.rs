@@ -81,6 +81,20 @@ fn every_job_compiles_for_every_dialect() {
     }
 }
 
+/// Jobs as they are written for RDI compile as they stand; what is said of them are warnings.
+#[test]
+fn jobs_of_rdi_compile_unchanged() {
+    let folder = jobs().join("rdi");
+    let config = read(&folder.join("config.yaml"));
+    for path in job_files(&folder) {
+        let (files, compiled) = run(&folder, &config, &[(stem(&path), read(&path))]);
+        let said = show(&files, &compiled);
+        let plan = compiled.plan.unwrap_or_else(|| panic!("{said}"));
+        let text = format!("{said}{}", describe::sql(&plan));
+        settings().bind(|| insta::assert_snapshot!(format!("rdi_{}", stem(&path)), text));
+    }
+}
+
 #[test]
 fn a_plan_survives_json() {
     let all: Vec<_> = job_files(&jobs()).iter().map(|path| (stem(path), read(path))).collect();

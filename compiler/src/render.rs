@@ -2,7 +2,7 @@
 
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
-use redis_wb_plan::plan::{Column, Param, Statement};
+use redis_wb_plan::plan::{Column, OnMissing, Param, Statement};
 use serde::Serialize;
 use sqlparser::parser::Parser;
 
@@ -42,6 +42,8 @@ struct Names<'n> {
     columns: &'n [TemplateColumn],
     keys: &'n [TemplateColumn],
     values: &'n [TemplateColumn],
+    /// Whether a value that is null keeps what is there.
+    keep: bool,
 }
 
 /// Renders the statements of an output and parses each again in its dialect.
@@ -72,7 +74,10 @@ pub fn statements(
         return Err(Failure::Reported);
     };
     let statement = |name: &str, params: usize| {
-        let sql = render(name, &table, &named, output.key_columns, dialect).map_err(Failure::Bug)?;
+        let (keys, values) = named.split_at_checked(output.key_columns).unwrap_or((&named, &[]));
+        let keep = output.ast.on_missing == OnMissing::Keep;
+        let names = Names { table: &table, columns: &named, keys, values, keep };
+        let sql = render(name, names, dialect).map_err(Failure::Bug)?;
         let params = (0..params).map(|column| Param { column }).collect();
         Ok(Statement { sql, shape: dialect.shape(), params })
     };
@@ -97,18 +102,11 @@ fn quote(name: &Spanned<String>, dialect: Dialect, diagnostics: &mut Diagnostics
     quoted
 }
 
-fn render(
-    statement: &str,
-    table: &str,
-    columns: &[TemplateColumn],
-    key_columns: usize,
-    dialect: Dialect,
-) -> Result<String, String> {
+fn render(statement: &str, names: Names<'_>, dialect: Dialect) -> Result<String, String> {
     let bug = |what: String| format!("the {statement} statement of {}: {what}", dialect.id().name());
     let template = dialect.template(statement).ok_or_else(|| bug("there is no template".to_owned()))?;
-    let (keys, values) = columns.split_at_checked(key_columns).ok_or_else(|| bug("keys are missing".to_owned()))?;
     let sql = Environment::new()
-        .render_str(template, Value::from(Serde(Names { table, columns, keys, values })))
+        .render_str(template, Value::from(Serde(names)))
         .map_err(|error| bug(error.to_string()))?;
     match Parser::parse_sql(dialect.parser(), &sql) {
         Ok(parsed) if parsed.len() == 1 => Ok(sql),

@@ -214,7 +214,8 @@ impl Lowering<'_> {
     /// A list or object of JMESPath is null where the current value is.
     fn unless_null(&self, body: Expr, current: Current<'_>) -> Expr {
         let of = self.current(current);
-        if !self.infer(&of, current).nullable {
+        let is_record = matches!(current, Current::Record) && !self.scope.may_be_null();
+        if is_record || !self.infer(&of, current).nullable {
             return body;
         }
         Expr::Pipe { of: Box::new(of), body: Box::new(body), stops_at_null: true }

@@ -28,6 +28,12 @@ pub trait Scope {
     /// What a part of the record is.
     fn type_of(&self, root: Root) -> ExprType;
 
+    /// Whether there may be no record at all. A job's record has at least its key, so its lists and objects are never
+    /// null as a whole.
+    fn may_be_null(&self) -> bool {
+        true
+    }
+
     /// The type in which a field is read, where the job declares one.
     fn declared(&self, _root: Root, _names: &[String]) -> Option<ColumnType> {
         None

@@ -178,6 +178,10 @@ impl Scope for Environment<'_> {
         }
     }
 
+    fn may_be_null(&self) -> bool {
+        false
+    }
+
     fn declared(&self, root: Root, names: &[String]) -> Option<ColumnType> {
         if root == Root::Key {
             // They were read in their types.

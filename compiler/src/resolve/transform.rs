@@ -126,7 +126,7 @@ impl<'a> Run<'_, 'a> {
             MapBody::Expression(expression) => {
                 let compiled = compiled(expression, self.environment, self.diagnostics);
                 let record = compiled.filter(|compiled| self.is_record(expression, &compiled.kind));
-                record.map(|compiled| Field::of(without_guard(compiled.expr)))
+                record.map(|compiled| Field::of(compiled.expr))
             }
             MapBody::Fields(fields) => Some(self.fields(fields)),
         };
@@ -194,20 +194,6 @@ impl<'a> Run<'_, 'a> {
         let value = Field::of(Expr::Path { root: Root::Lookup(at), names: Vec::new() });
         self.environment.put(&ast.field.names, value.set_by(self.set(&ast.field)));
         Some(Step::Lookup(Lookup { ast, args }))
-    }
-}
-
-/// A list or object of JMESPath is null where the record is. As the record itself its fields stand alone: on a delete
-/// those that come from the key are still known.
-fn without_guard(expr: Expr) -> Expr {
-    match expr {
-        Expr::Pipe { body, stops_at_null: true, of } if matches!(*body, Expr::Object(_)) && !body.uses_current() => {
-            match *of {
-                Expr::Path { names, .. } if names.is_empty() => *body,
-                of => Expr::Pipe { of: Box::new(of), body, stops_at_null: true },
-            }
-        }
-        other => other,
     }
 }
 
