@@ -9,7 +9,7 @@ use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
 
 use crate::ffi::{Context, Key};
 use crate::image::{self, Content};
-use crate::pending::{Before, Change, Pending};
+use crate::pending::{Before, Change, How, Pending};
 use crate::rules::{self, Rule};
 
 /// The default of `image-bytes-max`.
@@ -80,7 +80,7 @@ pub(crate) enum Happening<'a> {
     /// A keyspace event, by its name.
     Event(&'a [u8]),
     /// The key is about to go or to be overwritten, and can be read for the last time.
-    Goes { key: &'a Key, how: &'static str },
+    Goes { key: &'a Key, how: How },
 }
 
 /// Whether nothing is tracked, so that no event matters.
@@ -97,7 +97,10 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
         return;
     }
     match happening {
-        Happening::Goes { key: open, how } => goes(context, db, key, open, how),
+        Happening::Goes { key: open, how } => {
+            goes(context, db, key, open, *how);
+            schedule(context);
+        }
         Happening::Event(b"expire" | b"persist" | b"hexpire" | b"hpersist") => {}
         Happening::Event(b"new") => {
             with(|state| state.pending.comes(db, key));
@@ -113,9 +116,8 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
     }
 }
 
-/// Notes what a key held. Schedules nothing: outside an execution unit Redis runs waiting jobs right after this
-/// callback, while it is in the middle of unlinking the key. An event follows that tells of the change.
-fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: &str) {
+/// Notes what a key held. An event follows that tells of the change, or came before.
+fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: How) {
     let lent = with(|state| {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
         wanted.then(|| state.lend())
@@ -156,7 +158,7 @@ fn wake_before_sleep(context: &Context) {
 /// Lets changes be appended that no unit's end took along.
 pub(crate) fn wake(context: &Context) {
     let waiting = with(|state| {
-        state.pending.going = false;
+        state.pending.gone();
         !state.pending.is_empty() && !state.pending.scheduled
     });
     if waiting == Some(true) {
@@ -237,25 +239,33 @@ impl State {
         (mem::take(&mut self.buffers), self.image_bytes_max)
     }
 
-    /// The changes of the unit that ends, unless a key is still being unlinked.
-    fn take_unit(&mut self) -> Option<Unit> {
-        if self.pending.going {
-            self.pending.scheduled = false;
-            return None;
-        }
+    /// The changes of the unit that ends.
+    fn take_unit(&mut self) -> Unit {
         let pending = mem::replace(&mut self.pending, Pending::EMPTY);
         let (buffers, image_bytes_max) = self.lend();
-        Some(Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers })
+        Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers }
     }
 }
 
 /// Appends a record for every change of the unit that ends.
 pub(crate) fn append_pending(context: &Context) {
-    let Some(Some(mut unit)) = with(State::take_unit) else { return };
+    if is_unlinking(context) {
+        with(|state| state.pending.scheduled = false);
+        return;
+    }
+    let Some(mut unit) = with(State::take_unit) else { return };
     if !unit.pending.is_empty() && context.standing().captures() {
         unit.append(context);
     }
     with(|state| state.buffers = unit.buffers);
+}
+
+/// Whether Redis is in the middle of unlinking a key. Field expiry does that outside an execution unit, and Redis runs
+/// waiting jobs then too, while it holds a pointer into the keyspace (`dbGenericDelete`): a stream must not be made
+/// there. What waits is appended after the next event or by [`wake`].
+fn is_unlinking(context: &Context) -> bool {
+    let going = with(|state| state.pending.going()).flatten();
+    going.is_some_and(|(db, key)| context.select(db) && context.open(&key).is_some())
 }
 
 /// The changes of one execution unit, taken out of the state to become records.
@@ -324,7 +334,8 @@ impl Unit {
 
     /// Rules that want a key whose coming or going no event told of.
     fn wanting(&self, change: &Change) -> Vec<Rc<Rule>> {
-        self.rules.iter().filter(|rule| rule.wants(change.db, &change.key)).map(Rc::clone).collect()
+        let wants = |rule: &&Rc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
+        self.rules.iter().filter(wants).map(Rc::clone).collect()
     }
 
     fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {

@@ -8,6 +8,28 @@ use redis_wb_record::DataType;
 
 use crate::rules::Rule;
 
+/// How a key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    Deleted,
+    Expired,
+    Evicted,
+    /// Another value takes its place.
+    Overwritten,
+}
+
+impl How {
+    /// The event that stands for it where Redis reports none.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Deleted => "del",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Overwritten => "set",
+        }
+    }
+}
+
 /// The content that a key had when the unit began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Before {
@@ -42,8 +64,8 @@ pub(crate) struct Pending {
     flushes: Vec<(Option<u32>, &'static str)>,
     /// Whether a job waits for the end of the unit.
     pub(crate) scheduled: bool,
-    /// Whether the last thing that happened was that a key goes, so that it may not be gone yet.
-    pub(crate) going: bool,
+    /// The key that is about to go, if that was the last that happened: it may not be gone yet.
+    going: Option<(u32, Vec<u8>)>,
 }
 
 /// Up to this many changes are searched one by one.
@@ -52,7 +74,7 @@ const SEARCHED_MAX: usize = 16;
 impl Pending {
     /// Nothing.
     pub(crate) const EMPTY: Self =
-        Self { changes: Vec::new(), places: None, flushes: Vec::new(), scheduled: false, going: false };
+        Self { changes: Vec::new(), places: None, flushes: Vec::new(), scheduled: false, going: None };
 
     /// Whether there is nothing to append.
     pub(crate) fn is_empty(&self) -> bool {
@@ -62,24 +84,37 @@ impl Pending {
     /// Notes that a key came to be; its command's event follows. A key that is known here already was there when
     /// the unit began, or is known to be new.
     pub(crate) fn comes(&mut self, db: u32, key: &[u8]) {
-        self.going = false;
+        self.going = None;
         if self.place(db, key).is_none() {
             self.add(db, key, "new", true);
         }
     }
 
     /// Notes that a key goes, or is overwritten, with what it held; the first such content of a unit counts.
-    pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: &str, before: Before) {
-        self.going = true;
-        let change = self.change(db, key, how);
+    pub(crate) fn goes(&mut self, db: u32, key: &[u8], how: How, before: Before) {
+        self.going = (how != How::Overwritten).then(|| (db, key.to_vec()));
+        let change = self.change(db, key, how.event());
+        if !change.told {
+            how.event().clone_into(&mut change.event);
+        }
         if !change.created && change.before.is_none() {
             change.before = Some(before);
         }
     }
 
+    /// The key that may be in the middle of going.
+    pub(crate) fn going(&self) -> Option<(u32, Vec<u8>)> {
+        self.going.clone()
+    }
+
+    /// Notes that no key is in the middle of going.
+    pub(crate) fn gone(&mut self) {
+        self.going = None;
+    }
+
     /// Notes an event that changed a key, and which rules want it.
     pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Rc<Rule>>) {
-        self.going = false;
+        self.going = None;
         let change = self.change(db, key, event);
         event.clone_into(&mut change.event);
         change.told = true;
@@ -168,11 +203,11 @@ mod tests {
         pending.comes(0, b"a");
         pending.changed(0, b"a", "hset", rules[..1].iter());
         pending.changed(0, b"b", "hset", rules[..1].iter());
-        pending.goes(0, b"b", "del", hash(b"1"));
+        pending.goes(0, b"b", How::Deleted, hash(b"1"));
         pending.comes(0, b"b");
         pending.changed(0, b"b", "hset", rules.iter());
-        pending.goes(0, b"b", "del", hash(b"2"));
-        pending.goes(0, b"a", "del", hash(b"3"));
+        pending.goes(0, b"b", How::Deleted, hash(b"2"));
+        pending.goes(0, b"a", How::Deleted, hash(b"3"));
         pending.changed(0, b"a", "del", rules.iter());
         let changes = pending.changes();
         assert_eq!(changes.len(), 2);

@@ -74,7 +74,9 @@ fn compile(arguments: &Arguments) -> Result<Compiled, Failure> {
     };
     let mut files = Files::new();
     let file = files.add(EXPRESSION, arguments.expression.as_str());
-    let place = |start: usize, end: usize| Span { file, start, end };
+    // What is missing at the end is shown at the last character: behind it nothing can be shown.
+    let last = arguments.expression.char_indices().last().map_or(0, |(at, _)| at);
+    let place = |start: usize, end: usize| Span { file, start: start.min(last), end };
     let text = Text { text: &arguments.expression, place: &place };
     let mut diagnostics = Diagnostics::default();
     let compiled = expr::compile(language, &text, &AnyRecord, &mut diagnostics);

@@ -1,5 +1,7 @@
 //! The commands as scripts and people call them: exit codes, formats, what is printed where.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helping functions as well")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,7 @@
 //! What is not there for a while is waited for; what will never come is said at once.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
+
 mod support;
 
 use std::time::Duration;

@@ -11,13 +11,17 @@ use std::cell::{Cell, OnceCell};
 
 pub use held::{Elements, Held, Ref};
 
-use crate::expr::{Comparator, Input, Literal, Root};
+use crate::expr::{Comparator, Input, Literal};
 use crate::functions::Args;
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
 
-/// The most items visited and bytes made for one record: some seconds of work, and less than 100 MB.
-pub const UNITS_MAX: u64 = 64 * 1024 * 1024;
+/// The most items visited and bytes made for one record: about a second of work, and as many bytes of memory.
+pub const UNITS_MAX: u64 = 256 * 1024 * 1024;
+/// What a value that is made costs: the bytes that it takes, its text or elements aside.
+pub(crate) const VALUE_UNITS: usize = size_of::<Value<'_>>();
+/// What a field that is made costs.
+const FIELD_UNITS: usize = size_of::<crate::value::Field<'_>>();
 
 type Slot<'a> = OnceCell<Result<Value<'a>, Reject>>;
 
@@ -47,9 +51,21 @@ impl<'a> Slots<'a> {
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate(&self, expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
+        if let Expr::Path { root, names } = expr
+            && let Some(start) = input.root(*root)
+        {
+            // The commonest expression needs nothing of what follows.
+            return Ok(follow(start, names).borrowed());
+        }
         let shared = Shared { exprs: self.exprs, values: &self.values };
-        Evaluator { input, current: Ref::NULL, shared, units: &self.units }.value(expr)
+        let record = Record { input, shared, units: &self.units };
+        Evaluator { record: &record, current: Ref::NULL }.value(expr)
     }
+}
+
+/// What names lead to; null where they lead nowhere.
+fn follow<'a>(start: &'a Value<'a>, names: &[String]) -> &'a Value<'a> {
+    names.iter().try_fold(start, |value, name| value.field(name)).unwrap_or(held::null())
 }
 
 /// Shared expressions and their values so far.
@@ -59,14 +75,20 @@ struct Shared<'t, 'a> {
     values: &'t [Slot<'a>],
 }
 
+/// What stays the same while one record is evaluated.
+#[derive(Debug)]
+struct Record<'t, 'a> {
+    input: &'a Input<'a>,
+    shared: Shared<'t, 'a>,
+    units: &'t Cell<u64>,
+}
+
 /// The state of an evaluation at one place of the expression. `'a` is how long results live, `'t` how long what
 /// this evaluation made in passing.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluator<'t, 'a> {
-    input: &'a Input<'a>,
+    record: &'t Record<'t, 'a>,
     current: Ref<'t, 'a>,
-    shared: Shared<'t, 'a>,
-    units: &'t Cell<u64>,
 }
 
 impl<'t, 'a> Evaluator<'t, 'a> {
@@ -75,6 +97,9 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     /// # Errors
     /// The reason for which the record must be rejected; the same holds for every method below.
     pub fn value(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
+        if let Some(Ref::Lasting(value)) = self.plain(expr) {
+            return Ok(value.borrowed());
+        }
         match expr {
             Expr::Literal(_)
             | Expr::Path { .. }
@@ -92,7 +117,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::List(items) => self.list(items),
             Expr::Object(fields) => self.object(fields),
             Expr::Altered { of, set, without } => self.altered(of, set, without),
-            Expr::Not(of) => Ok(Value::Bool(!compare::is_true(self.look(of)?.get()))),
+            Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
             Expr::Compare { op, left, right } => self.compare(*op, left, right),
             Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
             Expr::Sql { op, args } => sql::evaluate(self, op, args),
@@ -104,10 +129,11 @@ impl<'t, 'a> Evaluator<'t, 'a> {
 
     /// The value of an expression, only to look at.
     pub fn look(&self, expr: &'a Expr) -> Result<Held<'t, 'a>, Reject> {
+        if let Some(found) = self.plain(expr) {
+            return Ok(found.held());
+        }
         match expr {
-            Expr::Literal(Literal(value)) => Ok(Held::Lasting(value)),
-            Expr::Path { root, names } => Ok(self.path(*root, names)),
-            Expr::Current => Ok(self.current.held()),
+            Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
             Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
             Expr::Index { of, at } => Ok(self.look(of)?.index(*at)),
             Expr::Shared(at) => self.slot(*at),
@@ -121,13 +147,63 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
     }
 
+    /// The value of an expression that only leads to one, without anything being made; `None` for any other.
+    #[inline]
+    fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
+        match expr {
+            Expr::Literal(Literal(value)) => Some(Ref::Lasting(value)),
+            Expr::Path { root, names } => Some(Ref::Lasting(follow(self.record.input.root(*root)?, names))),
+            Expr::Current => Some(self.current),
+            Expr::Field { of, name } => match &**of {
+                Expr::Current => Some(self.current.field(name)),
+                of => Some(self.plain_of(of)?.field(name)),
+            },
+            _ => None,
+        }
+    }
+
+    /// [`Self::plain`] of an inner expression, out of line.
+    fn plain_of(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
+        self.plain(expr)
+    }
+
+    /// Whether an expression is true as JMESPath has it, without its value being made.
+    pub(crate) fn is_true(&self, expr: &'a Expr) -> Result<bool, Reject> {
+        match expr {
+            Expr::Compare { op, left, right } => {
+                if let (Some(left), Some(right)) = (self.plain(left), self.plain(right)) {
+                    return Ok(compare::compare(*op, left.get(), right.get()) == Some(true));
+                }
+                let (left, right) = (self.look(left)?, self.look(right)?);
+                Ok(compare::compare(*op, left.get(), right.get()) == Some(true))
+            }
+            Expr::Not(of) => Ok(!self.is_true(of)?),
+            Expr::And(items) => self.are(items, true),
+            Expr::Or(items) => Ok(!self.are(items, false)?),
+            other => match self.plain(other) {
+                Some(value) => Ok(compare::is_true(value.get())),
+                None => Ok(compare::is_true(self.look(other)?.get())),
+            },
+        }
+    }
+
+    /// Whether the truth of every expression is `wanted`; the first that is not ends it.
+    fn are(&self, items: &'a [Expr], wanted: bool) -> Result<bool, Reject> {
+        for item in items {
+            if self.is_true(item)? != wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The same evaluation with another `Current`.
     #[must_use]
     pub const fn with_current<'s>(&self, current: Ref<'s, 'a>) -> Evaluator<'s, 'a>
     where
         't: 's,
     {
-        Evaluator { input: self.input, current, shared: self.shared, units: self.units }
+        Evaluator { record: self.record, current }
     }
 
     /// A value to keep: what is only passing is copied, and charged for.
@@ -140,28 +216,26 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     }
 
     /// Charges for items visited or bytes made.
+    #[inline]
     pub fn charge(&self, units: usize) -> Result<(), Reject> {
-        let left = self.units.get().checked_sub(u64::try_from(units).unwrap_or(u64::MAX));
-        match left {
+        let cell = self.record.units;
+        match cell.get().checked_sub(units as u64) {
             Some(left) => {
-                self.units.set(left);
+                cell.set(left);
                 Ok(())
             }
-            None => Err(Reject::new(
-                RejectCode::LimitExceeded,
-                "the expression visits or makes more items and bytes than it may for one record",
-            )),
+            None => Err(too_much()),
         }
     }
 
     fn copy(&self, value: &Value<'a>) -> Result<Value<'a>, Reject> {
         match value {
             Value::List(crate::value::Items::Owned(items)) => {
-                self.charge(items.len())?;
+                self.charge(items.len().saturating_mul(VALUE_UNITS))?;
                 items.iter().map(|item| self.copy(item)).collect::<Result<_, _>>().map(Value::List)
             }
             Value::Object(crate::value::Items::Owned(fields)) => {
-                self.charge(fields.len())?;
+                self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
                 let copy = |(name, value): &crate::value::Field<'a>| Ok((name.clone(), self.copy(value)?));
                 fields.iter().map(copy).collect::<Result<_, _>>().map(Value::Object)
             }
@@ -177,28 +251,25 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
     }
 
-    fn path(&self, root: Root, names: &'a [String]) -> Held<'t, 'a> {
-        let Some(start) = self.input.root(root) else {
-            return Held::Own(Value::Text(Cow::Borrowed(self.input.opcode)));
-        };
-        let found = names.iter().try_fold(start, |value, name| value.field(name));
-        found.map_or(Held::NULL, Held::Lasting)
-    }
-
     fn slot(&self, at: usize) -> Result<Held<'t, 'a>, Reject> {
-        let (Some(expr), Some(slot)) = (self.shared.exprs.get(at), self.shared.values.get(at)) else {
+        let shared = self.record.shared;
+        let (Some(expr), Some(slot)) = (shared.exprs.get(at), shared.values.get(at)) else {
             return Err(misplaced("a shared value", "an output that has it"));
         };
         // A shared expression sees only those before it, so it never waits for itself.
-        let before = Shared { exprs: self.shared.exprs.get(..at).unwrap_or_default(), values: self.shared.values };
-        let found = slot.get_or_init(|| Evaluator { shared: before, current: Ref::NULL, ..*self }.value(expr));
+        let found = slot.get_or_init(|| {
+            let before = Shared { exprs: shared.exprs.get(..at).unwrap_or_default(), values: shared.values };
+            let record = Record { shared: before, ..*self.record };
+            Evaluator { record: &record, current: Ref::NULL }.value(expr)
+        });
         found.as_ref().map(Held::Passing).map_err(Clone::clone)
     }
 
     fn with(&self, exprs: &'a [Expr], body: &'a Expr) -> Result<Value<'a>, Reject> {
         let values: Vec<Slot<'a>> = exprs.iter().map(|_| OnceCell::new()).collect();
         let shared = Shared { exprs, values: &values };
-        Evaluator { input: self.input, current: self.current, shared, units: self.units }.value(body)
+        let record = Record { shared, ..*self.record };
+        Evaluator { record: &record, current: self.current }.value(body)
     }
 
     fn pipe(&self, of: &'a Expr, body: &'a Expr, stops_at_null: bool) -> Result<Held<'t, 'a>, Reject> {
@@ -231,12 +302,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     }
 
     fn list(&self, items: &'a [Expr]) -> Result<Value<'a>, Reject> {
-        self.charge(items.len())?;
+        self.charge(items.len().saturating_mul(VALUE_UNITS))?;
         items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::List)
     }
 
     fn object(&self, fields: &'a [(String, Expr)]) -> Result<Value<'a>, Reject> {
-        self.charge(fields.len())?;
+        self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
         let field = |(name, value): &'a (String, Expr)| Ok((Cow::Borrowed(name.as_str()), self.value(value)?));
         fields.iter().map(field).collect::<Result<_, _>>().map(Value::Object)
     }
@@ -249,7 +320,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
             _ => Vec::new(),
         };
-        self.charge(fields.len() + set.len())?;
+        self.charge(fields.len().saturating_add(set.len()).saturating_mul(FIELD_UNITS))?;
         fields.retain(|(name, _)| without.iter().all(|gone| gone != name));
         for (name, expr) in set {
             let value = self.value(expr)?;
@@ -280,6 +351,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
         otherwise.map_or(Ok(Held::NULL), |otherwise| self.look(otherwise))
     }
+}
+
+#[cold]
+fn too_much() -> Reject {
+    let reason = "the expression visits or makes more items and bytes than it may for one record";
+    Reject::new(RejectCode::LimitExceeded, reason)
 }
 
 /// A plan that no compiler makes.

@@ -40,20 +40,57 @@ fn int_float(int: i64, float: f64) -> Option<Ordering> {
     Some(int.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal)))
 }
 
-/// The sum of numbers: exact for whole numbers and decimals; of floats, or whole numbers and floats, as floats add.
-/// `None` where it has more digits than 128 bits hold.
+/// A sum of numbers: exact for whole numbers and decimals; of floats, or whole numbers and floats, as floats add.
+#[derive(Debug, Default)]
+pub struct Sum {
+    whole: i128,
+    /// The decimals.
+    exact: Vec<Value<'static>>,
+    /// Every term so far, as floats add them.
+    rounded: f64,
+    /// The floats, which are added exactly where there is a decimal, too.
+    floats: Vec<f64>,
+    count: u64,
+}
+
+impl Sum {
+    /// Adds a number.
+    pub fn add(&mut self, number: &Value<'_>) {
+        self.count += 1;
+        self.rounded += to_f64(number);
+        match number {
+            Value::Int(int) => self.whole += i128::from(*int),
+            Value::Float(float) => self.floats.push(*float),
+            other => self.exact.push(other.clone().into_static()),
+        }
+    }
+
+    /// How many numbers were added.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sum; `None` where it has more digits than 128 bits hold.
+    #[must_use]
+    pub fn total<'a>(mut self) -> Option<Value<'a>> {
+        let whole =
+            i64::try_from(self.whole).map_or_else(|_| Value::Decimal(self.whole.to_string().into()), Value::Int);
+        if self.exact.is_empty() {
+            return Some(if self.floats.is_empty() { whole } else { Value::Float(self.rounded) });
+        }
+        self.exact.push(whole.into_static());
+        self.exact.extend(self.floats.into_iter().map(Value::Float));
+        decimal::sum(&self.exact)
+    }
+}
+
+/// The sum of numbers. `None` where it has more digits than 128 bits hold.
 #[must_use]
 pub fn sum<'a>(numbers: &[Value<'_>]) -> Option<Value<'a>> {
-    let is = |test: fn(&Value<'_>) -> bool| numbers.iter().any(test);
-    if is(|number| matches!(number, Value::Decimal(_))) {
-        return decimal::sum(numbers);
-    }
-    if is(|number| matches!(number, Value::Float(_))) {
-        return Some(Value::Float(numbers.iter().map(to_f64).sum()));
-    }
-    let total: i128 =
-        numbers.iter().map(|number| if let Value::Int(int) = number { i128::from(*int) } else { 0 }).sum();
-    Some(i64::try_from(total).map_or_else(|_| Value::Decimal(total.to_string().into()), Value::Int))
+    let mut sum = Sum::default();
+    numbers.iter().for_each(|number| sum.add(number));
+    sum.total()
 }
 
 /// A number as a float, rounded.

@@ -20,14 +20,6 @@ impl Position {
         let (ms, seq) = std::str::from_utf8(text).ok()?.split_once('-')?;
         Some(Self { ms: ms.parse().ok()?, seq: seq.parse().ok()? })
     }
-
-    /// The least position behind this one.
-    pub(crate) fn next(self) -> Self {
-        match self.seq.checked_add(1) {
-            Some(seq) => Self { seq, ..self },
-            None => Self { ms: self.ms.saturating_add(1), seq: 0 },
-        }
-    }
 }
 
 impl fmt::Display for Position {
@@ -45,8 +37,6 @@ mod tests {
         let position = Position::parse(b"1718-12").unwrap();
         assert_eq!(position.to_string(), "1718-12");
         assert!(position < Position::parse(b"1719-0").unwrap());
-        assert!(position < position.next());
-        assert_eq!(Position { ms: 1, seq: u64::MAX }.next(), Position { ms: 2, seq: 0 });
         assert_eq!(Position::parse(b"1718"), None);
         assert_eq!(Position::parse(b"-1-2"), None);
     }

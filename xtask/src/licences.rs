@@ -29,8 +29,11 @@ const ALLOWED: [&str; 13] = [
 
 /// Old versions that are there beside a newer one: name, version up to its first non-zero part,
 /// and why that is so. An entry that no longer holds is an error too.
-const DOUBLED: [(&str, &str, &str); 9] = [
+const DOUBLED: [(&str, &str, &str); 12] = [
+    ("base64", "0.22", "tokio-postgres, until its next release"),
     ("bitflags", "1", "redis-module by nix 0.26"),
+    ("fallible-iterator", "0.2", "tokio-postgres, until its next release"),
+    ("heck", "0.4", "redis-module by strum's macros, when compiling only"),
     ("num-traits", "0.1", "redis-module by enum-primitive-derive, when compiling only"),
     ("object", "0.39", "pest by stacker's build script, when compiling only"),
     ("quote", "0.3", "redis-module by enum-primitive-derive, when compiling only"),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use xtask::{Error, cargo, servers, tools};
 
-use crate::{licences, snapshots, tidy};
+use crate::{fuzz, licences, snapshots, tidy};
 
 /// How much is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub(crate) enum Depth {
     Fast,
     /// Everything.
     Full,
+}
+
+impl Depth {
+    /// How long each fuzz target runs.
+    const fn fuzz_seconds(self) -> u32 {
+        match self {
+            Self::Fast => 2,
+            Self::Full => 10,
+        }
+    }
 }
 
 /// The variable that tells long random tests to be short.
@@ -46,6 +56,7 @@ pub(crate) fn run(depth: Depth) -> Result<(), Error> {
         run_cargo(&arguments, &variables, "mend the tests that failed above")
     })?;
     step("snapshots", || snapshots::check(&references))?;
+    step("fuzz", || fuzz::run(depth.fuzz_seconds()))?;
     println!("\nall is well after {}", shown(start.elapsed()));
     Ok(())
 }

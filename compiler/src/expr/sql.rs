@@ -16,8 +16,10 @@ mod lower;
 mod place;
 
 use redis_wb_plan::Expr;
+use redis_wb_plan::sql::SqlOp;
+use redis_wb_plan::sql::function::Family;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::{Scope, Text};
 use crate::codes::Code;
@@ -62,13 +64,29 @@ pub fn compile_as(manner: Manner, text: &Text<'_>, scope: &dyn Scope, diagnostic
             return None;
         }
     };
-    lower::Lowering { text: *text, places, scope, diagnostics, manner }.expression(&ast)
+    let expr = lower::Lowering { text: *text, places, scope, diagnostics, manner }.expression(&ast)?;
+    Some(if may_make_json(&expr) { Expr::sql(SqlOp::Plain, vec![expr]) } else { expr })
+}
+
+/// Whether the result can be JSON that a function made. Within an expression that matters, `json_array(json(x))` holds
+/// what `x` holds; its result is text, as it is for SQLite.
+fn may_make_json(expr: &Expr) -> bool {
+    let Expr::Sql { op, args } = expr else { return false };
+    match op {
+        SqlOp::Arrow => true,
+        SqlOp::Call(function) => function.definition().family == Family::Json,
+        SqlOp::Case | SqlOp::CaseOf(_) | SqlOp::Coalesce | SqlOp::NullIf(_) | SqlOp::Min(_) | SqlOp::Max(_) => {
+            args.iter().any(may_make_json)
+        }
+        SqlOp::Cast { .. } => args.iter().any(may_make_json),
+        _ => false,
+    }
 }
 
 /// Why a text does not parse.
 struct Failure {
     message: String,
-    at: Option<sqlparser::tokenizer::Location>,
+    at: Option<Location>,
     help: &'static str,
 }
 
@@ -116,10 +134,15 @@ fn failure(error: ParserError) -> Failure {
         }
     };
     let (message, at) = place::located(&message);
-    let message = message
-        .strip_suffix(", found: EOF")
-        .map_or_else(|| message.to_owned(), |message| format!("{message}, but the expression ends here"));
-    Failure { message: lowered(&message), at, help: SYNTAX_HELP }
+    match message.strip_suffix(", found: EOF") {
+        // Behind the last character, where something is missing.
+        Some(message) => Failure {
+            message: lowered(&format!("{message}, but the expression ends here")),
+            at: Some(Location::new(0, 0)),
+            help: SYNTAX_HELP,
+        },
+        None => Failure { message: lowered(message), at, help: SYNTAX_HELP },
+    }
 }
 
 /// A message of sqlparser as ours begin.

@@ -570,7 +570,10 @@ fn of_kind(random: &mut Random, kind: Kind, depth: usize) -> String {
     if depth > 0 && random.chance(15) {
         return expression(random, depth - 1);
     }
-    let from = |random: &mut Random, list: &[&str]| quoted(*random.pick(list));
+    let from = |random: &mut Random, list: &[&str]| {
+        let text: &&str = random.pick(list);
+        quoted(text)
+    };
     match kind {
         Any => expression(random, depth.saturating_sub(1)),
         Number if random.chance(50) => number_literal(random),

@@ -1,5 +1,7 @@
 //! Generated expressions over generated records: SQLite and redis-wb agree in value and type.
 
+use std::io::Write as _;
+
 use redis_wb_compiler::expr::sql::Manner;
 use redis_wb_plan::Value;
 
@@ -42,7 +44,9 @@ fn some_part_rejects(expression: &str, record: &Record) -> bool {
 #[test]
 fn generated_expressions_have_the_value_and_type_that_sqlite_gives() {
     let (seed, cases) = (seed(), cases());
-    println!("REDIS_WB_SEED={seed} REDIS_WB_CASES={cases}");
+    // Written past the test's capture, so that every run shows its seed.
+    let show = |line: String| writeln!(std::io::stderr(), "{line}").expect("stderr");
+    show(format!("SQL as SQLite: REDIS_WB_SEED={seed} REDIS_WB_CASES={cases}"));
     let sqlite = Sqlite::new();
     let mut random = Random::new(seed);
     let (mut values, mut errors) = (0_u64, 0_u64);
@@ -59,7 +63,8 @@ fn generated_expressions_have_the_value_and_type_that_sqlite_gives() {
         }
         different.extend(difference(&expression, &record, &theirs));
     }
-    println!("{cases} expressions: {values} values and {errors} errors of SQLite, {} differ", different.len());
+    let differ = different.len();
+    show(format!("SQL as SQLite: {cases} expressions, {values} values and {errors} errors of SQLite, {differ} differ"));
     let shown = different.iter().take(40).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(different.is_empty(), "REDIS_WB_SEED={seed}: {} of {cases} differ:\n{shown}", different.len());
 }

@@ -78,8 +78,7 @@ fn depth_and_length_are_bounded() {
 fn deeply_nested_json_is_refused_and_not_a_crash() {
     for depth in [900, 5_000, 100_000] {
         let document = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        let record = vec![document.into(); 8].into_iter().map(|text: String| redis_wb_plan::Value::Text(text.into()));
-        let record = record.collect();
+        let record = vec![document; 8].into_iter().map(|text| redis_wb_plan::Value::Text(text.into())).collect();
         for text in
             ["json(a)", "json_extract(a, '$[0][0]')", "jsonb(a)", "json_pretty(a)", "json_patch(a, b)", "json_valid(a)"]
         {

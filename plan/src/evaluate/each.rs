@@ -1,18 +1,22 @@
 //! Lists in motion: projections, filters, slices and flattening hand each element on as soon as it is known, so a
 //! chain of them builds one list, the last.
 
-use super::{Evaluator, Held};
+use super::{Evaluator, Held, VALUE_UNITS};
 use crate::value::Items;
-use crate::{Expr, Reject, RejectCode, Value, compare};
+use crate::{Expr, Reject, RejectCode, Value};
+
+/// Room that a list is made with: most are not longer, and it costs little.
+const EXPECTED_ITEMS: usize = 8;
 
 /// What is done with each element.
-type Visit<'v, 'a> = &'v mut dyn FnMut(Held<'_, 'a>) -> Result<(), Reject>;
+pub(crate) type Visit<'v, 'a> = &'v mut dyn FnMut(Held<'_, 'a>) -> Result<(), Reject>;
 
 impl<'a> Evaluator<'_, 'a> {
     /// The elements of a list expression as a list; null where it is none.
     pub(super) fn collect(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(EXPECTED_ITEMS);
         let is_list = self.each(expr, &mut |held| {
+            self.charge(VALUE_UNITS)?;
             items.push(self.keep(held)?);
             Ok(())
         })?;
@@ -20,12 +24,11 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// Visits each element of a list; whether the expression gives one.
-    pub(super) fn each(&self, expr: &'a Expr, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
+    pub(crate) fn each(&self, expr: &'a Expr, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
         match expr {
             Expr::Project { of, body } => self.each(of, &mut |held| self.project(held, body, visit)),
             Expr::Filter { of, keep } => self.each(of, &mut |held| {
-                let keeps = compare::is_true(self.with_current(held.as_ref()).look(keep)?.get());
-                if keeps { visit(held) } else { Ok(()) }
+                if self.with_current(held.as_ref()).is_true(keep)? { visit(held) } else { Ok(()) }
             }),
             Expr::Flatten(of) => self.each(of, &mut |held| match held.get() {
                 Value::List(_) => self.visit_all(held, visit).map(|_| ()),
@@ -50,8 +53,11 @@ impl<'a> Evaluator<'_, 'a> {
         if matches!(body, Expr::Current) {
             return if held.get().is_null() { Ok(()) } else { visit(held) };
         }
-        let result = self.with_current(held.as_ref());
-        let result = result.look(body)?;
+        let inner = self.with_current(held.as_ref());
+        if let Some(found) = inner.plain(body) {
+            return if found.get().is_null() { Ok(()) } else { visit(found.held()) };
+        }
+        let result = inner.look(body)?;
         if result.get().is_null() { Ok(()) } else { visit(result) }
     }
 

@@ -8,6 +8,11 @@ use crate::value::Items;
 
 static NULL: Value<'static> = Value::Null;
 
+/// A null that lasts.
+pub(super) const fn null<'a>() -> &'a Value<'a> {
+    &NULL
+}
+
 /// A value that is only looked at.
 #[derive(Debug, Clone, Copy)]
 pub enum Ref<'t, 'a> {
@@ -19,6 +24,32 @@ pub enum Ref<'t, 'a> {
 
 impl<'t, 'a> Ref<'t, 'a> {
     pub(super) const NULL: Self = Self::Lasting(&NULL);
+
+    /// The value to look at.
+    #[must_use]
+    pub const fn get(self) -> &'t Value<'a>
+    where
+        'a: 't,
+    {
+        match self {
+            Self::Lasting(value) => value,
+            Self::Passing(value) => value,
+        }
+    }
+
+    /// A field; null where there is none or the value is no object.
+    #[must_use]
+    #[inline]
+    pub fn field(self, name: &str) -> Self {
+        let found = match self {
+            Self::Lasting(value) => value.field(name).map(Self::Lasting),
+            Self::Passing(&Value::Object(Items::Borrowed(fields))) => {
+                fields.iter().find(|(own, _)| own == name).map(|(_, value)| Self::Lasting(value))
+            }
+            Self::Passing(value) => value.field(name).map(Self::Passing),
+        };
+        found.unwrap_or(Self::NULL)
+    }
 
     pub(super) const fn held(self) -> Held<'t, 'a> {
         match self {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Accepts, Function};
-use crate::evaluate::{Elements, Evaluator, Held, Ref};
+use crate::evaluate::{Elements, Evaluator, Held, Ref, VALUE_UNITS};
 use crate::{Expr, Reject, RejectCode, Value, convert};
 
 /// What a constant argument was made into once, such as a compiled pattern. Takes no part in equality: it follows
@@ -104,11 +104,28 @@ impl<'t, 'a> Args<'t, 'a> {
         }
     }
 
-    /// The elements of a list; none for null, if the parameter takes null.
+    /// The elements of a list, charged for as if all were kept; none for null, if the parameter takes null.
     pub fn elements(&self, at: usize) -> Result<Elements<'t, 'a>, Reject> {
         let elements = self.look(at)?.elements().unwrap_or(Elements::Own(Vec::new().into_iter()));
-        self.charge(elements.len())?;
+        self.charge(elements.len().saturating_mul(VALUE_UNITS))?;
         Ok(elements)
+    }
+
+    /// Visits the elements of a list as they come, without the list being made; each is checked against `element`.
+    pub fn each(
+        &self,
+        at: usize,
+        element: Accepts,
+        visit: &mut dyn FnMut(&Value<'a>) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        let Some(expr) = self.exprs.get(at) else {
+            return Ok(());
+        };
+        let is_list = self.evaluator.each(expr, &mut |held| match held.get() {
+            value if element.takes(value) => visit(value),
+            value => Err(self.wrong(at, value)),
+        })?;
+        if is_list { Ok(()) } else { Err(self.wrong(at, self.evaluator.look(expr)?.get())) }
     }
 
     /// A value to keep.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
 use crate::expr_type::ExprType;
+use crate::number::Sum;
 use crate::{Reject, Type, Value, number};
 
 const NUMBER: Param = Param::new("number", Accepts::NUMBER);
@@ -84,9 +85,14 @@ fn round<'a>(args: &Args<'_, 'a>, float: fn(f64) -> f64, away: i64) -> Result<Va
     })
 }
 
-/// The numbers of the first argument, to add.
-fn numbers<'a>(args: &Args<'_, 'a>) -> Result<Vec<Value<'a>>, Reject> {
-    args.elements(0)?.map(|number| args.keep(number)).collect()
+/// The numbers of the first argument, added.
+fn added(args: &Args<'_, '_>) -> Result<Sum, Reject> {
+    let mut sum = Sum::default();
+    args.each(0, Accepts::NUMBER, &mut |number| {
+        sum.add(number);
+        Ok(())
+    })?;
+    Ok(sum)
 }
 
 const SUM: Definition = Definition {
@@ -99,7 +105,7 @@ const SUM: Definition = Definition {
         eg("sum(items[*].price)", r#"{"items": [{"price": 1}, {"price": 2.5}]}"#, "3.5"),
         eg("sum(@)", "[]", "0"),
     ],
-    body: |args| number::sum(&numbers(args)?).ok_or_else(|| args.rejected("gives a number of too many digits")),
+    body: |args| added(args)?.total().ok_or_else(|| args.rejected("gives a number of too many digits")),
     ..PLAIN
 };
 
@@ -111,13 +117,13 @@ const AVG: Definition = Definition {
     doc: "The mean of the numbers, a floating-point number; null for an empty list.",
     examples: &[eg("avg(@)", "[1, 2]", "1.5"), eg("avg(@)", "[]", "null")],
     body: |args| {
-        let numbers = numbers(args)?;
-        if numbers.is_empty() {
+        let sum = added(args)?;
+        if sum.count() == 0 {
             return Ok(Value::Null);
         }
-        let total = number::sum(&numbers).ok_or_else(|| args.rejected("adds up to a number of too many digits"))?;
         #[expect(clippy::cast_precision_loss, reason = "no list is that long")]
-        let count = numbers.len() as f64;
+        let count = sum.count() as f64;
+        let total = sum.total().ok_or_else(|| args.rejected("adds up to a number of too many digits"))?;
         Ok(Value::Float(number::to_f64(&total) / count))
     },
     ..PLAIN

@@ -18,7 +18,7 @@ fn fields<'a>(args: &Args<'_, 'a>, at: usize) -> Result<Option<Vec<Field<'a>>>, 
     let Value::Object(fields) = args.value(at)? else {
         return Ok(None);
     };
-    args.charge(fields.len())?;
+    args.charge(fields.len().saturating_mul(size_of::<Field<'_>>()))?;
     Ok(Some(match fields {
         Items::Owned(fields) => fields,
         Items::Borrowed(fields) => {

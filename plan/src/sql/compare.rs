@@ -36,15 +36,10 @@ impl Collation {
         }
     }
 
-    const fn is_binary(&self) -> bool {
-        matches!(self, Self::Binary)
-    }
-
     /// Serde's `skip_serializing_if`.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     #[must_use]
     pub const fn is_default(&self) -> bool {
-        self.is_binary()
+        matches!(self, Self::Binary)
     }
 
     fn compare(self, left: &str, right: &str) -> Ordering {
@@ -78,7 +73,6 @@ pub enum Affinity {
 
 impl Affinity {
     /// Serde's `skip_serializing_if`.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     #[must_use]
     pub const fn is_default(&self) -> bool {
         matches!(self, Self::Read)

@@ -63,7 +63,7 @@ impl Moment {
     }
 
     /// `computeJD`: the Julian day from date and time. A missing date is 2000-01-01.
-    fn to_julian(&mut self) {
+    fn settle_julian(&mut self) {
         if self.julian_valid {
             return;
         }
@@ -103,7 +103,7 @@ impl Moment {
     }
 
     /// `computeYMD`: the date from the Julian day (Meeus, Astronomical Algorithms).
-    fn to_date(&mut self) {
+    fn settle_date(&mut self) {
         if self.date_valid {
             return;
         }
@@ -128,11 +128,11 @@ impl Moment {
     }
 
     /// `computeHMS`: the time of day from the Julian day.
-    fn to_time(&mut self) {
+    fn settle_time(&mut self) {
         if self.time_valid {
             return;
         }
-        self.to_julian();
+        self.settle_julian();
         let day_ms = ((self.julian_ms + DAY_MS / 2) % DAY_MS) as i32;
         self.second = f64::from(day_ms % 60_000) / 1000.0;
         let minutes = day_ms / 60_000;
@@ -142,9 +142,9 @@ impl Moment {
         self.time_valid = true;
     }
 
-    fn to_parts(&mut self) {
-        self.to_date();
-        self.to_time();
+    fn settle_parts(&mut self) {
+        self.settle_date();
+        self.settle_time();
     }
 
     /// `clearYMD_HMS_TZ`: only the Julian day stays.
@@ -172,7 +172,7 @@ impl Moment {
     /// Days since the first of January.
     fn day_of_year(&self) -> i64 {
         let mut first = Self { julian_valid: false, month: 1, day: 1, ..*self };
-        first.to_julian();
+        first.settle_julian();
         (self.julian_ms - first.julian_ms + DAY_MS / 2) / DAY_MS
     }
 
@@ -191,7 +191,7 @@ impl Moment {
         let mut thursday = *self;
         thursday.julian_ms += (3 - self.day_of_week()) * DAY_MS;
         thursday.date_valid = false;
-        thursday.to_date();
+        thursday.settle_date();
         thursday
     }
 }
@@ -222,7 +222,7 @@ fn moment(values: &[Value<'_>]) -> Result<Option<Moment>, Reject> {
             return Ok(None);
         }
     }
-    moment.to_julian();
+    moment.settle_julian();
     if moment.failed || !(0..=JULIAN_MS_MAX).contains(&moment.julian_ms) {
         return Ok(None);
     }
@@ -271,7 +271,7 @@ fn time_text(moment: &Moment) -> String {
 /// `date(…)`.
 pub(super) fn date<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
     with_moment(values, |mut moment| {
-        moment.to_date();
+        moment.settle_date();
         text_value(date_text(&moment))
     })
 }
@@ -279,7 +279,7 @@ pub(super) fn date<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
 /// `time(…)`.
 pub(super) fn time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
     with_moment(values, |mut moment| {
-        moment.to_time();
+        moment.settle_time();
         text_value(time_text(&moment))
     })
 }
@@ -287,7 +287,7 @@ pub(super) fn time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
 /// `datetime(…)`.
 pub(super) fn date_time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
     with_moment(values, |mut moment| {
-        moment.to_parts();
+        moment.settle_parts();
         text_value(format!("{} {}", date_text(&moment), time_text(&moment)))
     })
 }
@@ -298,8 +298,8 @@ pub(super) fn strftime<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
     let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(values)?) else {
         return Ok(Value::Null);
     };
-    moment.to_julian();
-    moment.to_parts();
+    moment.settle_julian();
+    moment.settle_parts();
     let mut out = String::with_capacity(format.len() * 2);
     let mut rest = until_nul(&format);
     while let Some((before, after)) = rest.split_once('%') {
@@ -368,8 +368,8 @@ pub(super) fn time_diff<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value
     let (Some(mut left), Some(mut right)) = (moment(one(left))?, moment(one(right))?) else {
         return Ok(Value::Null);
     };
-    left.to_parts();
-    right.to_parts();
+    left.settle_parts();
+    right.settle_parts();
     let forward = left.julian_ms >= right.julian_ms;
     let direction = if forward { 1 } else { -1 };
     let mut years = direction * (left.year - right.year);
@@ -396,7 +396,7 @@ pub(super) fn time_diff<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value
     }
     let rest = (left.julian_ms - right.julian_ms) * i64::from(direction);
     let mut rest = Moment { julian_ms: rest + 148_699_540_800_000, julian_valid: true, ..Moment::default() };
-    rest.to_parts();
+    rest.settle_parts();
     let sign = if forward { '+' } else { '-' };
     let seconds = ascii(printf::seconds(rest.second));
     Ok(text_value(format!(
@@ -415,7 +415,7 @@ fn move_to(moment: &mut Moment, year: i32, month: Option<i32>) {
     moment.year = year;
     moment.month = month.unwrap_or(moment.month);
     moment.julian_valid = false;
-    moment.to_julian();
+    moment.settle_julian();
 }
 
 fn step_month(moment: &mut Moment, direction: i32) {

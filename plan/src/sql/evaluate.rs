@@ -33,6 +33,10 @@ pub(crate) fn evaluate<'a>(
             compare::null_if(*how, value, evaluator.look(other)?.get())
         }
         (SqlOp::Cast { to, lossy }, [value]) => cast::cast(*to, *lossy, evaluator.value(value)?),
+        (SqlOp::Plain, [value]) => Ok(match evaluator.value(value)? {
+            Value::Json(text) => Value::Text(text),
+            other => other,
+        }),
         (op, [value]) => unary(op, evaluator.look(value)?.get()),
         (op, [left, right]) => {
             let (left, right) = (evaluator.look(left)?, evaluator.look(right)?);

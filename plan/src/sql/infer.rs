@@ -37,6 +37,10 @@ pub(crate) fn infer(op: &SqlOp, args: &[ExprType]) -> ExprType {
         SqlOp::Min(_) | SqlOp::Max(_) => args.iter().cloned().reduce(ExprType::either).unwrap_or(ExprType::UNKNOWN),
         SqlOp::Arrow => ExprType::of(Type::Json).or_null(),
         SqlOp::LongArrow => ExprType::UNKNOWN,
+        SqlOp::Plain => match args.first().cloned().unwrap_or(ExprType::UNKNOWN) {
+            json if json.kind == Type::Json => of(Type::Text, json.nullable),
+            other => other,
+        },
         SqlOp::Call(function) => function.definition().returns.infer(args),
     }
 }

@@ -70,6 +70,8 @@ pub enum SqlOp {
     Arrow,
     /// `json ->> path`
     LongArrow,
+    /// A result as SQLite gives it: JSON that a function made is text like any other.
+    Plain,
     /// A function of the values of its arguments.
     Call(SqlFunction),
 }

@@ -125,7 +125,8 @@ impl Piece<'_> {
 
     /// Writes what can be written, in ever smaller parts behind savepoints, and names the rows that cannot.
     fn probe(&self, transaction: &mut Transaction<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
-        let mut open = vec![0..self.set.len()];
+        let all = 0..self.set.len();
+        let mut open = vec![all];
         while let Some(rows) = open.pop() {
             let savepoint = transaction.savepoint()?;
             let written = rows.clone().try_for_each(|row| {

@@ -30,13 +30,13 @@ pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> bool {
     match lower.as_str() {
         "auto" => first && automatic(moment),
         "ceiling" => {
-            moment.to_julian();
+            moment.settle_julian();
             moment.forget_parts();
             moment.overflow_days = 0;
             true
         }
         "floor" => {
-            moment.to_julian();
+            moment.settle_julian();
             moment.julian_ms -= i64::from(moment.overflow_days) * DAY_MS;
             moment.forget_parts();
             true
@@ -98,11 +98,11 @@ fn unix_seconds(moment: &mut Moment) -> bool {
 
 /// `localtime`: local time is UTC, so only the form changes.
 fn to_local(moment: &mut Moment) {
-    moment.to_julian();
+    moment.settle_julian();
     let julian_ms = moment.julian_ms;
     let mut parts = *moment;
     parts.forget_parts();
-    parts.to_parts();
+    parts.settle_parts();
     let second = (julian_ms / 1000).rem_euclid(60) as f64 + (julian_ms % 1000) as f64 * 0.001;
     *moment = Moment { second, date_valid: true, time_valid: true, julian_valid: false, ..parts };
     (moment.raw, moment.zone, moment.failed) = (false, 0, false);
@@ -111,7 +111,7 @@ fn to_local(moment: &mut Moment) {
 /// `utc`: a local time as UTC. SQLite forgets everything else that it knew.
 fn to_utc(moment: &mut Moment) {
     if !moment.utc {
-        moment.to_julian();
+        moment.settle_julian();
         *moment = Moment { julian_ms: moment.julian_ms, julian_valid: true, utc: true, ..Moment::default() };
     }
 }
@@ -125,10 +125,10 @@ fn weekday(moment: &mut Moment, day: &str) -> bool {
     if !is_day {
         return false;
     }
-    moment.to_parts();
+    moment.settle_parts();
     moment.zone = 0;
     moment.julian_valid = false;
-    moment.to_julian();
+    moment.settle_julian();
     let today = ((moment.julian_ms + 3 * DAY_MS / 2) / DAY_MS) % 7;
     let wanted = wanted.abs();
     if today != wanted {
@@ -152,7 +152,7 @@ fn bounds(moment: &mut Moment, text: &str) -> bool {
     if !moment.julian_valid && !moment.date_valid && !moment.time_valid {
         return false;
     }
-    moment.to_date();
+    moment.settle_date();
     moment.time_valid = true;
     (moment.hour, moment.minute, moment.second) = if start { (0, 0, 0.0) } else { (23, 59, 59.999) };
     (moment.raw, moment.zone, moment.julian_valid) = (false, 0, false);
@@ -169,7 +169,7 @@ fn bounds(moment: &mut Moment, text: &str) -> bool {
                 moment.month = 1;
             }
             moment.measure_overflow();
-            moment.to_julian();
+            moment.settle_julian();
             moment.julian_ms -= i64::from(moment.overflow_days + 1) * DAY_MS;
             moment.forget_parts();
         }
@@ -219,13 +219,13 @@ fn shift_date(moment: &mut Moment, text: &[u8], end: usize) -> bool {
     });
     let Some((years, months, days, rest)) = parsed else { return false };
     let sign = if backwards { -1 } else { 1 };
-    moment.to_parts();
+    moment.settle_parts();
     moment.julian_valid = false;
     moment.year += sign * years;
     moment.month += sign * months;
     carry_months(moment);
     moment.measure_overflow();
-    moment.to_julian();
+    moment.settle_julian();
     (moment.time_valid, moment.date_valid) = (false, false);
     moment.julian_ms += i64::from(sign * days) * DAY_MS;
     match rest.split_first() {
@@ -253,9 +253,9 @@ fn shift_time(moment: &mut Moment, text: &[u8], backwards: bool) -> bool {
 
 fn shift_by(moment: &mut Moment, time: &[u8], backwards: bool) -> bool {
     let Some(mut time) = time_of_day(time) else { return false };
-    time.to_julian();
+    time.settle_julian();
     let ms = (time.julian_ms - DAY_MS / 2) % DAY_MS;
-    moment.to_julian();
+    moment.settle_julian();
     moment.forget_parts();
     moment.julian_ms += if backwards { -ms } else { ms };
     true
@@ -268,7 +268,7 @@ fn shift_units(moment: &mut Moment, mut count: f64, unit: &[u8]) -> bool {
         return false;
     }
     let unit = unit.strip_suffix(b"s").or_else(|| unit.strip_suffix(b"S")).unwrap_or(unit);
-    moment.to_julian();
+    moment.settle_julian();
     let rounder = if count < 0.0 { -0.5 } else { 0.5 };
     moment.overflow_days = 0;
     let known = UNITS
@@ -276,7 +276,7 @@ fn shift_units(moment: &mut Moment, mut count: f64, unit: &[u8]) -> bool {
         .find(|(name, limit, _)| unit.eq_ignore_ascii_case(name.as_bytes()) && count.abs() < f64::from(*limit));
     if let Some((name, _, seconds)) = known {
         if matches!(*name, "month" | "year") {
-            moment.to_parts();
+            moment.settle_parts();
             let whole = count as i32;
             if *name == "month" {
                 moment.month += whole;
@@ -288,7 +288,7 @@ fn shift_units(moment: &mut Moment, mut count: f64, unit: &[u8]) -> bool {
             moment.julian_valid = false;
             count -= f64::from(whole);
         }
-        moment.to_julian();
+        moment.settle_julian();
         moment.julian_ms += (count * 1000.0 * f64::from(*seconds) + rounder) as i64;
     }
     moment.forget_parts();

@@ -68,7 +68,7 @@ fn date_and_time(text: &[u8]) -> Option<Moment> {
     (moment.month, moment.day) = (month, day);
     moment.measure_overflow();
     if moment.zone != 0 {
-        moment.to_julian();
+        moment.settle_julian();
     }
     Some(moment)
 }

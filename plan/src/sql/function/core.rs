@@ -38,7 +38,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text of the characters with these code points.",
         example: ("char(82, 101)", "'Re'"),
-        body: Body::Values(|args| text::char(args)),
+        body: Body::Values(text::char),
     },
     Definition {
         name: "coalesce",
@@ -77,7 +77,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "All arguments but the first as one text, the first between them; NULL is left out.",
         example: ("concat_ws('-', 1, NULL, 2)", "'1-2'"),
-        body: Body::Values(|args| text::concat_with(args)),
+        body: Body::Values(text::concat_with),
     },
     Definition {
         name: "format",
@@ -90,7 +90,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Writes values as the format says.",
         example: ("format('%05d|%.2f', 42, 1.5)", "'00042|1.50'"),
-        body: Body::Values(|args| format(args)),
+        body: Body::Values(format),
     },
     Definition {
         name: "glob",

@@ -205,7 +205,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Logarithm to a base, or to base 10.",
         example: ("log(100)", "2.0"),
-        body: Body::Values(|args| log(args)),
+        body: Body::Values(log),
     },
     Definition {
         name: "log10",
