@@ -1,7 +1,9 @@
 //! Jobs and configuration as they are written: checked in shape, every part with its place, no name bound yet.
 
 use redis_wb_plan::Type;
-use redis_wb_plan::plan::{Applier, DataType, Dialect, OnGone, OnMissing, OnUnmatched, OnUpdate, OnVanished, RedisConnection};
+use redis_wb_plan::plan::{
+    Applier, DataType, Dialect, OnGone, OnMissing, OnUnmatched, OnUpdate, OnVanished, RedisConnection, Strategy,
+};
 
 use crate::expr::Language;
 use crate::source::{FileId, Files, Span, Spanned};
@@ -264,6 +266,19 @@ pub struct Relational {
     pub on_missing: OnMissing,
     /// Whether every column could be read, so that one that is not there is really missing.
     pub complete: bool,
+    /// `load_strategy`, upsert where there is none.
+    pub strategy: Spanned<Strategy>,
+    /// `active_record_indicator` and `inactive_record_mapping`.
+    pub versions: Option<Versions>,
+}
+
+/// What tells the versions of a key apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versions {
+    /// `active_record_indicator`.
+    pub active: Spanned<String>,
+    /// `inactive_record_mapping`: each `target` with its `source`.
+    pub closing: Vec<(Spanned<String>, Spanned<String>)>,
 }
 
 /// `foreach` and what belongs to it.
@@ -382,11 +397,9 @@ impl Connection {
         self.plan.dialect
     }
 
-    /// Which writer writes to it.
+    /// Whether a writer can write to it: rows go to any database, CQL to Cassandra alone.
     #[must_use]
-    pub const fn writer(&self) -> Writer {
-        match self.plan.dialect {
-            Dialect::PostgreSql | Dialect::Sqlite => Writer::Relational,
-        }
+    pub fn takes(&self, writer: Writer) -> bool {
+        writer == Writer::Relational || self.plan.dialect == Dialect::Cassandra
     }
 }

@@ -6,15 +6,18 @@
 //! | this file | columns against their table, keys |
 //! | `children` | rows of a list, against their key and against each other |
 //! | `steps` | conditions and fields that steps set |
+//! | `target` | what the dialect can do |
 //! | `between` | jobs against each other |
 
 mod between;
 mod children;
 mod steps;
+mod target;
 
 pub use between::between;
 
 use redis_wb_plan::Type;
+use redis_wb_plan::plan::Strategy;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
@@ -26,6 +29,7 @@ use crate::{Diagnostic, Diagnostics, ast};
 pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
     template_matches(job.ast, diagnostics);
     for output in &job.outputs {
+        target::output(output, diagnostics);
         for column in &output.columns {
             type_fits(column, diagnostics);
             written(column, diagnostics);
@@ -73,7 +77,7 @@ const fn can_fit(from: Type, to: Type) -> bool {
         (from, to),
         (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
             | (Int | Float | Decimal, Int | Float | Decimal)
-            | (Bool, Int | Bool)
+            | (Bool, Int | Bool | Decimal)
             | (Int, Bool)
             | (Text, _)
             | (Json, Text | Json)
@@ -129,12 +133,10 @@ fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
 
 fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
     let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
-    // A key column that does not exist was reported.
-    if keys.is_empty() || keys.iter().any(|column| column.target.is_none()) {
-        return;
-    }
-    let names: Vec<&str> = keys.iter().map(|column| column.ast.column.value.as_str()).collect();
-    if table.is_unique(&names) {
+    let names: Vec<&str> = keys.iter().filter_map(|column| Some(column.target?.name.as_str())).collect();
+    // A key column that does not exist was reported. No other strategy asks the index which row a key has.
+    let is_upsert = output.ast.strategy.value == Strategy::Upsert;
+    if keys.is_empty() || names.len() < keys.len() || !is_upsert || table.is_unique(&names) {
         return;
     }
     let list = names.join(", ");
@@ -157,7 +159,7 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
 }
 
 fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
-    let is_written = |name: &str| output.columns.iter().any(|column| column.ast.column.value == name);
+    let is_written = |name: &str| output.columns.iter().any(|column| column.target.is_some_and(|own| own.name == name));
     for column in &table.columns {
         if column.nullable || column.has_default || column.generated || is_written(&column.name) {
             continue;

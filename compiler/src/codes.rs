@@ -57,8 +57,7 @@ codes! {
     E0008 "missing_trigger",
     /// A number outside its bounds.
     E0009 "number_out_of_bounds",
-    /// Part of the job language that this version does not compile yet.
-    E0010 "not_supported",
+    // E0010 is retired: it told what an earlier version did not compile yet.
     /// A password that stands in the configuration in plain text.
     W0011 "plain_password",
     /// A transform or writer that does not exist.
@@ -171,6 +170,18 @@ codes! {
     E0408 "name_not_quotable",
     /// A column whose type nothing tells.
     W0409 "unknown_type",
+    /// A name that is longer than the target's names can be.
+    E0410 "name_too_long",
+    /// A load strategy that the target cannot do.
+    E0411 "strategy_not_possible",
+    /// An expression of the target's SQL that does not parse.
+    E0412 "target_expression",
+    /// A key of `TYPE2` with another strategy.
+    E0413 "only_for_type2",
+    /// A strategy that keeps several rows of a key, into a table that takes one.
+    E0414 "one_row_per_key",
+    /// An upsert that may update the row of another key.
+    W0415 "upsert_by_any_index",
 }
 
 impl Code {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use redis_wb_plan::expr::{Expr, Root};
 use redis_wb_plan::plan::{
-    Column, Condition, Foreach, Job, OnGone, OnMissing, OnUnmatched, OnUpdate, OnVanished, Output, Plan, RedisContent,
-    RedisFields, RedisWrite, Source, Statement, Step,
+    Column, Condition, Foreach, Job, Of, OnGone, OnMissing, OnUnmatched, OnUpdate, OnVanished, Output, Plan,
+    RedisContent, RedisFields, RedisWrite, Shape, Source, Statement, Step,
 };
 
 /// The plan as commented SQL.
@@ -28,13 +28,26 @@ fn describe_job(text: &mut String, job: &Job) {
     for output in &job.outputs {
         let _ = writeln!(text, "\n-- to {} on connection {}", table(output), output.connection);
         describe_output(text, output);
-        describe_statement(text, "upsert", &output.upsert, output);
-        describe_statement(text, "delete", &output.delete, output);
+        describe_statements(text, output);
     }
     for write in &job.redis {
         describe_redis(text, write);
     }
     text.push('\n');
+}
+
+fn describe_statements(text: &mut String, output: &Output) {
+    for (name, statement) in output.steps() {
+        describe_statement(text, name, statement, output);
+    }
+    let gone = output.delete.iter().map(|delete| ("delete of a key that is gone", delete));
+    let children = output.children.iter().flat_map(|children| {
+        let others = children.others.iter().map(|others| ("delete of children that are not kept", others));
+        std::iter::once(("delete of all children", &children.all)).chain(others)
+    });
+    for (name, statement) in gone.chain(children) {
+        describe_statement(text, name, statement, output);
+    }
 }
 
 fn describe_source(text: &mut String, source: &Source) {
@@ -84,6 +97,9 @@ fn table(output: &Output) -> String {
 }
 
 fn describe_output(text: &mut String, output: &Output) {
+    if !output.strategy.compacts() {
+        let _ = writeln!(text, "--   {}: every change counts, in its order", output.strategy.word());
+    }
     if let Some(when) = &output.when {
         let _ = writeln!(text, "--   only where {}", condition(when));
     }
@@ -125,9 +141,13 @@ fn describe_statement(text: &mut String, name: &str, statement: &Statement, outp
     for (at, param) in statement.params.iter().enumerate() {
         if let Some(column) = output.columns.get(param.column) {
             let null = if column.nullable { "" } else { ", never null" };
+            let of = match param.of {
+                Of::Row => "",
+                Of::Parent => "of the parent, ",
+            };
             let _ = writeln!(
                 text,
-                "--   {}: {} {}{null}, from {}",
+                "--   {}: {of}{} {}{null}, from {}",
                 at + 1,
                 column.name,
                 column.column_type,
@@ -135,7 +155,10 @@ fn describe_statement(text: &mut String, name: &str, statement: &Statement, outp
             );
         }
     }
-    let _ = writeln!(text, "{};", statement.sql);
+    if let Shape::Rows(repeat) = &statement.shape {
+        let _ = writeln!(text, "--   shown for one row, executed with up to {}", repeat.rows_max);
+    }
+    let _ = writeln!(text, "{};", statement.sql.trim_end_matches(';'));
 }
 
 fn describe_redis(text: &mut String, write: &RedisWrite) {

@@ -4,7 +4,7 @@
 use redis_wb_grammar::key::Part;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::key::KeyPart;
-use redis_wb_plan::plan::{self, Column, Condition, Filter, OnGone, OnMissing, Source};
+use redis_wb_plan::plan::{self, Closing, Column, Condition, Filter, OnGone, OnMissing, Source, Versions};
 use redis_wb_plan::{ColumnType, Expr, KeyTemplate, Type, share};
 
 use crate::ast;
@@ -154,6 +154,19 @@ fn key_template(template: &ast::KeyTemplate) -> KeyTemplate {
         },
     };
     KeyTemplate { parts: template.parts.iter().map(part).collect() }
+}
+
+/// What tells the versions of a key apart.
+#[must_use]
+pub fn versions(output: &resolve::Output<'_>) -> Option<Versions> {
+    let versions = output.ast.versions.as_ref()?;
+    let closing = versions.closing.iter();
+    Some(Versions {
+        active: versions.active.value.clone(),
+        closing: closing
+            .map(|(column, value)| Closing { column: column.value.clone(), value: value.value.clone() })
+            .collect(),
+    })
 }
 
 /// The columns of one output.

@@ -13,6 +13,7 @@ mod job;
 mod mapping;
 mod redis;
 mod source;
+mod strategy;
 mod transform;
 mod value;
 

@@ -261,12 +261,11 @@ fn connection<'a>(
         }
         return None;
     };
-    if connection.writer() == ast.writer {
+    if connection.takes(ast.writer) {
         return Some(connection);
     }
-    let what = connection.dialect().name();
-    let help = format!("to it writes `uses: {}`", connection.writer().name());
-    wrong_connection(name, ast.writer.name(), what, known.span, &help, diagnostics);
+    let help = "to it writes `uses: relational.write`";
+    wrong_connection(name, ast.writer.name(), connection.dialect().title(), known.span, help, diagnostics);
     None
 }
 
@@ -283,7 +282,7 @@ fn redis_connection(
     match config.connections.iter().find(|(known, _)| known.value == name.value) {
         Some((known, connection)) => {
             let help = "name a connection of `type: redis`";
-            wrong_connection(name, block, connection.dialect().name(), known.span, help, diagnostics);
+            wrong_connection(name, block, connection.dialect().title(), known.span, help, diagnostics);
         }
         None => unknown_connection(name, config, diagnostics),
     }

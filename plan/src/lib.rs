@@ -45,7 +45,7 @@ pub use evaluate::Slots;
 pub use expr::{Expr, Input};
 pub use expr_type::ExprType;
 pub use key::KeyTemplate;
-pub use plan::{Column, Job, Output, Plan, Statement};
+pub use plan::{Column, Job, Output, Plan, Statement, Strategy};
 pub use reject::{Reject, RejectCode};
 pub use types::{ColumnType, Type};
 pub use value::Value;

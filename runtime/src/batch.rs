@@ -231,19 +231,15 @@ impl<'b> Tables<'b> {
     fn finish(self) -> Vec<OutputRows> {
         let encode = self.encode;
         let encoded = |(output, table): (&Output, Table<'b>)| {
-            let mut rows = OutputRows {
-                deletes: RowSet::new(output.delete.params.len()),
-                upserts: RowSet::new(output.upsert.params.len()),
-            };
+            let mut rows =
+                OutputRows { deletes: RowSet::new(output.key_columns), upserts: RowSet::new(output.columns.len()) };
             for row in table.rows.into_iter().flatten() {
-                let (set, statement) = match row.effect {
-                    Effect::Delete => (&mut rows.deletes, &output.delete),
-                    Effect::Upsert => (&mut rows.upserts, &output.upsert),
+                let set = match row.effect {
+                    Effect::Delete => &mut rows.deletes,
+                    Effect::Upsert => &mut rows.upserts,
                 };
-                for (cells, param) in set.columns.iter_mut().zip(&statement.params) {
-                    if let Some((column, value)) = output.columns.get(param.column).zip(row.values.get(param.column)) {
-                        cells.push(value, &column.column_type, encode);
-                    }
+                for (cells, (column, value)) in set.columns.iter_mut().zip(output.columns.iter().zip(&row.values)) {
+                    cells.push(value, &column.column_type, encode);
                 }
                 set.entries.push(row.entry);
             }

@@ -65,6 +65,7 @@ pub struct Summary {
 /// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
 /// what somebody has to mend in the target.
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
+    target::runs(&plan)?;
     let shard = Shard::new(&options.redis_url)?;
     track(&plan, &shard, &mut shutdown).await?;
     let mut pipelines = JoinSet::new();

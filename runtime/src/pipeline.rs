@@ -134,10 +134,7 @@ impl Pipeline {
             };
             starts.push((stream.clone(), start));
         }
-        let dialect = self.layout.connection().map(|connection| connection.dialect);
-        let Some(encode) = dialect.map(Target::encode) else {
-            return Err(Failure::Transient("the connection is gone from the plan".to_owned()));
-        };
+        let encode = target.encode();
         let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.until_idle);

@@ -42,7 +42,7 @@ impl Cells {
 /// Rows for one statement.
 #[derive(Debug, Default)]
 pub(crate) struct RowSet {
-    /// The columns, in the order of the statement's parameters.
+    /// The columns, in the order of the output's; of rows to delete its key columns.
     pub(crate) columns: Vec<Cells>,
     /// Which entry of the batch each row is from.
     pub(crate) entries: Vec<usize>,

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
+use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
@@ -39,11 +40,11 @@ pub(crate) enum Probed {
 pub(crate) type Streams = [String];
 
 impl Target {
-    /// How a dialect's target encodes values.
-    pub(crate) fn encode(dialect: Dialect) -> Encode {
-        match dialect {
-            Dialect::PostgreSql => postgres::encode,
-            Dialect::Sqlite => sqlite::encode,
+    /// How the target encodes values.
+    pub(crate) const fn encode(&self) -> Encode {
+        match self {
+            Self::Postgres(_) => postgres::encode,
+            Self::Sqlite(_) => sqlite::encode,
         }
     }
 
@@ -53,6 +54,7 @@ impl Target {
         match connection.dialect {
             Dialect::PostgreSql => postgres::Postgres::connect(connection, layout).await.map(Self::Postgres),
             Dialect::Sqlite => sqlite::Sqlite::connect(connection, layout).await.map(Self::Sqlite),
+            other => Err(compile_only(other)),
         }
     }
 
@@ -94,7 +96,32 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     match connection.dialect {
         Dialect::PostgreSql => postgres::schema(connection, tables).await,
         Dialect::Sqlite => sqlite::schema(connection, tables),
+        other => Err(compile_only(other)),
     }
+}
+
+/// Refuses a plan with something in it that is compiled, but not run, before anything is captured for it.
+pub(crate) fn runs(plan: &Plan) -> Result<(), Failure> {
+    let runs = |dialect| matches!(dialect, Dialect::PostgreSql | Dialect::Sqlite);
+    if let Some(other) = plan.connections.values().map(|connection| connection.dialect).find(|other| !runs(*other)) {
+        return Err(compile_only(other));
+    }
+    let strategies = plan.jobs.iter().flat_map(|job| &job.outputs).map(|output| output.strategy);
+    // A batch is compacted whatever the strategy, so those for which every change counts would lose some.
+    match strategies.into_iter().find(|strategy| !strategy.compacts()) {
+        Some(strategy) => Err(Failure::configuration(
+            format!("this version compiles `load_strategy: {}` but does not run it", strategy.word()),
+            "write by `UPSERT` or `REPLACE`, or use the statements by `redis-wb compile`",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn compile_only(dialect: Dialect) -> Failure {
+    Failure::configuration(
+        format!("this version compiles for {} but does not run against it", dialect.title()),
+        "run against `postgresql` or `sqlite`, or use the statements by `redis-wb compile`",
+    )
 }
 
 fn missing(name: &str) -> Failure {

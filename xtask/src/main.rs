@@ -64,6 +64,7 @@ fn setup() -> Result<(), Error> {
     println!("redis-server  {}", tools.redis_server.display());
     println!("RedisJSON     {}", tools.rejson.display());
     println!("PostgreSQL    {}", tools.postgres_programs.display());
+    println!("MariaDB       {}", tools.mariadb.server.display());
     if let Some(libclang) = tools.libclang {
         println!("libclang      {}", libclang.display());
     }

@@ -48,23 +48,17 @@ enum Any {
     Redis(RedisConnection),
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Table(Dialect),
-    Redis,
-    Later,
-}
-
-const KINDS: [(&str, Kind); 9] = [
-    ("postgresql", Kind::Table(Dialect::PostgreSql)),
-    ("sqlite", Kind::Table(Dialect::Sqlite)),
-    ("mysql", Kind::Later),
-    ("mariadb", Kind::Later),
-    ("oracle", Kind::Later),
-    ("sqlserver", Kind::Later),
-    ("db2", Kind::Later),
-    ("cassandra", Kind::Later),
-    ("redis", Kind::Redis),
+/// The types of connections; `None` for a Redis.
+const KINDS: [(&str, Option<Dialect>); 9] = [
+    ("postgresql", Some(Dialect::PostgreSql)),
+    ("mysql", Some(Dialect::MySql)),
+    ("mariadb", Some(Dialect::MariaDb)),
+    ("sqlite", Some(Dialect::Sqlite)),
+    ("sqlserver", Some(Dialect::SqlServer)),
+    ("oracle", Some(Dialect::Oracle)),
+    ("db2", Some(Dialect::Db2)),
+    ("cassandra", Some(Dialect::Cassandra)),
+    ("redis", None),
 ];
 
 fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Any> {
@@ -90,22 +84,13 @@ fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) ->
     let ddl = map.optional("ddl").and_then(|(_, node)| context.text(node, "ddl"));
     map.finish(context);
     let (_, kind) = kind?;
-    let later = |context: &mut Context<'_>| {
-        let message = format!("connections of type `{}` are not supported yet", kind.text().unwrap_or_default());
-        let diagnostic = Diagnostic::new(Code::E0010, kind.span, message, "not supported yet");
-        context.report(diagnostic.help("this version writes to `postgresql`, `sqlite` and `redis`"));
-    };
-    match context.word(kind, "type", &KINDS)? {
-        Kind::Table(dialect) => {
+    Some(match context.word(kind, "type", &KINDS)? {
+        Some(dialect) => {
             let plan = PlanConnection { dialect, hosts, port, database, user, password, args };
-            Some(Any::Table(Connection { plan, ddl }))
+            Any::Table(Connection { plan, ddl })
         }
-        Kind::Redis => Some(Any::Redis(RedisConnection { hosts, port, database, user, password, args })),
-        Kind::Later => {
-            later(context);
-            None
-        }
-    }
+        None => Any::Redis(RedisConnection { hosts, port, database, user, password, args }),
+    })
 }
 
 /// A password goes into the plan only as `${VAR}` or as the path of a file.

@@ -1,10 +1,10 @@
 //! A job file: source, transform, output. The parts have files of their own.
 
-use redis_wb_plan::plan::{OnMissing, OnVanished};
+use redis_wb_plan::plan::{OnMissing, OnVanished, Strategy};
 
 use super::mapping::{Context, Mapping};
 use super::value::{columns, expression, parse_path};
-use super::{redis, source, transform};
+use super::{redis, source, strategy, transform};
 use crate::ast::{Expression, Foreach, Job, Relational, Writer};
 use crate::codes::Code;
 use crate::expr::Language;
@@ -91,9 +91,6 @@ fn writer(context: &mut Context<'_>, node: &Node) -> Option<Written> {
 /// The names of the writers, to tell where a misplaced block belongs.
 pub(super) const NAMES: [&str; 3] = ["relational.write", "redis.write", "cassandra.write"];
 
-/// Keys of `relational.write` that RDI has and this version does not compile yet.
-const LATER: [&str; 3] = ["load_strategy", "active_record_indicator", "inactive_record_mapping"];
-
 fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> Option<Relational> {
     let mut map = Mapping::open(context, node, writer.name(), key)?;
     let connection = map.required(context, "connection", "connection: target");
@@ -111,9 +108,15 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
     let (mut when, mut on_missing) = (None, None);
     if writer == Writer::Relational {
         when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
-        on_missing = map.optional("on_missing").and_then(|(_, node)| context.word(node, "on_missing", &ON_MISSING));
-        strategy(context, &mut map);
+        on_missing = map
+            .optional("on_missing")
+            .and_then(|(key, node)| Some((key.span, context.word(node, "on_missing", &ON_MISSING)?)));
     }
+    let (strategy, versions) = match writer {
+        Writer::Relational => strategy::strategy(context, &mut map),
+        Writer::Cassandra => (Spanned { value: Strategy::Upsert, span: key }, None),
+    };
+    keeps_nothing(context, on_missing, strategy.value);
     let foreach = if writer == Writer::Relational { foreach(context, &mut map) } else { None };
     map.finish(context);
     let keys = keys?;
@@ -132,8 +135,10 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
         when,
         foreach,
         opcode_field,
-        on_missing: on_missing.unwrap_or_default(),
+        on_missing: on_missing.map(|(_, on_missing)| on_missing).unwrap_or_default(),
         complete,
+        strategy,
+        versions,
     })
 }
 
@@ -154,23 +159,15 @@ fn schema(context: &mut Context<'_>, map: &mut Mapping<'_>, writer: Writer) -> O
     if is_blank { None } else { context.text(node, "schema") }
 }
 
-fn strategy(context: &mut Context<'_>, map: &mut Mapping<'_>) {
-    for later in LATER {
-        match map.optional(later) {
-            Some((_, node)) if later == "load_strategy" && is_upsert(node) => {}
-            Some((key, _)) => unsupported(context, key.span, later),
-            None => {}
-        }
+/// A column can keep what it had only where there is one row, which is updated.
+fn keeps_nothing(context: &mut Context<'_>, on_missing: Option<(Span, OnMissing)>, strategy: Strategy) {
+    if let Some((span, OnMissing::Keep)) = on_missing
+        && strategy != Strategy::Upsert
+    {
+        let message = format!("`on_missing: keep` says nothing to `load_strategy: {}`", strategy.word());
+        let diagnostic = Diagnostic::new(Code::W0014, span, message, "has no effect");
+        context.report(diagnostic.help("take it out: each row is written anew"));
     }
-}
-
-fn is_upsert(node: &Node) -> bool {
-    node.text().is_some_and(|text| text.eq_ignore_ascii_case("upsert"))
-}
-
-fn unsupported(context: &mut Context<'_>, span: Span, what: &str) {
-    let diagnostic = Diagnostic::new(Code::E0010, span, format!("`{what}` is not supported yet"), "not supported yet");
-    context.report(diagnostic.help("this version writes rows by `load_strategy: UPSERT`"));
 }
 
 const ON_MISSING: [(&str, OnMissing); 3] =

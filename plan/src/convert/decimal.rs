@@ -22,6 +22,8 @@ struct Number {
 
 pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Reject> {
     let text: Cow<'_, str> = match &value {
+        // Targets without a boolean keep it as such a number.
+        Value::Bool(value) => Cow::Borrowed(if *value { "1" } else { "0" }),
         Value::Int(number) => Cow::Owned(number.to_string()),
         Value::Float(number) => Cow::Owned(number.to_string()),
         Value::Text(text) | Value::Decimal(text) => Cow::Borrowed(text.trim()),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::{FutureExt as _, join_all};
-use redis_wb_plan::plan::Connection;
+use redis_wb_plan::plan::{Connection, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -30,21 +30,26 @@ pub(crate) struct Postgres {
     session: Session,
     advance: Statement,
     outputs: Vec<Prepares>,
-    layout: Arc<Layout>,
     /// The most rows of one statement.
     rows_max: usize,
 }
 
 /// The statements of one output.
 struct Prepares {
-    upsert: Statement,
-    delete: Statement,
+    delete: Option<Bound>,
+    write: Vec<Bound>,
+}
+
+/// A prepared statement, and which columns it takes.
+struct Bound {
+    statement: Statement,
+    params: Vec<Param>,
+    sql: String,
 }
 
 /// One execution of a statement.
 struct Piece<'p> {
-    output: usize,
-    is_delete: bool,
+    statement: &'p Bound,
     set: &'p RowSet,
     rows: Range<usize>,
 }
@@ -70,12 +75,17 @@ impl Postgres {
         let advance = prepare(&session.client, &advance).await?;
         let mut outputs = Vec::new();
         for (_, output) in layout.outputs() {
-            let upsert = prepare(&session.client, &output.upsert.sql).await?;
-            let delete = prepare(&session.client, &output.delete.sql).await?;
-            outputs.push(Prepares { upsert, delete });
+            let mut prepares = Prepares { delete: None, write: Vec::new() };
+            if let Some(delete) = &output.delete {
+                prepares.delete = Some(bound(&session.client, delete).await?);
+            }
+            for statement in &output.write {
+                prepares.write.push(bound(&session.client, statement).await?);
+            }
+            outputs.push(prepares);
         }
         let rows_max = layout.plan.applier.write_batch_rows_max;
-        Ok(Self { session, advance, outputs, layout: Arc::clone(layout), rows_max })
+        Ok(Self { session, advance, outputs, rows_max })
     }
 
     pub(super) async fn checkpoint(
@@ -168,7 +178,7 @@ impl Postgres {
             match failure::of(error) {
                 Failure::Refused { code, reason, .. } if rows.len() == 1 => {
                     let entry = piece.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: self.sql(&piece) });
+                    culprits.push(Rejected { entry, code, reason, statement: Some(piece.statement.sql.clone()) });
                 }
                 Failure::Refused { .. } => open.extend(halves(&rows)),
                 other => return Err(other),
@@ -178,31 +188,25 @@ impl Postgres {
     }
 
     /// The executions that a batch takes: deletes before upserts, so that a row can take over what another gave up.
-    fn pieces<'p>(&self, batch: &'p Prepared) -> Vec<Piece<'p>> {
+    fn pieces<'p>(&'p self, batch: &'p Prepared) -> Vec<Piece<'p>> {
         let mut pieces = Vec::new();
-        for (output, rows) in batch.outputs.iter().enumerate() {
-            for (is_delete, set) in [(true, &rows.deletes), (false, &rows.upserts)] {
+        for (prepares, rows) in self.outputs.iter().zip(&batch.outputs) {
+            let deletes = prepares.delete.iter().map(|statement| (statement, &rows.deletes));
+            for (statement, set) in deletes.chain(prepares.write.iter().map(|statement| (statement, &rows.upserts))) {
                 let starts = (0..set.len()).step_by(self.rows_max.max(1));
                 let range = |start| start..set.len().min(start + self.rows_max.max(1));
-                pieces.extend(starts.map(|start| Piece { output, is_delete, set, rows: range(start) }));
+                pieces.extend(starts.map(|start| Piece { statement, set, rows: range(start) }));
             }
         }
         pieces
     }
 
     async fn execute(&self, piece: &Piece<'_>) -> Result<(), tokio_postgres::Error> {
-        let Some(statements) = self.outputs.get(piece.output) else {
-            return Ok(());
-        };
-        let statement = if piece.is_delete { &statements.delete } else { &statements.upsert };
-        let arrays: Vec<Array<'_>> = piece
-            .set
-            .columns
-            .iter()
-            .map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() })
-            .collect();
+        let columns = piece.statement.params.iter().filter_map(|param| piece.set.columns.get(param.column));
+        let arrays: Vec<Array<'_>> =
+            columns.map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() }).collect();
         let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
-        self.session.client.execute(statement, &params).await.map(drop)
+        self.session.client.execute(&piece.statement.statement, &params).await.map(drop)
     }
 
     async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), tokio_postgres::Error> {
@@ -213,11 +217,11 @@ impl Postgres {
         let from: Vec<Option<&str>> = steps.iter().map(|step| step.3.as_deref()).collect();
         self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await.map(drop)
     }
+}
 
-    fn sql(&self, piece: &Piece<'_>) -> Option<String> {
-        let output = self.layout.output(piece.output)?;
-        Some(if piece.is_delete { output.delete.sql.clone() } else { output.upsert.sql.clone() })
-    }
+async fn bound(client: &Client, statement: &redis_wb_plan::Statement) -> Result<Bound, Failure> {
+    let sql = statement.sql.clone();
+    Ok(Bound { statement: prepare(client, &sql).await?, params: statement.params.clone(), sql })
 }
 
 async fn prepare(client: &Client, sql: &str) -> Result<Statement, Failure> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis_wb_plan::Statement;
 use redis_wb_plan::plan::Connection as PlanConnection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
@@ -102,7 +103,7 @@ impl Sqlite {
 
 /// The rows of one statement.
 struct Piece<'p> {
-    sql: &'p str,
+    statement: &'p Statement,
     set: &'p RowSet,
 }
 
@@ -117,10 +118,15 @@ impl ToSql for Cell<'_> {
 
 impl Piece<'_> {
     fn write(&self, transaction: &Transaction<'_>, row: usize) -> Result<(), Failure> {
-        let mut statement = transaction.prepare_cached(self.sql)?;
-        let cells = self.set.columns.iter().map(|cells| Cell(cells.cell(row)));
-        statement.execute(rusqlite::params_from_iter(cells)).map_err(failure::of)?;
+        let mut statement = transaction.prepare_cached(&self.statement.sql)?;
+        statement.execute(rusqlite::params_from_iter(self.cells(row))).map_err(failure::of)?;
         Ok(())
+    }
+
+    /// The parameters of one row.
+    fn cells(&self, row: usize) -> impl Iterator<Item = Cell<'_>> {
+        let columns = self.statement.params.iter().filter_map(|param| self.set.columns.get(param.column));
+        columns.map(move |cells| Cell(cells.cell(row)))
     }
 
     /// Writes what can be written, in ever smaller parts behind savepoints, and names the rows that cannot.
@@ -130,15 +136,15 @@ impl Piece<'_> {
         while let Some(rows) = open.pop() {
             let savepoint = transaction.savepoint()?;
             let written = rows.clone().try_for_each(|row| {
-                let cells = self.set.columns.iter().map(|cells| Cell(cells.cell(row)));
-                savepoint.prepare_cached(self.sql)?.execute(rusqlite::params_from_iter(cells)).map_err(failure::of)?;
+                let mut statement = savepoint.prepare_cached(&self.statement.sql)?;
+                statement.execute(rusqlite::params_from_iter(self.cells(row))).map_err(failure::of)?;
                 Ok(())
             });
             match written {
                 Ok(()) => savepoint.commit()?,
                 Err(Failure::Refused { code, reason, .. }) if rows.len() == 1 => {
                     let entry = self.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: Some(self.sql.to_owned()) });
+                    culprits.push(Rejected { entry, code, reason, statement: Some(self.statement.sql.clone()) });
                 }
                 Err(Failure::Refused { .. }) => open.extend(halves(&rows)),
                 Err(other) => return Err(other),
@@ -153,10 +159,8 @@ fn pieces<'p>(layout: &'p Layout, batch: &'p Prepared) -> Vec<Piece<'p>> {
     let outputs = layout.outputs().zip(&batch.outputs);
     outputs
         .flat_map(|((_, output), rows)| {
-            [
-                Piece { sql: &output.delete.sql, set: &rows.deletes },
-                Piece { sql: &output.upsert.sql, set: &rows.upserts },
-            ]
+            let deletes = output.delete.iter().map(|statement| Piece { statement, set: &rows.deletes });
+            deletes.chain(output.write.iter().map(|statement| Piece { statement, set: &rows.upserts }))
         })
         .collect()
 }
@@ -186,8 +190,9 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
 /// Finds out at once what a statement lacks.
 fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     for (_, output) in layout.outputs() {
-        file.prepare_cached(&output.upsert.sql).map_err(failure::of)?;
-        file.prepare_cached(&output.delete.sql).map_err(failure::of)?;
+        for statement in output.delete.iter().chain(&output.write) {
+            file.prepare_cached(&statement.sql).map_err(failure::of)?;
+        }
     }
     Ok(())
 }
