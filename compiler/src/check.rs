@@ -41,7 +41,7 @@ pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
             types_are_known(output, diagnostics);
         }
         keys_stay(job, output, diagnostics);
-        children::rows(job, output, diagnostics);
+        children::rows(output, diagnostics);
     }
     steps::conditions(job, diagnostics);
     steps::fields(job, diagnostics);

@@ -118,7 +118,7 @@ fn columns(outputs: &[&Output]) -> Vec<Column> {
     }
     for column in &mut all {
         let written = |output: &&Output| output.columns.iter().any(|own| own.name == column.name);
-        column.nullable |= !outputs.iter().all(|output| written(output));
+        column.nullable |= !outputs.iter().all(written);
     }
     all
 }

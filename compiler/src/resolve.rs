@@ -340,8 +340,11 @@ fn path_value(path: &ast::Path, environment: &Environment<'_>, diagnostics: &mut
         Found::There(field) => {
             let expr = field.expr();
             let (declared, kind) = match &expr {
-                Expr::Path { root: root @ (Root::Key | Root::Value | Root::Before | Root::After), names } => {
+                Expr::Path { root: root @ (Root::Value | Root::Before | Root::After), names } => {
                     (declared(source, *root, names, environment.files), None)
+                }
+                Expr::Path { root: Root::Key, names } => {
+                    (declared(source, Root::Key, names, environment.files), Some(environment.kind(&expr)))
                 }
                 other => (None, Some(environment.kind(other))),
             };

@@ -4,16 +4,16 @@ use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::OnVanished;
 
 use crate::codes::Code;
-use crate::resolve::{Column, Foreach, Job, Output};
+use crate::resolve::{Column, Foreach, Output};
 use crate::{Diagnostic, Diagnostics};
 
 /// Checks an output that makes rows of a list's elements.
-pub(super) fn rows(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn rows(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     let Some(foreach) = &output.foreach else {
         return;
     };
     told_apart(output, foreach, diagnostics);
-    tied(job, output, foreach, diagnostics);
+    tied(output, foreach, diagnostics);
     same_for_all(output, foreach, diagnostics);
 }
 
@@ -32,7 +32,7 @@ fn told_apart(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diag
 }
 
 /// Something must tie the rows to their key, or rows of vanished elements stay for ever.
-fn tied(job: &Job<'_>, output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+fn tied(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
     let is_named = foreach.ast.parent.as_ref().is_some_and(|parent| !parent.is_empty());
     if !foreach.parent.is_empty() || is_named || foreach.on_vanished == OnVanished::Keep {
         return;
@@ -46,8 +46,9 @@ fn tied(job: &Job<'_>, output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: 
     let label = format!("`{}` is one of many", foreach.ast.name.value);
     let diagnostic = Diagnostic::new(Code::W0324, foreach.ast.name.span, message, label);
     let help = if same.is_empty() {
-        let field = job.ast.source.key.is_none().then_some(" of `source.redis.key`").unwrap_or_default();
-        format!("write a column that holds the key, such as `- parent: key.key`{field}, and say `parent: [parent]`")
+        "write a column that holds the key, such as `- parent: key.key` (with a template in `source.redis.key`), and \
+         say `parent: [parent]`"
+            .to_owned()
     } else {
         format!("add `parent: [{}]` beside `foreach`; `on_vanished: keep` if they are to stay", same.join(", "))
     };
