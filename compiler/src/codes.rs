@@ -72,6 +72,8 @@ codes! {
     E0016 "both_forms",
     /// More columns or steps than there may be.
     E0017 "too_many",
+    /// An expression that grows too large once the fields that it uses are put in.
+    E0018 "too_large",
     /// A path that does not parse.
     E0101 "bad_path",
     /// A key template that does not parse.

@@ -310,7 +310,16 @@ fn compiled(
 ) -> Option<Compiled> {
     let place = |start: usize, end: usize| expression.place(environment.files, start, end);
     let text = expr::Text { text: &expression.text, place: &place };
-    expr::compile(expression.language, &text, environment, diagnostics)
+    environment.begin();
+    let compiled = expr::compile(expression.language, &text, environment, diagnostics);
+    if !environment.is_too_large() {
+        return compiled;
+    }
+    let message = "with the fields that it uses, this expression becomes too large";
+    let label = format!("more than {} parts", environment::NODES_MAX);
+    let diagnostic = Diagnostic::new(Code::E0018, expression.span, message, label);
+    diagnostics.report(diagnostic.help("a field that is used several times is put in each time: use each of them once"));
+    None
 }
 
 /// What gives the value of a column.

@@ -21,6 +21,9 @@ const PARTS: [(&str, Root); 4] =
 /// What is said of a value that an error keeps from being known: no lookup has this number.
 const UNKNOWN: Expr = Expr::Path { root: Root::Lookup(u16::MAX), names: Vec::new() };
 
+/// The most nodes of the fields that one expression reads.
+pub(super) const NODES_MAX: usize = 2_000;
+
 /// The record at one place of a job.
 #[derive(Debug, Clone)]
 pub(super) struct Environment<'a> {
@@ -44,6 +47,8 @@ pub(super) struct Reads {
     pub(super) steps: BTreeSet<usize>,
     /// The names at the start of paths that no step had set.
     pub(super) captured: BTreeSet<String>,
+    /// How many nodes the fields have that one expression reads.
+    nodes: usize,
 }
 
 const fn whole(root: Root) -> Expr {
@@ -60,6 +65,27 @@ impl<'a> Environment<'a> {
         };
         let (lookups, reads) = (Vec::new(), RefCell::default());
         Self { source, files, data_type, record, lookups, element: ExprType::UNKNOWN, reads }
+    }
+
+    /// Begins another expression.
+    pub(super) fn begin(&self) {
+        self.reads.borrow_mut().nodes = 0;
+    }
+
+    /// Whether the expression that was begun has become too large: fields of fields of fields may double each time.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.reads.borrow().nodes > NODES_MAX
+    }
+
+    /// A value for an expression, as long as that does not become too large.
+    fn handed(&self, expr: Expr) -> Expr {
+        let mut nodes = 0;
+        expr.any(&mut |_| {
+            nodes += 1;
+            false
+        });
+        self.reads.borrow_mut().nodes += nodes;
+        if self.is_too_large() { UNKNOWN } else { expr }
     }
 
     /// Nothing is known any more: an error was reported.
@@ -151,12 +177,12 @@ impl<'a> Environment<'a> {
 impl Scope for Environment<'_> {
     fn root(&self) -> Expr {
         self.reads.borrow_mut().steps.extend(self.record.steps());
-        self.record.expr()
+        self.handed(self.record.expr())
     }
 
     fn name(&self, name: &str) -> Result<Expr, Vec<String>> {
         match self.find(&[name.to_owned()]) {
-            Found::There(field) => Ok(field.expr()),
+            Found::There(field) => Ok(self.handed(field.expr())),
             Found::Gone(_) | Found::Unknown => Err(self.known()),
         }
     }

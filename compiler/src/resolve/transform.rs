@@ -261,20 +261,21 @@ struct Order {
 
 impl Order {
     fn note(&mut self, step: &ast::Step, environment: &Environment<'_>, diagnostics: &mut Diagnostics) {
-        let reads = environment.reads.borrow();
-        if let ast::Step::Add { field, expression: Some(_) } = step
-            && let [name] = field.names.as_slice()
-            && !reads.captured.contains(name)
-            && !environment.source.fields.iter().any(|(declared, _)| declared.names == field.names)
-            && let Some((_, span)) = self.read.iter().find(|(read, _)| read == name)
-        {
+        let captured = &environment.reads.borrow().captured;
+        if let Some(span) = expression_span(step) {
+            self.read.extend(captured.iter().map(|name| (name.clone(), span)));
+        }
+        let ast::Step::Add { field, expression: Some(_) } = step else { return };
+        let [name] = field.names.as_slice() else { return };
+        let is_declared = environment.source.fields.iter().any(|(declared, _)| declared.names == field.names);
+        let read = self.read.iter().find(|(read, _)| read == name).map(|(_, span)| *span);
+        self.read.retain(|(read, _)| read != name);
+        // A step that makes a field of itself knows that the key holds it.
+        if let Some(span) = read.filter(|_| !captured.contains(name) && !is_declared) {
             let message = format!("`{name}` is read before the step that sets it");
-            let diagnostic = Diagnostic::new(Code::W0211, *span, message, "reads what the key holds, if anything");
+            let diagnostic = Diagnostic::new(Code::W0211, span, message, "reads what the key holds, if anything");
             let diagnostic = diagnostic.because(field.span, "set only here");
             diagnostics.report(diagnostic.help("move the step that sets it before this one"));
-        }
-        if let Some(span) = expression_span(step) {
-            self.read.extend(reads.captured.iter().map(|name| (name.clone(), span)));
         }
     }
 }
