@@ -155,7 +155,10 @@ fn every_mistake_is_explained() {
         let code = name.split('_').next().unwrap_or_default();
         let given: Vec<&str> = compiled.diagnostics.iter().map(|one| one.code.name()).collect();
         if given.iter().any(|other| other.starts_with('E') && *other != code) || !given.contains(&code) {
-            wrong.push(format!("{name} must give {code} and no other error, not {given:?}:\n{}", show(&files, &compiled)));
+            wrong.push(format!(
+                "{name} must give {code} and no other error, not {given:?}:\n{}",
+                show(&files, &compiled)
+            ));
         }
         settings().bind(|| insta::assert_snapshot!(name, show(&files, &compiled)));
     }

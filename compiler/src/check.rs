@@ -8,13 +8,13 @@
 //! | `steps` | conditions and fields that steps set |
 //! | `target` | what the dialect can do |
 //! | `between` | jobs against each other |
+//! | `foreign_keys` | the order in which rows are written |
 
 mod between;
 mod children;
+mod foreign_keys;
 mod steps;
 mod target;
-
-pub use between::between;
 
 use redis_wb_plan::Type;
 use redis_wb_plan::plan::Strategy;
@@ -24,6 +24,12 @@ use crate::codes::Code;
 use crate::resolve::{Bound, Column, Job, Output};
 use crate::source::Span;
 use crate::{Diagnostic, Diagnostics, ast};
+
+/// Checks jobs against each other.
+pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
+    between::jobs(jobs, diagnostics);
+    foreign_keys::circles(jobs, diagnostics);
+}
 
 /// Checks a job.
 pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
@@ -43,6 +49,7 @@ pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
         keys_stay(job, output, diagnostics);
         children::rows(output, diagnostics);
     }
+    foreign_keys::order(job, diagnostics);
     steps::conditions(job, diagnostics);
     steps::fields(job, diagnostics);
     limits(job.ast, diagnostics);

@@ -71,7 +71,8 @@ pub fn steps(job: &Job<'_>) -> Vec<plan::Step> {
     for step in &job.steps {
         match step {
             Step::Filter { ast, expr, on_unmatched, .. } => {
-                let needed = (0_u16..).zip(&lookups).filter(|(at, _)| expr.reads(Root::Lookup(*at))).map(|(_, at)| at + 1);
+                let needed =
+                    (0_u16..).zip(&lookups).filter(|(at, _)| expr.reads(Root::Lookup(*at))).map(|(_, at)| at + 1);
                 let at = needed.max().unwrap_or(0).max(last_filter(&steps));
                 let condition = condition(job, expr, &ast.text);
                 let filter = Filter { condition, on_unmatched: on_unmatched.unwrap_or_default() };

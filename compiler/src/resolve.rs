@@ -270,12 +270,7 @@ fn connection<'a>(
 }
 
 /// Whether a name is that of a Redis connection; if not, that is reported.
-fn redis_connection(
-    name: &Spanned<String>,
-    block: &str,
-    config: &ast::Config,
-    diagnostics: &mut Diagnostics,
-) -> bool {
+fn redis_connection(name: &Spanned<String>, block: &str, config: &ast::Config, diagnostics: &mut Diagnostics) -> bool {
     if config.redis.iter().any(|(known, _)| known.value == name.value) {
         return true;
     }
@@ -318,7 +313,8 @@ fn compiled(
     let message = "with the fields that it uses, this expression becomes too large";
     let label = format!("more than {} parts", environment::NODES_MAX);
     let diagnostic = Diagnostic::new(Code::E0018, expression.span, message, label);
-    diagnostics.report(diagnostic.help("a field that is used several times is put in each time: use each of them once"));
+    diagnostics
+        .report(diagnostic.help("a field that is used several times is put in each time: use each of them once"));
     None
 }
 

@@ -1,7 +1,5 @@
 //! Every part of a scalar's text is found again in the file, in each of the five styles.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
-
 use proptest::prelude::*;
 use redis_wb_compiler::yaml::{self, Node, Value};
 use redis_wb_compiler::{Diagnostics, Files};

@@ -8,7 +8,8 @@ use redis_wb_compiler::{Files, Inputs, compile};
 use redis_wb_plan::plan::{Job, Step};
 use redis_wb_plan::{Input, Slots, Value, json};
 
-const CONFIG: &str = "connections:\n  target:\n    type: sqlite\n    database: x.db\n  cache:\n    type: redis\n    host: localhost\n";
+const CONFIG: &str =
+    "connections:\n  target:\n    type: sqlite\n    database: x.db\n  cache:\n    type: redis\n    host: localhost\n";
 
 /// Compiles a job of which the sections behind `trigger` are given.
 fn job(source: &str, rest: &str) -> Job {
@@ -69,7 +70,8 @@ fn fields_are_set_renamed_and_removed_one_after_the_other() {
 
 #[test]
 fn a_map_gives_a_record_of_its_own() {
-    let jmespath = "transform:\n  - uses: map\n    with: {expression: '{n: name, l: length(name)}', language: jmespath}\n";
+    let jmespath =
+        "transform:\n  - uses: map\n    with: {expression: '{n: name, l: length(name)}', language: jmespath}\n";
     let job_of = |steps: &str| job(KEY, &format!("{steps}{}", output("n, l")));
     let record = r#"{"name": "abc"}"#;
     assert_eq!(columns(&job_of(jmespath), "t:7", "null", record, "c"), ["7", "\"abc\"", "3"]);

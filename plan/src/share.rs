@@ -31,7 +31,8 @@ fn in_order(exprs: &mut [&mut Expr], shared: Vec<Expr>) -> Vec<Expr> {
     while order.len() < shared.len() {
         let is_ready = |at: &usize| {
             let part = shared.get(*at);
-            let waits = part.is_some_and(|part| part.any(&mut |e| matches!(e, Expr::Shared(on) if !order.contains(on))));
+            let waits =
+                part.is_some_and(|part| part.any(&mut |e| matches!(e, Expr::Shared(on) if !order.contains(on))));
             !order.contains(at) && !waits
         };
         // No part holds itself, so one of those that are left is always ready.

@@ -5,7 +5,7 @@ use crate::resolve::{Job, Output};
 use crate::{Diagnostic, Diagnostics, ast};
 
 /// Checks the jobs of one run against each other.
-pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
+pub(super) fn jobs(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
     for (at, later) in jobs.iter().enumerate() {
         for earlier in jobs.iter().take(at).filter(|earlier| earlier.ast.name != later.ast.name) {
             patterns(earlier.ast, later.ast, diagnostics);
@@ -17,10 +17,7 @@ pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
 }
 
 /// The outputs of two jobs that write the same table.
-fn pairs<'j, 'a>(
-    earlier: &'j Job<'a>,
-    later: &'j Job<'a>,
-) -> impl Iterator<Item = (&'j Output<'a>, &'j Output<'a>)> {
+fn pairs<'j, 'a>(earlier: &'j Job<'a>, later: &'j Job<'a>) -> impl Iterator<Item = (&'j Output<'a>, &'j Output<'a>)> {
     let place = |output: &Output<'_>| {
         let ast::Relational { connection, schema, table, .. } = output.ast;
         (connection.value.clone(), schema.as_ref().map(|schema| schema.value.clone()), table.value.clone())
@@ -37,7 +34,8 @@ fn columns(first: &Output<'_>, second: &Output<'_>, earlier: &str, diagnostics: 
         Some((mapping, known))
     });
     if let Some((mapping, known)) = twice {
-        let message = format!("the jobs write the same column `{}` of `{}`", mapping.column.value, second.ast.table.value);
+        let message =
+            format!("the jobs write the same column `{}` of `{}`", mapping.column.value, second.ast.table.value);
         let diagnostic = Diagnostic::new(Code::W0216, mapping.column.span, message, "written here");
         let diagnostic = diagnostic.because(known.column.span, format!("and by the job `{earlier}`"));
         let help = "the one that comes last wins, and which is last nobody can tell: leave the column to one job";
@@ -64,7 +62,8 @@ fn patterns(earlier: &ast::Job, later: &ast::Job, diagnostics: &mut Diagnostics)
     let message = format!("keys of `{}` also reach the job `{}`", second.value, earlier.name);
     let diagnostic = Diagnostic::new(Code::W0217, second.span, message, "has keys in common");
     let diagnostic = diagnostic.because(first.span, "with this pattern");
-    let help = "if that is not meant, give the keys different beginnings, or narrow one pattern, such as `order:[0-9]*`";
+    let help =
+        "if that is not meant, give the keys different beginnings, or narrow one pattern, such as `order:[0-9]*`";
     diagnostics.report(diagnostic.help(help));
 }
 

@@ -28,7 +28,8 @@ fn told_apart(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diag
     let message = format!("all elements of `{}` become one row: no key column reads the element", name.value);
     let diagnostic = Diagnostic::new(Code::E0326, output.ast.keys_span, message, "the same for all elements");
     let diagnostic = diagnostic.because(name.span, "the element is named here");
-    diagnostics.report(diagnostic.help(format!("add what tells elements apart, such as `- line_no: {}.no`", name.value)));
+    diagnostics
+        .report(diagnostic.help(format!("add what tells elements apart, such as `- line_no: {}.no`", name.value)));
 }
 
 /// Something must tie the rows to their key, or rows of vanished elements stay for ever.

@@ -32,7 +32,9 @@ fn is_constant(expr: &Expr, kind: &ExprType, span: Span, what: &str, diagnostics
     };
     let outcome = if holds { "lets every record pass" } else { "drops every record" };
     let diagnostic = Diagnostic::new(Code::E0321, span, format!("this {what} {outcome}"), "the same for every record");
-    diagnostics.report(diagnostic.help("name a field of the record in it; in JMESPath a number is written `10` in backticks, a text 'in quotes'"));
+    diagnostics.report(diagnostic.help(
+        "name a field of the record in it; in JMESPath a number is written `10` in backticks, a text 'in quotes'",
+    ));
     true
 }
 
@@ -43,7 +45,8 @@ fn rows_stay(job: &Job<'_>, span: Span, expr: &Expr, diagnostics: &mut Diagnosti
     }
     let message = "a record that stops passing this filter leaves its rows as they were";
     let diagnostic = Diagnostic::new(Code::W0320, span, message, "reads fields that can change");
-    let help = "say what happens to them: `on_unmatched: delete` takes them away, `on_unmatched: keep` leaves them, as in RDI";
+    let help =
+        "say what happens to them: `on_unmatched: delete` takes them away, `on_unmatched: keep` leaves them, as in RDI";
     diagnostics.report(diagnostic.help(help));
 }
 

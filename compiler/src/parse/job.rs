@@ -203,8 +203,13 @@ fn element(context: &mut Context<'_>, node: &Node) -> Option<(Spanned<String>, E
         && let [(name, list)] = entries.as_slice()
     {
         let text = context.text(list, "foreach")?;
-        let expression =
-            Expression { text: text.value, language: Language::JmesPath, span: text.span, node: list.clone(), offset: 0 };
+        let expression = Expression {
+            text: text.value,
+            language: Language::JmesPath,
+            span: text.span,
+            node: list.clone(),
+            offset: 0,
+        };
         return Some((name.clone(), expression));
     }
     let text = node.text().unwrap_or_default();
@@ -213,7 +218,8 @@ fn element(context: &mut Context<'_>, node: &Node) -> Option<(Spanned<String>, E
     if name.is_empty() || behind.trim_end().is_empty() {
         let message = "`foreach` names an element and says which list it is from";
         let diagnostic = Diagnostic::new(Code::E0013, node.span, message, "not `name: expression`");
-        context.report(diagnostic.help("write `foreach: \"line: lines[]\"`; then `line.price` is a field of an element"));
+        context
+            .report(diagnostic.help("write `foreach: \"line: lines[]\"`; then `line.price` is a field of an element"));
         return None;
     }
     let start = text.find(name).unwrap_or(0);

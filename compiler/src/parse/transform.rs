@@ -104,7 +104,8 @@ fn rename_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step>
     let from = map.required(context, "from_field", "from_field: fname");
     let to = map.required(context, "to_field", "to_field: first_name");
     map.finish(context);
-    let (from, to) = (from.and_then(|(_, node)| parse_path(context, node)), to.and_then(|(_, node)| parse_path(context, node)));
+    let (from, to) =
+        (from.and_then(|(_, node)| parse_path(context, node)), to.and_then(|(_, node)| parse_path(context, node)));
     Some(Step::Rename { from: from?, to: to? })
 }
 
@@ -129,10 +130,8 @@ fn map_block(context: &mut Context<'_>, node: &Node, key: Span, span: Span) -> O
         context.wrong_shape(body, "expression", "one text in JMESPath, such as \"{id: id, name: name}\"");
         return None;
     }
-    let fields: Vec<_> = entries
-        .iter()
-        .map(|(name, node)| Some((name.clone(), expression_text(context, node, language)?)))
-        .collect();
+    let fields: Vec<_> =
+        entries.iter().map(|(name, node)| Some((name.clone(), expression_text(context, node, language)?))).collect();
     let fields: Option<Vec<_>> = fields.into_iter().collect();
     Some(Step::Map { body: MapBody::Fields(fields?), span })
 }

@@ -64,7 +64,9 @@ fn is_list(list: &ast::Expression, kind: &ExprType, diagnostics: &mut Diagnostic
     let message = format!("`foreach` needs a list, not a value of type `{}`", kind.kind);
     let diagnostic = Diagnostic::new(Code::E0323, list.span, message, format!("this is `{kind}`"));
     let help = match kind.kind {
-        Type::Text => "if the text is JSON, write `json_parse(...)` around it; if it is a list with commas, `split(...)`",
+        Type::Text => {
+            "if the text is JSON, write `json_parse(...)` around it; if it is a list with commas, `split(...)`"
+        }
         Type::Object => "for the values of an object write `values(...)`, for names and values `to_entries(...)`",
         _ => "name a field that holds a list; for documents say `source.redis.data_type: json`",
     };
@@ -94,7 +96,11 @@ pub(super) fn parent(
     key.or_else(|| parents.into_iter().find_map(from_output)).unwrap_or_default()
 }
 
-fn column(name: &crate::source::Spanned<String>, columns: &[Column<'_>], diagnostics: &mut Diagnostics) -> Option<usize> {
+fn column(
+    name: &crate::source::Spanned<String>,
+    columns: &[Column<'_>],
+    diagnostics: &mut Diagnostics,
+) -> Option<usize> {
     let found = columns.iter().position(|column| column.ast.column.value == name.value);
     if found.is_none() {
         let message = format!("`parent` names `{}`, which is no column of this output", name.value);

@@ -108,7 +108,8 @@ impl<'f> Walk<'f> {
         while self.breaks_line() && !(is_last && taken.len() > count) {
             taken.push(self.one_break()?);
         }
-        let dropped = if is_last && matches!(self.style, Style::Block(_)) { 0 } else { taken.len().checked_sub(count)? };
+        let dropped =
+            if is_last && matches!(self.style, Style::Block(_)) { 0 } else { taken.len().checked_sub(count)? };
         let kept = taken.into_iter().skip(dropped).take(count);
         places.extend(kept.enumerate().map(|(nth, source)| Place { at: at + nth, source }));
         Some(())
@@ -122,7 +123,13 @@ impl<'f> Walk<'f> {
         let len = match (self.style, first) {
             (Style::DoubleQuoted, '\\') => {
                 let kind = chars.next()?;
-                kind.len_utf8() + match kind { 'x' => 3, 'u' => 5, 'U' => 9, _ => 1 }
+                kind.len_utf8()
+                    + match kind {
+                        'x' => 3,
+                        'u' => 5,
+                        'U' => 9,
+                        _ => 1,
+                    }
             }
             (Style::SingleQuoted, '\'') => 2,
             _ if first == wanted => first.len_utf8(),
