@@ -4,8 +4,8 @@
 use redis_wb_plan::schema::{Schema, Table, TableColumn};
 use redis_wb_plan::sql_type::column_type;
 use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateIndex, CreateTable, Expr, GeneratedAs, Ident,
-    IndexColumn, ObjectName, Statement, TableConstraint,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateIndex, CreateTable, DeferrableInitial, Expr,
+    ForeignKeyConstraint, GeneratedAs, Ident, IndexColumn, ObjectName, Statement, TableConstraint,
 };
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
@@ -120,8 +120,8 @@ fn apply(schema: &mut Schema, statement: Statement, dialect: Dialect) {
 
 fn create_table(statement: CreateTable, dialect: Dialect) -> Table {
     let (schema, name) = names(&statement.name, dialect);
-    let (columns, unique) = (Vec::new(), Vec::new());
-    let mut table = Table { schema, name, columns, unique, ignores_case: dialect.ignores_case() };
+    let (columns, unique, references) = (Vec::new(), Vec::new(), Vec::new());
+    let mut table = Table { schema, name, columns, unique, references, ignores_case: dialect.ignores_case() };
     for column in statement.columns {
         add_column(&mut table, &column, dialect);
     }
@@ -199,6 +199,7 @@ fn add_column(table: &mut Table, definition: &ColumnDef, dialect: Dialect) {
                 column.generated = generation_expr.is_some() || *generated_as == GeneratedAs::Always;
                 column.has_default = true;
             }
+            ColumnOption::ForeignKey(key) => add_reference(table, key, dialect),
             ColumnOption::Identity(_) => column.has_default = true,
             ColumnOption::DialectSpecific(tokens) => column.has_default |= tokens.iter().any(numbers_rows),
             _ => {}
@@ -222,8 +223,17 @@ fn add_constraint(table: &mut Table, constraint: &TableConstraint, dialect: Dial
                 table.unique.push(columns);
             }
         }
+        TableConstraint::ForeignKey(key) => add_reference(table, key, dialect),
         TableConstraint::Unique(unique) => table.unique.extend(index_columns(&unique.columns, dialect)),
         _ => {}
+    }
+}
+
+/// A foreign key that is checked with each statement.
+fn add_reference(table: &mut Table, key: &ForeignKeyConstraint, dialect: Dialect) {
+    let initially = key.characteristics.as_ref().and_then(|characteristics| characteristics.initially);
+    if initially != Some(DeferrableInitial::Deferred) {
+        table.references.push(names(&key.foreign_table, dialect));
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Rows<'r> {
     pub versions: Option<&'r Versions>,
     /// The columns that name the parent, by their places, where rows that vanish from it are to be deleted.
     pub parent: &'r [usize],
+    /// Whether an update leaves columns alone whose value is null.
+    pub keep: bool,
 }
 
 impl Rows<'_> {
@@ -117,6 +119,7 @@ struct Context<'c> {
     parent: Vec<templates::Column>,
     active: &'c str,
     closing: &'c str,
+    keep: bool,
 }
 
 impl<'t> Target<'t> {
@@ -183,6 +186,7 @@ impl<'t> Target<'t> {
             parent: parent.iter().filter_map(as_parent).collect(),
             active: &self.active,
             closing: &self.closing,
+            keep: self.rows.keep,
         };
         let text = templates::render(self.dialect, name, context).map_err(bug)?;
         let statement = Assembly::new(self.dialect, self.rows.columns, &text).assemble(&text).map_err(bug)?;

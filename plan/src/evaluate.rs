@@ -13,6 +13,7 @@ pub use held::{Elements, Held, Ref};
 
 use crate::expr::{Comparator, Input, Literal, Root};
 use crate::functions::Args;
+use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
 
 /// The most items visited and bytes made for one record: about a second of work, and as many bytes of memory.
@@ -119,6 +120,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
             Expr::List(items) => self.list(items),
             Expr::Object(fields) => self.object(fields),
+            Expr::Altered { of, set, without } => self.altered(of, set, without),
             Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
             Expr::Compare { op, left, right } => self.compare(*op, left, right),
             Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
@@ -324,6 +326,26 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
         let field = |(name, value): &'a (String, Expr)| Ok((Cow::Borrowed(name.as_str()), self.value(value)?));
         fields.iter().map(field).collect::<Result<_, _>>().map(Value::Object)
+    }
+
+    fn altered(&self, of: &'a Expr, set: &'a [(String, Expr)], without: &[String]) -> Result<Value<'a>, Reject> {
+        let mut fields = match self.keep(self.look(of)?)? {
+            Value::Object(Items::Owned(fields)) => fields,
+            Value::Object(Items::Borrowed(fields)) => {
+                fields.iter().map(|(name, value)| (Cow::Borrowed(name.as_ref()), value.borrowed())).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.charge(fields.len().saturating_add(set.len()).saturating_mul(FIELD_UNITS))?;
+        fields.retain(|(name, _)| without.iter().all(|gone| gone != name));
+        for (name, expr) in set {
+            let value = self.value(expr)?;
+            match fields.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = value,
+                None => fields.push((Cow::Borrowed(name.as_str()), value)),
+            }
+        }
+        Ok(Value::Object(fields.into()))
     }
 
     fn case(

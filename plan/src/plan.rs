@@ -1,14 +1,22 @@
 //! The plan: all that the runtime gets. Plain data, so it can be printed, diffed, stored and read by a newer runtime.
 
+mod redis;
+mod steps;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use redis::{OnUpdate, RedisConnection, RedisContent, RedisField, RedisFields, RedisWrite};
+pub use steps::{Condition, Filter, Foreach, Lookup, OnMissing, OnUnmatched, OnVanished, Step};
+
 use crate::{ColumnType, Expr, KeyTemplate};
 
 /// The version of the plan's format that this crate writes, and the highest that it reads.
-pub const PLAN_VERSION: u32 = 1;
+///
+/// Version 2 has steps, lists and Redis as a target: a runtime of version 1 would not see a filter.
+pub const PLAN_VERSION: u32 = 2;
 
 /// Everything that the runtime needs to carry changes to their targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +29,9 @@ pub struct Plan {
     pub applier: Applier,
     /// The connections that the jobs name.
     pub connections: BTreeMap<String, Connection>,
+    /// The connections to Redis that the jobs name, for lookups and `redis.write`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redis: BTreeMap<String, RedisConnection>,
     /// The jobs, by name in ascending order.
     pub jobs: Vec<Job>,
 }
@@ -206,8 +217,24 @@ pub struct Job {
     pub name: String,
     /// What is captured.
     pub source: Source,
-    /// What is written.
+    /// What is done with a record before its rows are made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// The rows that are written.
     pub outputs: Vec<Output>,
+    /// What is written to Redis.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redis: Vec<RedisWrite>,
+}
+
+impl Job {
+    /// The lookups, in the order of [`crate::expr::Root::Lookup`].
+    pub fn lookups(&self) -> impl Iterator<Item = &Lookup> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Lookup(lookup) => Some(lookup),
+            Step::Filter(_) => None,
+        })
+    }
 }
 
 /// What capture is asked for, and how a record is read.
@@ -217,6 +244,9 @@ pub struct Source {
     pub key_pattern: String,
     /// The database that the keys are in.
     pub db: u32,
+    /// The type of the keys, where the job says it; keys of other types are then no records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<DataType>,
     /// Commands whose changes are ignored, in lower case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_commands: Vec<String>,
@@ -235,6 +265,40 @@ pub struct Source {
     /// What to do when a key is evicted.
     #[serde(default = "OnGone::ignore", skip_serializing_if = "OnGone::is_ignore")]
     pub on_evict: OnGone,
+    /// What to do when the database is flushed; `None` stops the job and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_flush: Option<OnGone>,
+}
+
+/// The type of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataType {
+    /// A hash: an object whose fields are texts.
+    Hash,
+    /// A JSON document.
+    Json,
+    /// A set: `{members: [text]}`.
+    Set,
+    /// A sorted set: `{members: [{member, score}]}`.
+    SortedSet,
+}
+
+impl DataType {
+    /// Every type, by the name that a job gives it.
+    pub const NAMED: [(&'static str, Self); 4] =
+        [("hash", Self::Hash), ("json", Self::Json), ("set", Self::Set), ("sorted_set", Self::SortedSet)];
+
+    /// The name as a job writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Json => "json",
+            Self::Set => "set",
+            Self::SortedSet => "sorted_set",
+        }
+    }
 }
 
 /// What happens to the rows of a key that is gone.
@@ -278,6 +342,19 @@ pub struct Output {
     pub schema: Option<String>,
     /// The table.
     pub table: String,
+    /// Which records are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+    /// The list whose elements become rows; otherwise a record is one row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreach: Option<Foreach>,
+    /// What gives `c`, `u` or `d`, where a field of the record says what is to be done; null and anything else leave it
+    /// to the change itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opcode: Option<Expr>,
+    /// What a column gets whose value is null.
+    #[serde(default, skip_serializing_if = "OnMissing::is_null")]
+    pub on_missing: OnMissing,
     /// What several columns have in common; a column has it as [`Expr::Shared`]. Evaluated by [`crate::Slots`], at
     /// most once a record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -20,6 +20,9 @@ pub struct Table {
     pub columns: Vec<TableColumn>,
     /// The column sets over which the table has a primary key or a unique index, without partial or expression ones.
     pub unique: Vec<Vec<String>>,
+    /// The tables that its foreign keys point to: schema and name. Those that are checked only at the end of a
+    /// transaction are left out, and a live connection tells none.
+    pub references: Vec<(Option<String>, String)>,
     /// Whether `Emp` and `EMP` are the same name to the target even where both are quoted.
     pub ignores_case: bool,
 }

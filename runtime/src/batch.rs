@@ -287,6 +287,8 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
         before: record.before.map_or(Ok(Value::Null), value)?,
         after: after.map_or(Ok(Value::Null), value)?,
         opcode: if effect == Effect::Delete { Opcode::Delete.letter() } else { record.opcode.letter() },
+        element: Value::Null,
+        lookups: Vec::new(),
     })
 }
 

@@ -69,7 +69,7 @@ pub struct Summary {
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
     let shard = Shard::new(&options.redis_url)?;
     // What is wrong here does not mend itself while the process runs.
-    target::check_strategies(&plan)?;
+    target::check_features(&plan)?;
     plan.connections.values().try_for_each(target::check)?;
     track(&plan, &shard, &mut shutdown).await?;
     let mut pipelines = JoinSet::new();

@@ -130,6 +130,7 @@ fn children(output: &Output, dialect: Dialect) -> Children {
         key_columns: output.key_columns,
         strategy: output.strategy,
         versions: None,
+        keep: false,
         parent: &[0],
     };
     statements(&rows, dialect::of(dialect)).expect("no bug").children.expect("a parent is named")
@@ -192,6 +193,7 @@ fn a_table_of_keys_alone_can_be_written_by_every_strategy() {
                 key_columns: output.key_columns,
                 strategy,
                 versions: output.versions.as_ref(),
+                keep: false,
                 parent: &[],
             };
             let statements = statements(&rows_of, dialect::of(id)).expect("no bug");
@@ -227,8 +229,17 @@ fn a_parent_need_not_be_part_of_the_key() {
         let columns = &output.columns;
         let (schema, versions, table) = (None, None, output.table.as_str());
         let strategy = Strategy::Replace;
-        let rows_of =
-            Rows { schema, table, columns, type_names: &names, key_columns: 1, strategy, versions, parent: &[1] };
+        let rows_of = Rows {
+            schema,
+            table,
+            columns,
+            type_names: &names,
+            key_columns: 1,
+            strategy,
+            versions,
+            keep: false,
+            parent: &[1],
+        };
         let found = statements(&rows_of, dialect::of(id)).expect("no bug");
         (output.write, output.delete) = (found.write, found.delete);
         let children = found.children.expect("a parent is named");

@@ -33,6 +33,7 @@ fn render(dialect: Dialect, strategy: Strategy, columns: &[Column], key_columns:
         key_columns,
         strategy,
         versions: Some(&versions),
+        keep: false,
         parent: &[0],
     };
     statements(&rows, dialect).unwrap_or_else(|failure| panic!("{} {strategy:?}: {failure:?}", dialect.id().name()))
@@ -83,6 +84,7 @@ fn a_plan_does_not_say_what_a_dialect_cannot_do() {
         key_columns: 2,
         strategy: Strategy::Replace,
         versions: None,
+        keep: false,
         parent: &[],
     };
     assert!(statements(&rows, of(Id::Cassandra)).is_err());
