@@ -1,18 +1,18 @@
-//! Entries of change streams into the rows of one transaction: decoded, evaluated, compacted.
+//! Entries of change streams into the rows of one transaction: read here, evaluated in `evaluate`, compacted in
+//! `tables`.
 //! Knows neither Redis nor a target, only how the target encodes a value.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
-
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{OnGone, Output, Source};
-use redis_wb_plan::{Reject, RejectCode, Slots, Value, json};
+use redis_wb_plan::plan::{DataType, OnGone, Source};
+use redis_wb_plan::{Reject, RejectCode, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
+use crate::evaluate::{Effect, elements, filtered, items};
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::{Encode, OutputRows, RowSet};
+use crate::rows::{Encode, OutputRows};
+use crate::tables::Tables;
 
 /// One entry of a change stream.
 #[derive(Debug)]
@@ -69,9 +69,10 @@ pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, enc
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
     let changes = read(layout, entries, applied, &mut prepared);
+    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
-    for change in &changes {
-        match tables.add(change) {
+    for (change, elements) in changes.iter().zip(&elements) {
+        match add(layout, &mut tables, change, elements) {
             Ok(()) => prepared.written.push(change.entry),
             Err(Reject { code, reason }) => {
                 prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
@@ -94,12 +95,42 @@ pub(crate) fn rows_of(layout: &Layout, entries: &[Entry], which: &[usize], encod
         }
     };
     let changes: Vec<Change<'_>> = which.iter().filter_map(change).collect();
+    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
-    for change in &changes {
+    for (change, elements) in changes.iter().zip(&elements) {
         // Whatever can be rejected here was rejected when the batch was prepared.
-        let _ = tables.add(change);
+        let _ = add(layout, &mut tables, change, elements);
     }
     tables.finish()
+}
+
+/// The elements that each output of a change makes rows of.
+type Elements<'b> = Result<Vec<Vec<Input<'b>>>, Reject>;
+
+fn elements_of<'b>(layout: &'b Layout, change: &'b Change<'b>) -> Elements<'b> {
+    layout.outputs_of(change.job).map(|(_, output)| elements(output, &change.input)).collect()
+}
+
+/// Evaluates one change; its rows count only if all of them could be made.
+fn add<'b>(
+    layout: &'b Layout,
+    tables: &mut Tables<'b>,
+    change: &'b Change<'b>,
+    elements: &'b Elements<'b>,
+) -> Result<(), Reject> {
+    let elements = elements.as_ref().map_err(Clone::clone)?;
+    let Some(job) = layout.job(change.job) else { return Ok(()) };
+    let Some(effect) = filtered(job, &change.input, change.effect)? else {
+        return Ok(());
+    };
+    let mut all = Vec::new();
+    for ((at, output), elements) in layout.outputs_of(change.job).zip(elements) {
+        all.push((at, items(output, &change.input, elements, effect)?));
+    }
+    for (output, items) in all {
+        items.into_iter().for_each(|item| tables.place(output, change.entry, item));
+    }
+    Ok(())
 }
 
 /// A record that concerns rows.
@@ -166,104 +197,16 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Out
     })
 }
 
-/// What a change does to the rows of its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Upsert,
-    Delete,
-}
-
-/// The rows of all outputs, while changes are added.
-struct Tables<'b> {
-    layout: &'b Layout,
-    encode: Encode,
-    tables: Vec<Table<'b>>,
-}
-
-/// The rows of one output, while changes are added.
-struct Table<'b> {
-    rows: Vec<Option<Row<'b>>>,
-    /// Which row has a key: the last change of a row wins.
-    places: HashMap<Vec<u8>, usize>,
-}
-
-struct Row<'b> {
-    effect: Effect,
-    entry: usize,
-    values: Vec<Value<'b>>,
-}
-
-impl<'b> Tables<'b> {
-    fn new(layout: &'b Layout, encode: Encode) -> Self {
-        let tables = layout.outputs().map(|_| Table { rows: Vec::new(), places: HashMap::new() }).collect();
-        Self { layout, encode, tables }
-    }
-
-    /// Evaluates one record; its rows count only if all of them could be made.
-    fn add(&mut self, change: &'b Change<'b>) -> Result<(), Reject> {
-        let outputs = self.layout.outputs().enumerate().filter(|(_, (job, _))| *job == change.job);
-        let rows: Vec<(usize, Vec<Value<'b>>)> = outputs
-            .map(|(at, (_, output))| Ok((at, row(output, &change.input, change.effect)?)))
-            .collect::<Result<_, _>>()?;
-        for (output, values) in rows {
-            self.place(output, Row { effect: change.effect, entry: change.entry, values });
-        }
-        Ok(())
-    }
-
-    /// Puts a row behind all others of its output; an earlier one of the same key goes.
-    fn place(&mut self, output: usize, row: Row<'b>) {
-        let Some((plan, table)) = self.layout.output(output).zip(self.tables.get_mut(output)) else {
-            return;
-        };
-        let mut key = Vec::new();
-        for (column, value) in plan.keys().iter().zip(&row.values) {
-            let start = key.len();
-            (self.encode)(value, &column.column_type, &mut key);
-            // The length keeps ("a", "bc") and ("ab", "c") apart.
-            let len = key.len() - start;
-            key.extend_from_slice(&len.to_le_bytes());
-        }
-        let at = table.rows.len();
-        match table.places.entry(key) {
-            Slot::Occupied(mut place) => {
-                if let Some(earlier) = table.rows.get_mut(*place.get()) {
-                    *earlier = None;
-                }
-                place.insert(at);
-            }
-            Slot::Vacant(place) => {
-                place.insert(at);
-            }
-        }
-        table.rows.push(Some(row));
-    }
-
-    /// The rows that are left, encoded.
-    fn finish(self) -> Vec<OutputRows> {
-        let encode = self.encode;
-        let encoded = |(output, table): (&Output, Table<'b>)| {
-            let mut rows =
-                OutputRows { deletes: RowSet::new(output.key_columns), upserts: RowSet::new(output.columns.len()) };
-            for row in table.rows.into_iter().flatten() {
-                let set = match row.effect {
-                    Effect::Delete => &mut rows.deletes,
-                    Effect::Upsert => &mut rows.upserts,
-                };
-                for (cells, (column, value)) in set.columns.iter_mut().zip(output.columns.iter().zip(&row.values)) {
-                    cells.push(value, &column.column_type, encode);
-                }
-                set.entries.push(row.entry);
-            }
-            rows
-        };
-        self.layout.outputs().map(|(_, output)| output).zip(self.tables).map(encoded).collect()
-    }
-}
-
-/// A key that is gone, or that now holds something that is no document of fields, has no rows.
+/// A key that is gone, or that now holds another type than the job maps or no document of fields, has no rows.
 fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
-    if matches!(record.after, Some(Image::Hash(_) | Image::Json(_) | Image::Set(_) | Image::SortedSet(_))) {
+    let found = match record.after {
+        Some(Image::Hash(_)) => Some(DataType::Hash),
+        Some(Image::Json(_)) => Some(DataType::Json),
+        Some(Image::Set(_)) => Some(DataType::Set),
+        Some(Image::SortedSet(_)) => Some(DataType::SortedSet),
+        Some(Image::String(_)) | None => None,
+    };
+    if found.is_some() && (source.data_type.is_none() || source.data_type == found) {
         return Some(Effect::Upsert);
     }
     let on_gone = match record.command {
@@ -315,36 +258,4 @@ fn value(image: Image<'_>) -> Result<Value<'_>, Reject> {
         },
         Image::String(bytes) => Value::from_redis(bytes),
     })
-}
-
-/// The values of one row; of its key columns only, where it is to be deleted.
-fn row<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<Vec<Value<'b>>, Reject> {
-    let columns = if effect == Effect::Delete { output.keys() } else { &output.columns };
-    let mut values = Vec::with_capacity(columns.len());
-    let slots = Slots::new(&output.shared);
-    for (at, column) in columns.iter().enumerate() {
-        let value = slots
-            .evaluate(&column.expr, input)
-            .map_err(|Reject { code, reason }| Reject::new(code, format!("column `{}`: {reason}", column.name)))?;
-        if value.is_null() && at < output.key_columns {
-            return Err(null_key(output, input, &column.name, effect));
-        }
-        if value.is_null() && !column.nullable {
-            let reason = format!("column `{}` takes no null, and `{}` is missing", column.name, column.origin);
-            return Err(Reject::new(RejectCode::NullColumn, reason));
-        }
-        values.push(value);
-    }
-    Ok(values)
-}
-
-fn null_key(output: &Output, input: &Input<'_>, column: &str, effect: Effect) -> Reject {
-    if effect == Effect::Delete && input.before.is_null() {
-        let reason = format!(
-            "the key column `{column}` of `{}` comes from the value, and the delete has no before image",
-            output.table
-        );
-        return Reject::new(RejectCode::NoBeforeImage, reason);
-    }
-    Reject::new(RejectCode::NullKey, format!("the key column `{column}` of `{}` is null", output.table))
 }

@@ -5,7 +5,7 @@
 //! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
-//! | `batch` | entries of streams into the rows of one transaction |
+//! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
 //! | `isolate` | finds the records that a target refuses, and writes all others |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
@@ -17,6 +17,7 @@
 mod batch;
 mod checkpoint;
 mod error;
+mod evaluate;
 mod isolate;
 mod layout;
 mod pause;
@@ -26,6 +27,7 @@ mod rows;
 mod secret;
 mod shard;
 mod shutdown;
+mod tables;
 mod target;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::{Connection, Dialect, Output, Step, Strategy};
+use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
 use crate::batch::Prepared;
@@ -116,32 +116,15 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
 /// Refuses a plan with something in it that is compiled, but not run, before anything is captured for it.
 pub(crate) fn check_features(plan: &Plan) -> Result<(), Failure> {
     for job in &plan.jobs {
-        let step = job.steps.iter().map(|step| match step {
-            Step::Filter(_) => "`filter`",
-            Step::Lookup(_) => "`redis.lookup`",
-        });
-        let outputs = job.outputs.iter().filter_map(feature_of);
-        let writers = job.redis.iter().map(|_| "`redis.write`");
-        if let Some(feature) = step.chain(outputs).chain(writers).next() {
+        let lookup = job.lookups().map(|_| "`redis.lookup`");
+        if let Some(feature) = lookup.chain(job.redis.iter().map(|_| "`redis.write`")).next() {
             return Err(Failure::configuration(
                 format!("this version compiles {feature} but does not run it (job `{}`)", job.name),
-                "leave it out, or use the statements by `redis-wb compile`",
+                "leave it out, or use what `redis-wb compile` prints",
             ));
         }
     }
     Ok(())
-}
-
-/// What of an output is not run. Every change counts for APPEND and TYPE2, while a batch is compacted.
-fn feature_of(output: &Output) -> Option<&'static str> {
-    match output.strategy {
-        Strategy::Append => return Some("`load_strategy: APPEND`"),
-        Strategy::Type2 => return Some("`load_strategy: TYPE2`"),
-        Strategy::Upsert | Strategy::Replace => {}
-    }
-    let when = output.when.as_ref().map(|_| "`when`");
-    let foreach = output.foreach.as_ref().map(|_| "`foreach`");
-    when.or(foreach).or(output.opcode.as_ref().map(|_| "`opcode_field`"))
 }
 
 fn compile_only(dialect: Dialect) -> Failure {

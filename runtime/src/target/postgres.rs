@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use redis_wb_plan::plan::{Connection, Param};
+use redis_wb_plan::plan::{Connection, Of, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -37,9 +37,14 @@ pub(crate) struct Postgres {
 }
 
 /// The statements of one output.
+#[derive(Default)]
 struct Prepares {
     delete: Option<Bound>,
     write: Vec<Bound>,
+    /// Deletes all rows of parents.
+    all: Option<Bound>,
+    /// Deletes the rows of parents but those that are written.
+    others: Option<Bound>,
 }
 
 /// A prepared statement, and which columns it takes.
@@ -54,6 +59,8 @@ struct Piece<'p> {
     statement: &'p Bound,
     set: &'p RowSet,
     rows: Range<usize>,
+    /// The parents, for a statement that takes them beside rows.
+    parents: &'p RowSet,
 }
 
 impl Postgres {
@@ -77,9 +84,15 @@ impl Postgres {
         let advance = prepare(&session.client, &advance).await?;
         let mut outputs = Vec::new();
         for (_, output) in layout.outputs() {
-            let mut prepares = Prepares { delete: None, write: Vec::new() };
+            let mut prepares = Prepares::default();
             if let Some(delete) = &output.delete {
                 prepares.delete = Some(bound(&session.client, delete).await?);
+            }
+            if let Some(children) = &output.children {
+                prepares.all = Some(bound(&session.client, &children.all).await?);
+                if let Some(others) = &children.others {
+                    prepares.others = Some(bound(&session.client, others).await?);
+                }
             }
             for statement in &output.write {
                 prepares.write.push(bound(&session.client, statement).await?);
@@ -144,24 +157,56 @@ impl Postgres {
         self.session.client.batch_execute("COMMIT").await.map_err(failure::of_commit)
     }
 
-    /// The executions that a batch takes: deletes before upserts, so that a row can take over what another gave up.
+    /// The executions that rows take, round by round: first what goes, children before parents, so that a row can take
+    /// over what another gave up; then what comes, parents before children.
     fn pieces<'p>(&'p self, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
+        let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
         let mut pieces = Vec::new();
-        for (prepares, rows) in self.outputs.iter().zip(outputs) {
-            let deletes = prepares.delete.iter().map(|statement| (statement, &rows.deletes));
-            for (statement, set) in deletes.chain(prepares.write.iter().map(|statement| (statement, &rows.upserts))) {
-                let starts = (0..set.len()).step_by(self.rows_max.max(1));
-                let range = |start| start..set.len().min(start + self.rows_max.max(1));
-                pieces.extend(starts.map(|start| Piece { statement, set, rows: range(start) }));
+        for round in 0..rounds {
+            let outputs: Vec<_> = self
+                .outputs
+                .iter()
+                .zip(outputs)
+                .filter_map(|(prepares, rows)| Some((prepares, rows.rounds.get(round)?)))
+                .collect();
+            for (prepares, round) in outputs.iter().rev() {
+                // Where no statement spares the rows that stay, all go, and those that stay are written again.
+                let spared = prepares.others.as_ref().or(prepares.all.as_ref());
+                self.add(&mut pieces, prepares.all.as_ref(), &round.gone);
+                pieces.extend(spared.filter(|_| round.parents.len() > 0).map(|statement| Piece {
+                    statement,
+                    set: if prepares.others.is_some() { &round.writes } else { &round.parents },
+                    rows: 0..if prepares.others.is_some() { round.writes.len() } else { round.parents.len() },
+                    parents: &round.parents,
+                }));
+                self.add(&mut pieces, prepares.delete.as_ref(), &round.deletes);
+            }
+            for (prepares, round) in &outputs {
+                prepares.write.iter().for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
             }
         }
         pieces
     }
 
+    /// Executions of one statement, each of a bounded number of rows.
+    fn add<'p>(&self, pieces: &mut Vec<Piece<'p>>, statement: Option<&'p Bound>, set: &'p RowSet) {
+        let rows_max = self.rows_max.max(1);
+        for start in (0..set.len()).step_by(rows_max) {
+            let rows = start..set.len().min(start + rows_max);
+            pieces.extend(statement.map(|statement| Piece { statement, set, rows, parents: set }));
+        }
+    }
+
     async fn execute(&self, piece: &Piece<'_>) -> Result<(), Failure> {
-        let columns = piece.statement.params.iter().filter_map(|param| piece.set.columns.get(param.column));
-        let arrays: Vec<Array<'_>> =
-            columns.map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() }).collect();
+        let array = |param: &Param| {
+            let (set, rows) = match param.of {
+                Of::Row => (piece.set, piece.rows.clone()),
+                Of::Parent if std::ptr::eq(piece.parents, piece.set) => (piece.set, piece.rows.clone()),
+                Of::Parent => (piece.parents, 0..piece.parents.len()),
+            };
+            Some(Array { cells: set.columns.get(param.column)?.slice(&rows), len: rows.len() })
+        };
+        let arrays: Vec<Array<'_>> = piece.statement.params.iter().filter_map(array).collect();
         let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
         let done = self.session.client.execute(&piece.statement.statement, &params).await;
         let sql = || Some(piece.statement.sql.clone());

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_wb_plan::plan::Connection as PlanConnection;
+use redis_wb_plan::plan::{Connection as PlanConnection, Of, Output};
 use redis_wb_plan::{RejectCode, Statement};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
@@ -20,7 +20,7 @@ use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::{OutputRows, RowSet};
+use crate::rows::{OutputRows, Round, RowSet};
 use crate::secret::expand;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -100,12 +100,6 @@ impl Sqlite {
     }
 }
 
-/// The rows of one statement.
-struct Piece<'p> {
-    statement: &'p Statement,
-    set: &'p RowSet,
-}
-
 /// A cell of a row, bound in place.
 struct Cell<'c>(&'c [u8]);
 
@@ -115,20 +109,82 @@ impl ToSql for Cell<'_> {
     }
 }
 
-/// Writes all rows of all outputs.
+/// Writes all rows, round by round: first what goes, children before parents, so that a row can take over what another
+/// gave up; then what comes, parents before children.
 fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Result<(), Failure> {
-    for Piece { statement, set } in pieces(layout, outputs) {
-        let sql = &statement.sql;
-        let mut prepared = file.prepare_cached(sql)?;
-        let columns: Vec<_> = statement.params.iter().filter_map(|param| set.columns.get(param.column)).collect();
-        for row in 0..set.len() {
-            let cells = columns.iter().map(|cells| Cell(cells.cell(row)));
-            prepared
-                .execute(rusqlite::params_from_iter(cells))
-                .map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = Some(sql.clone())))?;
+    let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
+    for round in 0..rounds {
+        let outputs: Vec<(&Output, &Round)> = layout
+            .outputs()
+            .zip(outputs)
+            .filter_map(|(output, rows)| Some((output.1, rows.rounds.get(round)?)))
+            .collect();
+        for (output, round) in outputs.iter().rev() {
+            delete(file, output, round)?;
+        }
+        for (output, round) in &outputs {
+            for statement in &output.write {
+                execute_all(file, statement, &round.writes)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Deletes what goes from one output.
+fn delete(file: &Connection, output: &Output, round: &Round) -> Result<(), Failure> {
+    if let Some(children) = &output.children {
+        execute_all(file, &children.all, &round.gone)?;
+        for (parent, family) in round.families.iter().enumerate() {
+            match children.others.as_ref().filter(|others| family.len() <= others.rows_max()) {
+                Some(others) => {
+                    // The parent's parameters stand before those of its rows.
+                    let of_parent = cells(others, Of::Parent, &round.parents, parent);
+                    let of_rows = family.clone().flat_map(|row| cells(others, Of::Row, &round.writes, row));
+                    execute(file, &others.text(family.len()), of_parent.chain(of_rows))?;
+                }
+                // All go, and those that stay are written again.
+                None => execute(file, &children.all.sql, row_cells(&children.all, &round.parents, parent))?,
+            }
+        }
+    }
+    match &output.delete {
+        Some(statement) => execute_all(file, statement, &round.deletes),
+        None => Ok(()),
+    }
+}
+
+/// Executes a statement once for each row.
+fn execute_all(file: &Connection, statement: &Statement, set: &RowSet) -> Result<(), Failure> {
+    if set.len() == 0 {
+        return Ok(());
+    }
+    let mut prepared = file.prepare_cached(&statement.sql)?;
+    for row in 0..set.len() {
+        let done = prepared.execute(rusqlite::params_from_iter(row_cells(statement, set, row)));
+        done.map_err(|error| refused(error, &statement.sql))?;
+    }
+    Ok(())
+}
+
+/// The parameters of a statement that takes one row.
+fn row_cells<'c>(statement: &'c Statement, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
+    statement.params.iter().filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
+}
+
+/// The parameters of one row, or of one parent.
+fn cells<'c>(statement: &'c Statement, of: Of, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
+    let own = statement.params.iter().filter(move |param| param.of == of);
+    own.filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
+}
+
+fn execute<'c>(file: &Connection, sql: &str, cells: impl Iterator<Item = Cell<'c>>) -> Result<(), Failure> {
+    let done = file.prepare_cached(sql)?.execute(rusqlite::params_from_iter(cells));
+    done.map(drop).map_err(|error| refused(error, sql))
+}
+
+fn refused(error: rusqlite::Error, sql: &str) -> Failure {
+    failure::of(error).refusal(|refusal| refusal.statement = Some(sql.to_owned()))
 }
 
 /// Writes rows behind a savepoint.
@@ -161,17 +217,6 @@ fn orphans(file: &Connection, layout: &Layout) -> Result<i64, Failure> {
         orphans += count.query_row([table], |row| row.get::<_, i64>(0))?;
     }
     Ok(orphans)
-}
-
-/// Deletes before upserts, so that a row can take over what another gave up.
-fn pieces<'p>(layout: &'p Layout, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
-    let outputs = layout.outputs().zip(outputs);
-    outputs
-        .flat_map(|((_, output), rows)| {
-            let deletes = output.delete.iter().map(|statement| Piece { statement, set: &rows.deletes });
-            deletes.chain(output.write.iter().map(|statement| Piece { statement, set: &rows.upserts }))
-        })
-        .collect()
 }
 
 /// Whether the configuration is whole.
