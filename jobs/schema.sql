@@ -29,6 +29,15 @@ CREATE TABLE cart_item (
     PRIMARY KEY (customer, article)
 );
 
+-- Versions: several rows have the same sku, so no unique index is over it alone.
+CREATE TABLE price (
+    sku        varchar(40)    NOT NULL,
+    amount     numeric(12, 2) NOT NULL,
+    currency   char(3)        NOT NULL,
+    valid_from timestamp      DEFAULT CURRENT_TIMESTAMP,
+    valid_to   timestamp
+);
+
 CREATE TABLE contact (
     id      integer PRIMARY KEY,
     name    varchar(80) NOT NULL,
@@ -89,7 +98,7 @@ CREATE TABLE member (
     plan  varchar(20)
 );
 
-CREATE TABLE price (
+CREATE TABLE price_change (
     article integer PRIMARY KEY,
     amount  numeric(10, 2),
     change  char(1)

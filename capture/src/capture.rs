@@ -1,16 +1,15 @@
 //! Events to changes, changes to records, records to streams. It must not know how Redis's C API is called.
 
-use std::cell::RefCell;
 use std::mem;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
 
-use crate::ffi::{Context, Key};
+use crate::ffi::{Context, Key, Kind};
 use crate::image::{self, Content};
-use crate::pending::{Before, Change, How, Pending};
-use crate::rules::{self, Rule};
+use crate::pending::{self, Before, Change, How, Pending};
+use crate::rules::{self, Rule, STREAMS_DB};
 
 /// The default of `image-bytes-max`.
 const IMAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -21,8 +20,8 @@ const WARN_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
 pub(crate) struct State {
-    pub(crate) rules: Vec<Rc<Rule>>,
-    /// Drawn at load and at promotion.
+    pub(crate) rules: Vec<Arc<Rule>>,
+    /// Drawn at load, at promotion, and when a change stream is lost.
     pub(crate) epoch: u64,
     /// Larger images are left out, and the record is thin.
     pub(crate) image_bytes_max: usize,
@@ -54,25 +53,23 @@ struct Buffers {
     record: Vec<u8>,
 }
 
-thread_local! {
-    static STATE: RefCell<State> = const {
-        RefCell::new(State {
-            rules: Vec::new(),
-            epoch: 0,
-            image_bytes_max: IMAGE_BYTES_MAX,
-            counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
-            unsafe_setting: None,
-            pending: Pending::EMPTY,
-            buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
-            woken_before_sleep: false,
-            warned: None,
-        })
-    };
-}
+/// One for all threads: a module that writes on a thread of its own, under Redis's global lock, is captured, too.
+static STATE: Mutex<State> = Mutex::new(State {
+    rules: Vec::new(),
+    epoch: 0,
+    image_bytes_max: IMAGE_BYTES_MAX,
+    counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
+    unsafe_setting: None,
+    pending: Pending::EMPTY,
+    buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
+    woken_before_sleep: false,
+    warned: None,
+});
 
-/// Works with the state; `None` if it is borrowed, which (not borrowed) rules out.
+/// Works with the state; `None` if it is borrowed, which (one thread at a time) and (not borrowed) rule out but for a
+/// crash report, which then lacks the module's section.
 pub(crate) fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
-    STATE.with(|state| state.try_borrow_mut().ok().map(|mut state| work(&mut state)))
+    STATE.try_lock().ok().map(|mut state| work(&mut state))
 }
 
 /// What Redis tells of a key.
@@ -80,7 +77,7 @@ pub(crate) enum Happening<'a> {
     /// A keyspace event, by its name.
     Event(&'a [u8]),
     /// The key is about to go or to be overwritten, and can be read for the last time.
-    Goes { key: &'a Key, how: How },
+    Goes { key: &'a Key<'a>, how: How },
 }
 
 /// Whether nothing is tracked, so that no event matters.
@@ -90,7 +87,13 @@ pub(crate) fn is_idle() -> bool {
 
 /// Notes what happened to a key, if a rule wants it.
 pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happening<'_>) {
-    if rules::is_own(key) || !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
+    if rules::is_own(key) {
+        if matches!(happening, Happening::Goes { key: open, .. } if open.kind() == Kind::Stream) && db == STREAMS_DB {
+            draw_epoch();
+        }
+        return;
+    }
+    if !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
         return;
     }
     if !with(|state| state.pending.scheduled).unwrap_or(false) && !context.standing().captures() {
@@ -117,7 +120,7 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
 }
 
 /// Notes what a key held. An event follows that tells of the change, or came before.
-fn goes(context: &Context, db: u32, key: &[u8], open: &Key, how: How) {
+fn goes(context: &Context, db: u32, key: &[u8], open: &Key<'_>, how: How) {
     let lent = with(|state| {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
         wanted.then(|| state.lend())
@@ -168,7 +171,10 @@ pub(crate) fn wake(context: &Context) {
 
 /// Notes that databases were emptied, or all where none is named.
 pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
-    let tracked = with(|state| state.rules.iter().any(|rule| dbs.is_empty() || dbs.contains(&rule.db)));
+    if dbs.is_empty() || dbs.contains(&STREAMS_DB) {
+        draw_epoch();
+    }
+    let tracked = with(|state| state.rules.iter().any(|rule| pending::concerns(dbs, rule.db)));
     if tracked == Some(true) && context.standing().captures() {
         with(|state| state.pending.flushed(dbs, by));
         schedule(context);
@@ -183,8 +189,9 @@ pub(crate) fn loading_starts() {
     });
 }
 
-/// Draws the epoch of a server that begins to capture. 63 bits, so that it fits the integers of SQL.
-pub(crate) fn promoted() {
+/// Begins an epoch: this server begins to capture, or streams were lost, and the ids of those that take their place
+/// start from the clock and may run behind. 63 bits, so that it fits the integers of SQL.
+pub(crate) fn draw_epoch() {
     let epoch = Context::random() >> 1;
     with(|state| state.epoch = epoch.max(1));
 }
@@ -225,7 +232,7 @@ pub(crate) fn unsafe_setting(context: &Context) -> Option<String> {
 }
 
 impl State {
-    fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Rc<Rule>> {
+    fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.iter().filter(move |rule| rule.wants(db, key))
     }
 
@@ -271,7 +278,7 @@ fn is_unlinking(context: &Context) -> bool {
 /// The changes of one execution unit, taken out of the state to become records.
 struct Unit {
     pending: Pending,
-    rules: Vec<Rc<Rule>>,
+    rules: Vec<Arc<Rule>>,
     epoch: u64,
     image_bytes_max: usize,
     buffers: Buffers,
@@ -291,9 +298,9 @@ impl Unit {
     fn append(&mut self, context: &Context) {
         let pending = mem::take(&mut self.pending);
         for rule in &self.rules.clone() {
-            if let Some(command) = pending.flush_of(rule.db) {
+            if let Some((db, command)) = pending.flush_of(rule.db) {
                 let (opcode, data_type) = (Opcode::Flush, DataType::Unknown);
-                let head = Head { db: rule.db, key: &[], opcode, command, data_type, flags: Flags::NONE };
+                let head = Head { db, key: &[], opcode, command, data_type, flags: Flags::NONE };
                 self.append_record(context, rule, &head, false, None);
             }
         }
@@ -316,7 +323,7 @@ impl Unit {
         let (opcode, flags) = match content {
             Content::Gone(_) => (Opcode::Delete, Flags::NONE),
             Content::Thin(_) => (present, Flags::THIN),
-            Content::Whole(_) => (present, Flags::NONE),
+            Content::Bare(_) | Content::Whole(_) => (present, Flags::NONE),
         };
         let before = change.before.as_ref();
         let data_type = match (&content, before) {
@@ -333,9 +340,9 @@ impl Unit {
     }
 
     /// Rules that want a key whose coming or going no event told of.
-    fn wanting(&self, change: &Change) -> Vec<Rc<Rule>> {
-        let wants = |rule: &&Rc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
-        self.rules.iter().filter(wants).map(Rc::clone).collect()
+    fn wanting(&self, change: &Change) -> Vec<Arc<Rule>> {
+        let wants = |rule: &&Arc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
+        self.rules.iter().filter(wants).map(Arc::clone).collect()
     }
 
     fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {
@@ -350,7 +357,7 @@ impl Unit {
                 None => writer.no_image(),
             }
         }
-        context.select(0);
+        context.select(STREAMS_DB);
         match context.append(&rule.stream, STREAM_FIELD.as_bytes(), record) {
             Ok(()) => {
                 let bytes = u64::try_from(record.len()).unwrap_or_default();
@@ -389,4 +396,23 @@ fn failed(context: &Context, records: u64, error: &str) {
 fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, STATE, State, with};
+
+    // What a thread of another module's does under the lock must see the same rules: `thread_local!` would not.
+    #[test]
+    fn all_threads_share_one_state() {
+        fn shared<T: Sync>(_: &T) {}
+        fn passed_on<T: Send>() {}
+        shared(&STATE);
+        passed_on::<State>();
+        with(|state| state.counters = Counters { failed: 7, ..Counters::default() });
+        let seen = std::thread::spawn(|| with(|state| state.counters.failed)).join().unwrap();
+        assert_eq!(seen, Some(7));
+        // Never waited for: who holds it may be the thread that crashed.
+        assert_eq!(with(|_| with(|_| ())), Some(None));
+    }
 }

@@ -1,9 +1,10 @@
 //! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules, the module's arguments.
 //! It must not know how changes become records.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::capture::{self, State};
+use crate::exclude;
 use crate::ffi::{Context, Info, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
 
@@ -41,6 +42,10 @@ fn refusal(context: &Context, standing: Standing, rule: &Rule) -> Option<String>
     }
     if !context.has_db(rule.db) {
         return Some(format!("there is no database {}", rule.db));
+    }
+    let unknown = |word: &Vec<u8>| exclude::refusal(word, || context.writes(word));
+    if let Some(why) = rule.own_keys_only().or_else(|| rule.exclude.iter().find_map(unknown)) {
+        return Some(why);
     }
     let full = |state: &mut State| state.rules.len() >= RULES_MAX && state.place(&rule.name).is_none();
     if capture::with(full) == Some(true) {
@@ -98,8 +103,8 @@ impl State {
         let place = self.place(&rule.name).and_then(|place| self.rules.get_mut(place));
         match place {
             Some(old) if **old == rule => return false,
-            Some(old) => *old = Rc::new(rule),
-            None => self.rules.push(Rc::new(rule)),
+            Some(old) => *old = Arc::new(rule),
+            None => self.rules.push(Arc::new(rule)),
         }
         true
     }

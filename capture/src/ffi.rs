@@ -3,9 +3,13 @@
 //!
 //! What makes it sound:
 //!
-//! INVARIANT (main thread): Redis calls a module's callbacks on one thread at a time, and this module starts none.
-//! INVARIANT (live pointers): a raw pointer from Redis stays inside the callback that brought it. [`Context`],
-//! [`Key`], [`Reply`] are neither `Clone` nor `Send`, are handed out by reference or freed by their `Drop`, and
+//! INVARIANT (one thread at a time): Redis calls a module's callbacks under its global lock, on whichever thread holds
+//! it: the main thread, or one of a module that writes between `ThreadSafeContextLock` and its unlock. This module
+//! starts none. A child that saves is a process of its own, and its only thread comes from one that held the lock. The
+//! exception is a crash report, which asks for INFO without it: `capture::with` tries its lock and never waits.
+//! INVARIANT (live pointers): a raw pointer from Redis stays inside the callback that brought it. The compiler sees to
+//! it: a callback lends its [`Context`], [`Storage`], [`Info`] by reference and for its own time, only this file makes
+//! one, and none is `Clone` or `Send`; a [`Key`] and a [`Reply`] borrow from the context that opened or called, and
 //! every slice of their bytes borrows from them.
 //! INVARIANT (bound functions): the function pointers of `redis_module::raw` are written once, by `start` through
 //! `Export_RedisModule_Init`, before any callback is registered, and only read from then on. One that this
@@ -14,6 +18,7 @@
 #![expect(unsafe_code, reason = "the one file that talks to Redis's C API")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
+use std::marker::PhantomData;
 use std::{ptr, slice};
 
 use redis_module::raw;
@@ -92,7 +97,7 @@ impl Context {
     }
 
     /// Opens a key to read it: without a trace in its idle time, in statistics and events, and without expiring it.
-    pub(crate) fn open(&self, key: &[u8]) -> Option<Key> {
+    pub(crate) fn open(&self, key: &[u8]) -> Option<Key<'_>> {
         const MODE: u32 = raw::REDISMODULE_READ
             | raw::REDISMODULE_OPEN_KEY_NOTOUCH
             | raw::REDISMODULE_OPEN_KEY_NONOTIFY
@@ -100,14 +105,19 @@ impl Context {
             | raw::REDISMODULE_OPEN_KEY_NOEXPIRE;
         let name = Text::new(key)?;
         let key = call!(RedisModule_OpenKey(self.0, name.0, c_int::try_from(MODE).unwrap_or_default()))?;
-        (!key.is_null()).then_some(Key { raw: key, owned: true })
+        (!key.is_null()).then_some(Key { raw: key, owned: true, opened_by: PhantomData })
+    }
+
+    /// A key that Redis opened, and closes after the callback.
+    fn borrowed_key(&self, raw: *mut raw::RedisModuleKey) -> Key<'_> {
+        Key { raw, owned: false, opened_by: PhantomData }
     }
 
     /// Appends an entry with one field to a stream, as part of the execution unit that runs, so that it reaches
     /// replicas and the AOF in one MULTI with the write. Without the flags `M` and `S`: what goes through must not
     /// depend on memory or on a script once the write did.
     pub(crate) fn append(&self, stream: &[u8], field: &[u8], value: &[u8]) -> Result<(), String> {
-        Reply(call!(RedisModule_Call(
+        let reply = call!(RedisModule_Call(
             self.0,
             c"XADD".as_ptr(),
             c"!Ebcbb".as_ptr(),
@@ -118,22 +128,34 @@ impl Context {
             field.len(),
             value.as_ptr().cast::<c_char>(),
             value.len(),
-        )))
-        .into_result()
-        .map(drop)
+        ));
+        Reply::new(self, reply).into_result().map(drop)
     }
 
     /// The text of a RedisJSON document; an error where the key holds something else, or the module is missing.
-    pub(crate) fn json(&self, key: &[u8]) -> Result<Reply, String> {
+    pub(crate) fn json(&self, key: &[u8]) -> Result<Reply<'_>, String> {
         let key = (key.as_ptr().cast::<c_char>(), key.len());
-        Reply(call!(RedisModule_Call(self.0, c"JSON.GET".as_ptr(), c"Eb".as_ptr(), key.0, key.1))).into_result()
+        let reply = call!(RedisModule_Call(self.0, c"JSON.GET".as_ptr(), c"Eb".as_ptr(), key.0, key.1));
+        Reply::new(self, reply).into_result()
     }
 
     /// A setting of the server.
     pub(crate) fn config(&self, name: &CStr) -> Result<Vec<u8>, String> {
         let words = (c"CONFIG".as_ptr(), c"Ecc".as_ptr(), c"GET".as_ptr(), name.as_ptr());
-        let reply = Reply(call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3))).into_result()?;
-        reply.element(1).ok_or_else(|| "no such setting".to_owned())
+        let reply = call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3));
+        let reply = Reply::new(self, reply).into_result()?;
+        let value = reply.whole().and_then(|setting| setting.part(1));
+        value.map(|value| value.text().to_vec()).ok_or_else(|| "no such setting".to_owned())
+    }
+
+    /// Whether a command writes keys; `None` where this server has none of that name.
+    pub(crate) fn writes(&self, command: &[u8]) -> Option<bool> {
+        let (format, name) = (c"Ecb".as_ptr(), command.as_ptr().cast::<c_char>());
+        let reply = call!(RedisModule_Call(self.0, c"COMMAND".as_ptr(), format, c"INFO".as_ptr(), name, command.len()));
+        let reply = Reply::new(self, reply).into_result().ok()?;
+        // Its name, its arity, its flags, ...
+        let flags = reply.whole()?.part(0)?.part(2)?;
+        Some(flags.parts().any(|flag| flag.text() == b"write"))
     }
 
     /// Lets [`capture::append_pending`] run when the execution unit ends; whether Redis will.
@@ -151,13 +173,13 @@ impl Context {
         call!(RedisModule_ReplicateVerbatim(self.0));
     }
 
-    /// Writes a warning to the server's log.
+    /// Writes a warning to the server's log; a NUL, which would end it, becomes a space.
     pub(crate) fn warn(&self, text: &str) {
         self.log(c"warning", text);
     }
 
     fn log(&self, level: &CStr, text: &str) {
-        if let Ok(text) = CString::new(text) {
+        if let Ok(text) = CString::new(text.replace('\0', " ")) {
             call!(RedisModule_Log(self.0, level.as_ptr(), c"%s".as_ptr(), text.as_ptr()));
         }
     }
@@ -219,6 +241,8 @@ pub(crate) enum Kind {
     SortedSet,
     /// A string.
     String,
+    /// A stream.
+    Stream,
     /// A value of a module.
     Module,
     /// Something else.
@@ -226,13 +250,14 @@ pub(crate) enum Kind {
 }
 
 /// An open key.
-pub(crate) struct Key {
+pub(crate) struct Key<'c> {
     raw: *mut raw::RedisModuleKey,
     /// Whether this module opened it and has to close it.
     owned: bool,
+    opened_by: PhantomData<&'c Context>,
 }
 
-impl Key {
+impl Key<'_> {
     /// What it holds.
     pub(crate) fn kind(&self) -> Kind {
         match call!(RedisModule_KeyType(self.raw)).map_or(0, |kind| isize::try_from(kind).unwrap_or_default()) {
@@ -241,6 +266,7 @@ impl Key {
             raw::REDISMODULE_KEYTYPE_HASH => Kind::Hash,
             raw::REDISMODULE_KEYTYPE_SET => Kind::Set,
             raw::REDISMODULE_KEYTYPE_ZSET => Kind::SortedSet,
+            raw::REDISMODULE_KEYTYPE_STREAM => Kind::Stream,
             raw::REDISMODULE_KEYTYPE_MODULE => Kind::Module,
             _ => Kind::Other,
         }
@@ -249,14 +275,6 @@ impl Key {
     /// How many bytes a string has, how many fields or members anything else.
     pub(crate) fn len(&self) -> usize {
         call!(RedisModule_ValueLength(self.raw)).unwrap_or_default()
-    }
-
-    /// The bytes of a string.
-    pub(crate) fn string(&self) -> &[u8] {
-        let mut len = 0;
-        let mode = c_int::try_from(raw::REDISMODULE_READ).unwrap_or_default();
-        let start = call!(RedisModule_StringDMA(self.raw, &raw mut len, mode)).unwrap_or(ptr::null_mut());
-        bytes(start, len, self)
     }
 
     /// Calls `visit` with every field or member and its value or score, as long as it returns true.
@@ -291,7 +309,7 @@ impl Key {
     }
 }
 
-impl Drop for Key {
+impl Drop for Key<'_> {
     fn drop(&mut self) {
         if self.owned {
             call!(RedisModule_CloseKey(self.raw));
@@ -320,12 +338,19 @@ unsafe extern "C" fn visit_one<F: FnMut(&[u8], &[u8]) -> bool>(
 }
 
 /// The reply of a command that this module called.
-pub(crate) struct Reply(Option<*mut raw::RedisModuleCallReply>);
+pub(crate) struct Reply<'c> {
+    raw: Option<*mut raw::RedisModuleCallReply>,
+    called_by: PhantomData<&'c Context>,
+}
 
-impl Reply {
+impl<'c> Reply<'c> {
+    fn new(_called_by: &'c Context, raw: Option<*mut raw::RedisModuleCallReply>) -> Self {
+        Self { raw, called_by: PhantomData }
+    }
+
     /// The reply, or the error that it is.
     fn into_result(self) -> Result<Self, String> {
-        let reply = self.0.filter(|reply| !reply.is_null()).ok_or("the command was refused")?;
+        let reply = self.raw.filter(|reply| !reply.is_null()).ok_or("the command was refused")?;
         let kind = call!(RedisModule_CallReplyType(reply)).unwrap_or_default();
         if isize::try_from(kind) == Ok(raw::REDISMODULE_REPLY_ERROR) {
             return Err(String::from_utf8_lossy(self.text()).into_owned());
@@ -335,29 +360,46 @@ impl Reply {
 
     /// The bytes of a string or an error.
     pub(crate) fn text(&self) -> &[u8] {
-        let Some(reply) = self.0 else { return &[] };
-        let mut len = 0;
-        let start = call!(RedisModule_CallReplyStringPtr(reply, &raw mut len)).unwrap_or(ptr::null());
-        bytes(start, len, self)
+        self.whole().map_or(&[], Part::text)
     }
 
-    /// A string in an array.
-    fn element(&self, at: usize) -> Option<Vec<u8>> {
-        let array = self.0?;
-        let element = call!(RedisModule_CallReplyArrayElement(array, at))?;
-        if element.is_null() {
-            return None;
-        }
-        let mut len = 0;
-        let start = call!(RedisModule_CallReplyStringPtr(element, &raw mut len))?;
-        // The element belongs to the array and goes with it.
-        Some(bytes(start, len, self).to_vec())
+    /// All of it.
+    pub(crate) fn whole(&self) -> Option<Part<'_>> {
+        let raw = self.raw.filter(|reply| !reply.is_null())?;
+        Some(Part { raw, of: self })
     }
 }
 
-impl Drop for Reply {
+/// A part of a reply; it goes with the whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'r> {
+    raw: *mut raw::RedisModuleCallReply,
+    of: &'r Reply<'r>,
+}
+
+impl<'r> Part<'r> {
+    /// The bytes of a string or an error.
+    pub(crate) fn text(self) -> &'r [u8] {
+        let mut len = 0;
+        let start = call!(RedisModule_CallReplyStringPtr(self.raw, &raw mut len)).unwrap_or(ptr::null());
+        bytes(start, len, self.of)
+    }
+
+    /// A part of an array.
+    pub(crate) fn part(self, at: usize) -> Option<Self> {
+        let raw = call!(RedisModule_CallReplyArrayElement(self.raw, at)).filter(|part| !part.is_null())?;
+        Some(Self { raw, of: self.of })
+    }
+
+    /// All parts of an array.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Self> {
+        (0..).map_while(move |at| self.part(at))
+    }
+}
+
+impl Drop for Reply<'_> {
     fn drop(&mut self) {
-        if let Some(reply) = self.0.filter(|reply| !reply.is_null()) {
+        if let Some(reply) = self.raw.filter(|reply| !reply.is_null()) {
             call!(RedisModule_FreeCallReply(reply));
         }
     }
@@ -483,18 +525,20 @@ unsafe extern "C" fn key_goes(
     how: u64,
     data: *mut c_void,
 ) {
-    if capture::is_idle() || data.is_null() {
+    if data.is_null() {
         return;
     }
     // SAFETY: (live pointers) for this event Redis passes a RedisModuleKeyInfoV1; its key stays open meanwhile.
-    let key = Key { raw: unsafe { (*data.cast::<raw::RedisModuleKeyInfoV1>()).key }, owned: false };
+    let raw = unsafe { (*data.cast::<raw::RedisModuleKeyInfoV1>()).key };
+    let context = Context(context);
+    let key = context.borrowed_key(raw);
     let how = match how {
         raw::REDISMODULE_SUBEVENT_KEY_EXPIRED => How::Expired,
         raw::REDISMODULE_SUBEVENT_KEY_EVICTED => How::Evicted,
         raw::REDISMODULE_SUBEVENT_KEY_OVERWRITTEN => How::Overwritten,
         _ => How::Deleted,
     };
-    capture::happened(&Context(context), key.db(), key.name(), &Happening::Goes { key: &key, how });
+    capture::happened(&context, key.db(), key.name(), &Happening::Goes { key: &key, how });
 }
 
 unsafe extern "C" fn unit_ended(context: *mut raw::RedisModuleCtx, _data: *mut c_void) {
@@ -527,7 +571,7 @@ unsafe extern "C" fn server_event(
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}
         (raw::REDISMODULE_EVENT_LOADING, _) => capture::loading_starts(),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, now) if now == NOW_PRIMARY => {
-            capture::promoted();
+            capture::draw_epoch();
             capture::settled(&context);
         }
         (raw::REDISMODULE_EVENT_CONFIG, _) => capture::settled(&context),
@@ -628,7 +672,7 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     done(call!(RedisModule_RegisterInfoFunc(context.0, Some(info))), "register its INFO section")?;
     register_type(context)?;
-    capture::promoted();
+    capture::draw_epoch();
     Ok(())
 }
 

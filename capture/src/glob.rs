@@ -34,6 +34,11 @@ impl Glob {
         Self { prefix: prefix.collect(), rest }
     }
 
+    /// What every matching key begins with.
+    pub(crate) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether a key matches.
     pub(crate) fn matches(&self, key: &[u8]) -> bool {
         let Some(key) = key.strip_prefix(self.prefix.as_slice()) else {

@@ -9,6 +9,8 @@ use crate::ffi::{Context, Key, Kind};
 pub(crate) enum Content {
     /// Nothing: there is no key, or one whose last field or member just went.
     Gone(DataType),
+    /// A string. It makes no rows, so no image; and to read it would make Redis keep it in another encoding.
+    Bare(DataType),
     /// More than an image may hold, or a type that has none.
     Thin(DataType),
     /// What [`Buffers::encoded`] holds.
@@ -18,7 +20,7 @@ pub(crate) enum Content {
 impl Content {
     pub(crate) const fn data_type(self) -> DataType {
         match self {
-            Self::Gone(data_type) | Self::Thin(data_type) | Self::Whole(data_type) => data_type,
+            Self::Gone(data_type) | Self::Bare(data_type) | Self::Thin(data_type) | Self::Whole(data_type) => data_type,
         }
     }
 }
@@ -44,20 +46,20 @@ pub(crate) const fn data_type(kind: Kind) -> DataType {
         Kind::Set => DataType::Set,
         Kind::SortedSet => DataType::SortedSet,
         Kind::String => DataType::String,
-        Kind::Empty | Kind::Module | Kind::Other => DataType::Unknown,
+        Kind::Empty | Kind::Stream | Kind::Module | Kind::Other => DataType::Unknown,
     }
 }
 
 /// Reads the open `key`; its image, if it has one of at most `bytes_max` bytes, goes to `buffers`.
-pub(crate) fn read(context: &Context, open: &Key, key: &[u8], bytes_max: usize, buffers: &mut Buffers) -> Content {
+pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bytes_max: usize, buffers: &mut Buffers) -> Content {
     let kind = open.kind();
     let data_type = data_type(kind);
     buffers.encoded.clear();
     match kind {
         Kind::Empty => Content::Gone(data_type),
-        Kind::Other => Content::Thin(data_type),
+        Kind::Stream | Kind::Other => Content::Thin(data_type),
         Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bytes_max, buffers),
-        Kind::String => blob(open.string(), data_type, bytes_max, buffers),
+        Kind::String => Content::Bare(data_type),
         Kind::Module => match context.json(key) {
             Ok(document) => blob(document.text(), DataType::Json, bytes_max, buffers),
             Err(_) => Content::Thin(DataType::Unknown),
@@ -73,7 +75,7 @@ fn blob(bytes: &[u8], data_type: DataType, bytes_max: usize, buffers: &mut Buffe
     Content::Whole(data_type)
 }
 
-fn scan(open: &Key, data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
+fn scan(open: &Key<'_>, data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
     // Every member has at least one byte and another that says so: a long set need not be walked to be too long.
     if open.len().saturating_mul(2) > bytes_max {
         return Content::Thin(data_type);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `glob.rs` | key patterns as Redis matches them |
 //! | `rules.rs` | tracking rules: which keys, which changes, which stream |
+//! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
 //! | `capture.rs` | events to changes, changes to records, records to streams |
@@ -14,6 +15,7 @@
 
 mod capture;
 mod commands;
+mod exclude;
 mod ffi;
 mod glob;
 mod image;

@@ -2,11 +2,11 @@
 //! It must not know Redis: what it is told comes from `capture`.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use redis_wb_record::DataType;
 
-use crate::rules::Rule;
+use crate::rules::{Rule, STREAMS_DB};
 
 /// How a key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) struct Change {
     /// Whether an event told of a change, and not only the key's coming or going.
     pub(crate) told: bool,
     /// Which rules want it.
-    pub(crate) rules: Vec<Rc<Rule>>,
+    pub(crate) rules: Vec<Arc<Rule>>,
     pub(crate) before: Option<Before>,
 }
 
@@ -66,6 +66,12 @@ pub(crate) struct Pending {
     pub(crate) scheduled: bool,
     /// The key that is about to go, if that was the last that happened: it may not be gone yet.
     going: Option<(u32, Vec<u8>)>,
+}
+
+/// Whether a rule for the keys of `db` has to be told that `flushed`, or all databases where none is named, were
+/// emptied: it lost its keys, or its stream.
+pub(crate) fn concerns(flushed: &[u32], db: u32) -> bool {
+    flushed.is_empty() || flushed.contains(&db) || flushed.contains(&STREAMS_DB)
 }
 
 /// Up to this many changes are searched one by one.
@@ -113,14 +119,14 @@ impl Pending {
     }
 
     /// Notes an event that changed a key, and which rules want it.
-    pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Rc<Rule>>) {
+    pub(crate) fn changed<'r>(&mut self, db: u32, key: &[u8], event: &str, rules: impl Iterator<Item = &'r Arc<Rule>>) {
         self.going = None;
         let change = self.change(db, key, event);
         event.clone_into(&mut change.event);
         change.told = true;
         for rule in rules {
-            if !change.rules.iter().any(|other| Rc::ptr_eq(other, rule)) {
-                change.rules.push(Rc::clone(rule));
+            if !change.rules.iter().any(|other| Arc::ptr_eq(other, rule)) {
+                change.rules.push(Arc::clone(rule));
             }
         }
     }
@@ -135,10 +141,11 @@ impl Pending {
         }
     }
 
-    /// What emptied a database last, if anything did.
-    pub(crate) fn flush_of(&self, db: u32) -> Option<&'static str> {
-        let flush = self.flushes.iter().rev().find(|(flushed, _)| flushed.is_none_or(|flushed| flushed == db));
-        flush.map(|(_, by)| *by)
+    /// What a rule for the keys of `db` has to be told: which database was emptied, and by what. Its own counts before
+    /// the one with its stream.
+    pub(crate) fn flush_of(&self, db: u32) -> Option<(u32, &'static str)> {
+        let last = |db| self.flushes.iter().rev().find(|(flushed, _)| flushed.is_none_or(|flushed| flushed == db));
+        [db, STREAMS_DB].into_iter().find_map(|db| last(db).map(|(_, by)| (db, *by)))
     }
 
     /// The changes, in the order in which the keys first changed.
@@ -187,9 +194,9 @@ impl Pending {
 mod tests {
     use super::*;
 
-    fn rules(count: usize) -> Vec<Rc<Rule>> {
+    fn rules(count: usize) -> Vec<Arc<Rule>> {
         let rule = |at: usize| Rule::parse(&[at.to_string().as_bytes(), b"*"]).unwrap();
-        (0..count).map(|at| Rc::new(rule(at))).collect()
+        (0..count).map(|at| Arc::new(rule(at))).collect()
     }
 
     fn hash(image: &[u8]) -> Before {
@@ -236,12 +243,15 @@ mod tests {
         let mut pending = Pending::default();
         pending.changed(0, b"a", "hset", rules.iter());
         pending.changed(1, b"a", "hset", rules.iter());
-        pending.flushed(&[0], "flushdb");
-        pending.changed(0, b"b", "hset", rules.iter());
-        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some("flushdb"), None));
+        pending.flushed(&[1], "flushdb");
+        pending.changed(1, b"b", "hset", rules.iter());
+        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (None, Some((1, "flushdb"))));
         assert_eq!(pending.changes().len(), 2);
+        pending.flushed(&[0], "swapdb");
+        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some((0, "swapdb")), Some((1, "flushdb"))));
+        assert_eq!(pending.flush_of(2), Some((0, "swapdb")), "it lost its stream");
         pending.flushed(&[], "flushall");
-        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some("flushall"), Some("flushall")));
+        assert_eq!((pending.flush_of(0), pending.flush_of(1)), (Some((0, "flushall")), Some((1, "flushall"))));
         assert!(pending.changes().is_empty() && !pending.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! Tracking rules: which keys a job wants, and which changes it does not. It must not know who asks.
 
+use crate::exclude;
 use crate::glob::Glob;
 
 /// One rule, made by `WB.TRACK`.
@@ -11,13 +12,15 @@ pub(crate) struct Rule {
     pub(crate) pattern: Vec<u8>,
     /// The database the keys are in.
     pub(crate) db: u32,
-    /// Events whose changes are ignored, in lower case.
+    /// Commands whose changes are ignored, in lower case.
     pub(crate) exclude: Vec<Vec<u8>>,
     /// Whether deletes carry the content from before.
     pub(crate) before: bool,
     /// The stream of its records. On a standalone server the tag only has to be there, so that the name has the
     /// same shape as in a cluster, where it picks a slot of this shard.
     pub(crate) stream: Vec<u8>,
+    /// The events of these commands.
+    excluded: Vec<Vec<u8>>,
     glob: Glob,
 }
 
@@ -49,6 +52,7 @@ impl Rule {
             pattern: pattern.to_vec(),
             db: 0,
             exclude: Vec::new(),
+            excluded: Vec::new(),
             before: false,
             stream: [STREAM_PREFIX, b"0}:", name].concat(),
             glob: Glob::new(pattern),
@@ -75,7 +79,15 @@ impl Rule {
         }
         rule.exclude.sort_unstable();
         rule.exclude.dedup();
+        rule.excluded = rule.exclude.iter().flat_map(|word| exclude::events(word)).collect();
         Ok(rule)
+    }
+
+    /// Why no key that the pattern matches would be captured, if none would.
+    pub(crate) fn own_keys_only(&self) -> Option<String> {
+        let prefix = String::from_utf8_lossy(self.glob.prefix());
+        is_own(self.glob.prefix())
+            .then(|| format!("keys that begin with `{prefix}` are redis-wb's own and never captured"))
     }
 
     /// Whether the rule wants a key.
@@ -85,7 +97,7 @@ impl Rule {
 
     /// Whether the changes of an event are ignored.
     pub(crate) fn excludes(&self, event: &[u8]) -> bool {
-        self.exclude.iter().any(|excluded| excluded == event)
+        self.excluded.iter().any(|excluded| excluded == event)
     }
 
     /// The rule as it is saved with the data.
@@ -102,6 +114,8 @@ impl Rule {
     }
 }
 
+/// The database of all change streams.
+pub(crate) const STREAMS_DB: u32 = 0;
 /// What the name of every change stream begins with.
 const STREAM_PREFIX: &[u8] = b"wb:{";
 /// What the name of every dead-letter queue begins with.
@@ -122,7 +136,7 @@ mod tests {
 
     #[test]
     fn words_become_rules_and_back() {
-        let rule = parse("emp emp:* EXCLUDE HSET Json.Del BEFORE DB 3").unwrap();
+        let rule = parse("emp emp:* EXCLUDE HMSET Json.Del BEFORE DB 3").unwrap();
         assert_eq!((rule.db, rule.before), (3, true));
         assert!(rule.excludes(b"hset") && rule.excludes(b"json.del") && !rule.excludes(b"hdel"));
         assert!(rule.wants(3, b"emp:1") && !rule.wants(0, b"emp:1") && !rule.wants(3, b"dept:1"));

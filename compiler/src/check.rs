@@ -151,10 +151,10 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let label = "an upsert needs one: without it rows would double";
     let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
     let help = if unique.is_empty() {
-        format!("create one: `CREATE UNIQUE INDEX ON {} ({list})`", table.name)
+        format!("create one: `CREATE UNIQUE INDEX {0}_keys ON {0} ({list})`", table.name)
     } else {
         format!(
-            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`",
+            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`",
             unique.join(" and "),
             table.name
         )

@@ -173,13 +173,17 @@ fn defaults(condition: &str, dialect: Dialect) -> Vec<(String, String)> {
     found
 }
 
+/// The length of a column that texts of the job are put into.
+const LITERAL_CHARS: u32 = 40;
+
 /// The type of an expression of the target's SQL, as far as its first word tells.
 fn type_of(text: &str, dialect: Dialect) -> ColumnType {
     let kind = match parse(text, dialect) {
         Some(Expr::Value(value)) => match value.value {
             Value::Boolean(_) => Type::Bool,
             Value::Number(..) => Type::Int,
-            _ => Type::Text,
+            // Of a bounded length, since MySQL gives longer texts no default.
+            _ => return ColumnType { length_max: Some(LITERAL_CHARS), ..Type::Text.into() },
         },
         Some(Expr::Function(_) | Expr::Identifier(_)) => {
             let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();

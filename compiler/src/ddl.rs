@@ -201,10 +201,16 @@ fn add_column(table: &mut Table, definition: &ColumnDef, dialect: Dialect) {
             }
             ColumnOption::ForeignKey(key) => add_reference(table, key, dialect),
             ColumnOption::Identity(_) => column.has_default = true,
+            ColumnOption::DialectSpecific(tokens) => column.has_default |= tokens.iter().any(numbers_rows),
             _ => {}
         }
     }
     table.columns.push(column);
+}
+
+/// MySQL's `AUTO_INCREMENT`, SQLite's `AUTOINCREMENT`.
+fn numbers_rows(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if ["AUTO_INCREMENT", "AUTOINCREMENT"].contains(&word.value.to_uppercase().as_str()))
 }
 
 fn add_constraint(table: &mut Table, constraint: &TableConstraint, dialect: Dialect) {
@@ -239,3 +245,6 @@ fn index_columns(columns: &[IndexColumn], dialect: Dialect) -> Option<Vec<String
     };
     columns.iter().map(column).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,16 @@ pub struct Rows<'r> {
     pub keep: bool,
 }
 
+impl Rows<'_> {
+    /// The columns in which two versions differ: those of `values` that do not close a row.
+    fn compared(&self, values: &[usize]) -> Vec<usize> {
+        let closing = self.versions.map_or(&[][..], |versions| &versions.closing);
+        let name = |at: usize| self.columns.get(at).map(|column| column.name.as_str());
+        let closes = |at: usize| closing.iter().any(|closing| Some(closing.column.as_str()) == name(at));
+        values.iter().copied().filter(|at| !closes(*at)).collect()
+    }
+}
+
 /// The statements of an output.
 #[derive(Debug)]
 pub struct Statements {
@@ -62,33 +72,27 @@ pub enum Failure {
 /// [`Failure`]: a mistake that [`crate::check`] reports, or a bug.
 pub fn statements(rows: &Rows<'_>, dialect: Dialect) -> Result<Statements, Failure> {
     let target = Target::new(rows, dialect).ok_or(Failure::Job)?;
-    let statement = |name: &str, columns: &[usize]| target.statement(name, columns, &[]).map_err(Failure::Bug);
+    let statement =
+        |name: &str, keys: &[usize], values: &[usize]| target.statement(name, keys, values, &[]).map_err(Failure::Bug);
     let all: Vec<usize> = (0..rows.columns.len()).collect();
     let (keys, values) = all.split_at_checked(rows.key_columns).unwrap_or((&all, &[]));
     let (write, delete) = match rows.strategy {
-        Strategy::Upsert => (vec![statement("upsert", &all)?], Some(statement("delete", keys)?)),
+        Strategy::Upsert => (vec![statement("upsert", keys, values)?], Some(statement("delete", keys, &[])?)),
         Strategy::Replace => {
-            let delete = statement("delete", keys)?;
-            (vec![delete.clone(), statement("insert", &all)?], Some(delete))
+            let delete = statement("delete", keys, &[])?;
+            (vec![delete.clone(), statement("insert", keys, values)?], Some(delete))
         }
         Strategy::Append => {
-            let insert = statement("insert", &all)?;
+            let insert = statement("insert", keys, values)?;
             let tells = rows.columns.iter().any(|column| column.expr.reads(Root::Opcode));
             (vec![insert.clone()], tells.then_some(insert))
         }
         Strategy::Type2 => {
-            // What closes a row is no difference between two versions.
-            let closes = |at: &usize| {
-                rows.versions.is_some_and(|versions| {
-                    let name = rows.columns.get(*at).map(|column| column.name.as_str());
-                    versions.closing.iter().any(|closing| Some(closing.column.as_str()) == name)
-                })
-            };
-            let compared: Vec<usize> = all.iter().copied().filter(|at| keys.contains(at) || !closes(at)).collect();
-            let open = statement("open", &all)?;
-            let is_version = compared.len() > keys.len() && !values.is_empty();
-            let write = if is_version { vec![statement("close", &compared)?, open] } else { vec![open] };
-            (write, Some(statement("close", keys)?))
+            let compared = rows.compared(values);
+            let open = statement("open", keys, values)?;
+            // Where nothing can differ no version is ever closed by another.
+            let close = (!compared.is_empty()).then(|| statement("close", keys, &compared)).transpose()?;
+            (close.into_iter().chain([open]).collect(), Some(statement("close", keys, &[])?))
         }
     };
     let children = if rows.parent.is_empty() { None } else { Some(target.children(rows.parent)?) };
@@ -156,20 +160,19 @@ impl<'t> Target<'t> {
 
     fn children(&self, parent: &[usize]) -> Result<Children, Failure> {
         let keys: Vec<usize> = (0..self.rows.key_columns).collect();
-        let others = templates::has(self.dialect, "children").then(|| self.statement("children", &keys, parent));
+        let others = templates::has(self.dialect, "children").then(|| self.statement("children", &keys, &[], parent));
         Ok(Children {
             parent: parent.to_vec(),
-            all: self.statement("delete", parent, &[]).map_err(Failure::Bug)?,
+            all: self.statement("delete", parent, &[], &[]).map_err(Failure::Bug)?,
             others: others.transpose().map_err(Failure::Bug)?,
         })
     }
 
-    /// A statement over some of the columns; those that name the row are its `keys`, but for a delete all are.
-    fn statement(&self, name: &str, columns: &[usize], parent: &[usize]) -> Result<Statement, String> {
+    /// A statement that finds rows by its keys, and writes or compares its values.
+    fn statement(&self, name: &str, keys: &[usize], values: &[usize], parent: &[usize]) -> Result<Statement, String> {
         let bug = |what: String| format!("the statement `{name}` of {}: {what}", self.dialect.id().name());
-        let is_key = |at: &usize| *at < self.rows.key_columns || name == "delete";
-        let of = |keep: &dyn Fn(&usize) -> bool| {
-            columns.iter().filter(|at| keep(at)).filter_map(|at| self.columns.get(*at)).collect()
+        let of = |places: &[usize]| -> Vec<&templates::Column> {
+            places.iter().filter_map(|at| self.columns.get(*at)).collect()
         };
         let as_parent = |at: &usize| {
             let column = self.columns.get(*at)?.clone();
@@ -177,9 +180,9 @@ impl<'t> Target<'t> {
         };
         let context = Context {
             table: &self.table,
-            columns: of(&|_| true),
-            keys: of(&is_key),
-            values: of(&|at| !is_key(at)),
+            columns: of(&[keys, values].concat()),
+            keys: of(keys),
+            values: of(values),
             parent: parent.iter().filter_map(as_parent).collect(),
             active: &self.active,
             closing: &self.closing,

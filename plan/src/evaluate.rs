@@ -11,7 +11,7 @@ use std::cell::{Cell, OnceCell};
 
 pub use held::{Elements, Held, Ref};
 
-use crate::expr::{Comparator, Input, Literal};
+use crate::expr::{Comparator, Input, Literal, Root};
 use crate::functions::Args;
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
@@ -22,6 +22,9 @@ pub const UNITS_MAX: u64 = 256 * 1024 * 1024;
 pub(crate) const VALUE_UNITS: usize = size_of::<Value<'_>>();
 /// What a field that is made costs.
 const FIELD_UNITS: usize = size_of::<crate::value::Field<'_>>();
+
+/// The most items for which a list is made in advance.
+const EXPECTED_ITEMS_MAX: usize = 1024;
 
 type Slot<'a> = OnceCell<Result<Value<'a>, Reject>>;
 
@@ -51,19 +54,20 @@ impl<'a> Slots<'a> {
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate(&self, expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
-        if let Expr::Path { root, names } = expr
-            && let Some(start) = input.root(*root)
-        {
-            // The commonest expression needs nothing of what follows.
-            return Ok(follow(start, names).borrowed());
-        }
         let shared = Shared { exprs: self.exprs, values: &self.values };
         let record = Record { input, shared, units: &self.units };
         Evaluator { record: &record, current: Ref::NULL }.value(expr)
     }
 }
 
+/// What a path leads to.
+#[inline]
+pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &[String]) -> Value<'a> {
+    input.root(root).map_or(Value::Null, |start| follow(start, names).borrowed())
+}
+
 /// What names lead to; null where they lead nowhere.
+#[inline]
 fn follow<'a>(start: &'a Value<'a>, names: &[String]) -> &'a Value<'a> {
     names.iter().try_fold(start, |value, name| value.field(name)).unwrap_or(held::null())
 }
@@ -159,6 +163,18 @@ impl<'t, 'a> Evaluator<'t, 'a> {
                 of => Some(self.plain_of(of)?.field(name)),
             },
             _ => None,
+        }
+    }
+
+    /// How long a list expression gets, roughly: how much room to make.
+    fn expected_len(&self, expr: &'a Expr) -> usize {
+        match expr {
+            Expr::Project { of, .. } | Expr::Flatten(of) => self.expected_len(of),
+            Expr::Filter { of, .. } | Expr::Slice { of, .. } => self.expected_len(of) / 2,
+            other => match self.plain(other).map(Ref::get) {
+                Some(Value::List(items)) => items.len().min(EXPECTED_ITEMS_MAX),
+                _ => 0,
+            },
         }
     }
 

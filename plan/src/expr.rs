@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use literal::Literal;
 
-use crate::evaluate::Slots;
+use crate::evaluate::{self, Slots};
 use crate::functions::{Function, Prepared};
 use crate::sql::SqlOp;
 use crate::{ColumnType, Reject, Value};
@@ -294,7 +294,11 @@ impl Expr {
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate<'a>(&'a self, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
-        Slots::new(&[]).evaluate(self, input)
+        // The commonest expression needs nothing of an evaluation.
+        match self {
+            Self::Path { root, names } if *root != Root::Opcode => Ok(evaluate::path(input, *root, names)),
+            _ => Slots::new(&[]).evaluate(self, input),
+        }
     }
 
     /// Which parts of the record the expression reads. Of the shared expressions of an output, ask each.

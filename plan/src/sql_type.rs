@@ -136,6 +136,9 @@ fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
     }
 }
 
+/// What NUMERIC affinity keeps: <https://www.sqlite.org/datatype3.html#type_affinity>.
+const SQLITE_SIGNIFICANT_MAX: u32 = 15;
+
 /// Names that say more than SQLite's affinity are taken at their word; the rest by affinity, with the rules of
 /// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>.
 fn sqlite(base: &str, arguments: &[u32]) -> ColumnType {
@@ -147,7 +150,9 @@ fn sqlite(base: &str, arguments: &[u32]) -> ColumnType {
         "timestamptz" | "timestamp with time zone" => return Type::TimestampTz.into(),
         "uuid" => return Type::Uuid.into(),
         "json" | "jsonb" => return Type::Json.into(),
-        "numeric" | "decimal" => return decimal(arguments),
+        "numeric" | "decimal" => {
+            return ColumnType { significant_max: Some(SQLITE_SIGNIFICANT_MAX), ..decimal(arguments) };
+        }
         _ => {}
     }
     if base.contains("int") {

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry as Slot;
 
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{OnGone, Output, Source};
-use redis_wb_plan::{Reject, RejectCode, Slots, Value};
+use redis_wb_plan::{Reject, RejectCode, Slots, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
     /// The change record, encoded.
     pub(crate) record: Vec<u8>,
+    /// Whether nothing follows from it: it said "read the key now", and the key was gone.
+    pub(crate) is_void: bool,
 }
 
 /// A record that cannot become rows.
@@ -43,45 +45,61 @@ pub(crate) struct Rejected {
 pub(crate) struct Prepared {
     /// The rows, output by output as the layout has them.
     pub(crate) outputs: Vec<OutputRows>,
+    /// The entries that these rows are from.
+    pub(crate) written: Vec<usize>,
     /// The records that cannot become rows.
     pub(crate) rejected: Vec<Rejected>,
     /// How far the batch takes each stream.
     pub(crate) advances: Vec<Advance>,
-    /// Entries that say "read the key now": nothing else counts until they were replaced.
-    pub(crate) thin: Vec<usize>,
     /// Entries whose database was flushed.
     pub(crate) flushed: Vec<usize>,
     /// Entries that were not applied before.
     pub(crate) fresh: usize,
 }
 
-/// Prepares a batch. Entries in `excluded` are rejected for the reason given there: the target refused them.
-pub(crate) fn prepare(
-    layout: &Layout,
-    entries: &[Entry],
-    applied: &Applied,
-    excluded: &[Rejected],
-    encode: Encode,
-) -> Prepared {
+/// Prepares a batch, as what is applied already lets it be.
+pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, encode: Encode) -> Prepared {
     let mut prepared = Prepared {
         outputs: Vec::new(),
+        written: Vec::new(),
         rejected: Vec::new(),
         advances: Vec::new(),
-        thin: Vec::new(),
         flushed: Vec::new(),
         fresh: 0,
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
-    let changes = read(layout, entries, applied, excluded, &mut prepared);
+    let changes = read(layout, entries, applied, &mut prepared);
     let mut tables = Tables::new(layout, encode);
     for change in &changes {
-        if let Err(Reject { code, reason }) = tables.add(change) {
-            prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
+        match tables.add(change) {
+            Ok(()) => prepared.written.push(change.entry),
+            Err(Reject { code, reason }) => {
+                prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
+            }
         }
     }
     prepared.outputs = tables.finish();
     prepared.rejected.sort_by_key(|rejected| rejected.entry);
     prepared
+}
+
+/// The rows of some entries of a batch, in the order given. Those are entries that were written before.
+pub(crate) fn rows_of(layout: &Layout, entries: &[Entry], which: &[usize], encode: Encode) -> Vec<OutputRows> {
+    let change = |at: &usize| {
+        let entry = entries.get(*at)?;
+        let record = redis_wb_record::decode(&entry.record).ok()?;
+        match outcome(layout, entry.job, record) {
+            Ok(Outcome::Change(effect, input)) => Some(Change { entry: *at, job: entry.job, effect, input }),
+            _ => None,
+        }
+    };
+    let changes: Vec<Change<'_>> = which.iter().filter_map(change).collect();
+    let mut tables = Tables::new(layout, encode);
+    for change in &changes {
+        // Whatever can be rejected here was rejected when the batch was prepared.
+        let _ = tables.add(change);
+    }
+    tables.finish()
 }
 
 /// A record that concerns rows.
@@ -93,13 +111,7 @@ struct Change<'b> {
 }
 
 /// Reads the records that were not applied before.
-fn read<'b>(
-    layout: &'b Layout,
-    entries: &'b [Entry],
-    applied: &Applied,
-    excluded: &[Rejected],
-    prepared: &mut Prepared,
-) -> Vec<Change<'b>> {
+fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Vec<Change<'b>> {
     let mut progress = applied.clone();
     let mut changes = Vec::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {
@@ -109,8 +121,7 @@ fn read<'b>(
             continue;
         }
         prepared.fresh += 1;
-        if let Some(known) = excluded.iter().find(|rejected| rejected.entry == at) {
-            prepared.rejected.push(known.clone());
+        if entry.is_void {
             continue;
         }
         let outcome = decoded
@@ -119,7 +130,6 @@ fn read<'b>(
         match outcome {
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
-            Ok(Outcome::Thin) => prepared.thin.push(at),
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
             Err(Reject { code, reason }) => {
                 prepared.rejected.push(Rejected { entry: at, code, reason, statement: None });
@@ -134,8 +144,13 @@ fn read<'b>(
 enum Outcome<'b> {
     Change(Effect, Input<'b>),
     Nothing,
-    Thin,
     Flushed,
+}
+
+/// Whether a record says "read the key now".
+pub(crate) fn is_thin(entry: &Entry) -> bool {
+    let decoded = redis_wb_record::decode(&entry.record);
+    decoded.is_ok_and(|record| record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete)
 }
 
 fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Outcome<'b>, Reject> {
@@ -144,9 +159,6 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Out
     };
     if record.opcode == Opcode::Flush {
         return Ok(Outcome::Flushed);
-    }
-    if record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete {
-        return Ok(Outcome::Thin);
     }
     Ok(match effect(source, &record) {
         Some(effect) => Outcome::Change(effect, input(source, record, effect)?),
@@ -272,8 +284,8 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
     let after = if effect == Effect::Upsert { record.after } else { None };
     Ok(Input {
         key: Value::Object(key.into()),
-        before: record.before.map_or(Value::Null, value),
-        after: after.map_or(Value::Null, value),
+        before: record.before.map_or(Ok(Value::Null), value)?,
+        after: after.map_or(Ok(Value::Null), value)?,
         opcode: if effect == Effect::Delete { Opcode::Delete.letter() } else { record.opcode.letter() },
         element: Value::Null,
         lookups: Vec::new(),
@@ -281,8 +293,8 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
 }
 
 /// The content of a key as a value.
-fn value(image: Image<'_>) -> Value<'_> {
-    match image {
+fn value(image: Image<'_>) -> Result<Value<'_>, Reject> {
+    Ok(match image {
         Image::Hash(pairs) => Value::Object(
             pairs.iter().map(|(name, value)| (String::from_utf8_lossy(name), Value::from_redis(value))).collect(),
         ),
@@ -297,9 +309,12 @@ fn value(image: Image<'_>) -> Value<'_> {
             };
             Value::Object(vec![("members".into(), Value::List(members.iter().map(member).collect()))].into())
         }
-        Image::Json(text) => Value::from_redis(text),
+        Image::Json(text) => match std::str::from_utf8(text) {
+            Ok(text) => json::parse(text)?,
+            Err(_) => return Err(Reject::new(RejectCode::InvalidText, "the document is not UTF-8")),
+        },
         Image::String(bytes) => Value::from_redis(bytes),
-    }
+    })
 }
 
 /// The values of one row; of its key columns only, where it is to be deleted.

@@ -6,6 +6,7 @@
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
 //! | `batch` | entries of streams into the rows of one transaction |
+//! | `isolate` | finds the records that a target refuses, and writes all others |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
@@ -16,6 +17,7 @@
 mod batch;
 mod checkpoint;
 mod error;
+mod isolate;
 mod layout;
 mod pause;
 mod pipeline;
@@ -65,8 +67,10 @@ pub struct Summary {
 /// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
 /// what somebody has to mend in the target.
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
-    target::runs(&plan)?;
     let shard = Shard::new(&options.redis_url)?;
+    // What is wrong here does not mend itself while the process runs.
+    target::check_strategies(&plan)?;
+    plan.connections.values().try_for_each(target::check)?;
     track(&plan, &shard, &mut shutdown).await?;
     let mut pipelines = JoinSet::new();
     for layout in Layout::all(&plan) {

@@ -12,12 +12,12 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
-use crate::batch::{Prepared, Rejected};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::Encode;
+use crate::rows::{Encode, OutputRows};
 
 /// A table that is asked for: its schema, where the job names one, and its name.
 pub(crate) type TableName = (Option<String>, String);
@@ -26,14 +26,6 @@ pub(crate) type TableName = (Option<String>, String);
 pub(crate) enum Target {
     Postgres(postgres::Postgres),
     Sqlite(sqlite::Sqlite),
-}
-
-/// What a target says to a batch that it refused as a whole.
-pub(crate) enum Probed {
-    /// The rows could be written one piece after the other, and are committed.
-    Committed,
-    /// These rows are the culprits; nothing is written.
-    Culprits(Vec<Rejected>),
 }
 
 /// The streams of a pipeline, in the order of its jobs.
@@ -69,7 +61,7 @@ impl Target {
         }
     }
 
-    /// Writes the rows and moves the checkpoint, in one transaction.
+    /// Writes the rows and moves the checkpoint, in one transaction. Whatever fails, nothing is written.
     pub(crate) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         match self {
             Self::Postgres(target) => target.write(streams, batch).await,
@@ -77,17 +69,38 @@ impl Target {
         }
     }
 
-    /// Finds the rows that make the target refuse a batch. `at_commit`: only its commit showed it.
-    pub(crate) async fn probe(
-        &mut self,
-        streams: &Arc<Streams>,
-        batch: &Arc<Prepared>,
-        at_commit: bool,
-    ) -> Result<Probed, Failure> {
+    /// Begins a transaction and moves the checkpoint in it, so that rows can be written piece by piece.
+    pub(crate) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         match self {
-            Self::Postgres(target) => target.probe(streams, batch, at_commit).await,
-            Self::Sqlite(target) => target.probe(streams, batch).await,
+            Self::Postgres(target) => target.begin(streams, batch).await,
+            Self::Sqlite(target) => target.begin(streams, batch).await,
         }
+    }
+
+    /// Writes rows within the transaction, or none of them where the target refuses. `checks_deferred`: constraints
+    /// that are deferred to the commit are checked at once.
+    pub(crate) async fn attempt(&mut self, rows: Vec<OutputRows>, checks_deferred: bool) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(target) => target.attempt(&rows, checks_deferred).await,
+            Self::Sqlite(target) => target.attempt(rows, checks_deferred).await,
+        }
+    }
+
+    /// Commits the transaction.
+    pub(crate) async fn commit(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(target) => target.commit().await,
+            Self::Sqlite(target) => target.commit().await,
+        }
+    }
+}
+
+/// Makes sure of all that can be known of a connection without asking for it: variables, files, numbers.
+pub(crate) fn check(connection: &Connection) -> Result<(), Failure> {
+    match connection.dialect {
+        Dialect::PostgreSql => postgres::check(connection),
+        Dialect::Sqlite => sqlite::check(connection),
+        other => Err(compile_only(other)),
     }
 }
 
@@ -100,14 +113,9 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     }
 }
 
-/// Refuses a plan with something in it that is compiled, but not run, before anything is captured for it.
-pub(crate) fn runs(plan: &Plan) -> Result<(), Failure> {
-    let runs = |dialect| matches!(dialect, Dialect::PostgreSql | Dialect::Sqlite);
-    if let Some(other) = plan.connections.values().map(|connection| connection.dialect).find(|other| !runs(*other)) {
-        return Err(compile_only(other));
-    }
+/// Refuses a strategy for which every change counts: a batch is compacted whatever the strategy, and would lose some.
+pub(crate) fn check_strategies(plan: &Plan) -> Result<(), Failure> {
     let strategies = plan.jobs.iter().flat_map(|job| &job.outputs).map(|output| output.strategy);
-    // A batch is compacted whatever the strategy, so those for which every change counts would lose some.
     match strategies.into_iter().find(|strategy| !strategy.compacts()) {
         Some(strategy) => Err(Failure::configuration(
             format!("this version compiles `load_strategy: {}` but does not run it", strategy.word()),
@@ -138,10 +146,4 @@ fn step<'s>(streams: &'s Streams, advance: &Advance) -> (&'s str, String, String
 fn kept(streams: &Streams, stream: &str, epoch: &str, position: &str) -> Option<(usize, Epoch, Position)> {
     let at = streams.iter().position(|name| name == stream)?;
     Some((at, Epoch::from_str_radix(epoch, 16).ok()?, Position::parse(position.as_bytes())?))
-}
-
-/// The pieces in which a range of refused rows is tried again: halves, the first one last, as a stack wants it.
-fn halves(rows: &std::ops::Range<usize>) -> [std::ops::Range<usize>; 2] {
-    let middle = rows.start + (rows.end - rows.start) / 2;
-    [middle..rows.end, rows.start..middle]
 }

@@ -85,10 +85,10 @@ fn a_string_over_a_hash() {
         server.records_of("emp", &["HSET emp:1 a 1", "SET emp:1 x", "SET emp:1 y", "DEL emp:1", "SET emp:2 z"]),
         [
             "c hset emp:1 hash{a=1}",
-            "u set emp:1 string \"x\" was hash{a=1}",
-            "u set emp:1 string \"y\" was string \"x\"",
-            "d del emp:1 string was string \"y\"",
-            "c new emp:2 string \"z\"",
+            "u set emp:1 string was hash{a=1}",
+            "u set emp:1 string",
+            "d del emp:1 string",
+            "c new emp:2 string",
         ]
     );
 }
@@ -259,6 +259,31 @@ fn excluded_commands() {
     assert_eq!(server.records_of("emp", &commands), ["c hset emp:1 hash{a=1 b=2}", "d del emp:1 hash"]);
     assert_eq!(server.records("all").len(), 4);
     assert_eq!(server.records_of("emp", &["HSET emp:2 a 1", "MULTI", "HINCRBY emp:2 a 1", "EXEC"]).len(), 1);
+}
+
+// Redis tells events and not commands: `HMSET` fires `hset`, `UNLINK` fires `del`.
+#[test]
+fn excluded_commands_go_by_their_events() {
+    let mut server = tracking("emp:* EXCLUDE HMSET unlink ZINCRBY SETEX rename");
+    assert_eq!(
+        server.records_of(
+            "emp",
+            &[
+                "HMSET emp:1 a 1",
+                "HSET emp:1 b 1",
+                "HSETNX emp:1 c 1",
+                "HINCRBY emp:1 c 1",
+                "UNLINK emp:1",
+                "ZADD emp:2 1 a",
+                "ZINCRBY emp:2 1 a",
+                "RENAME emp:2 emp:3",
+                "SETEX emp:4 100 x",
+                "HINCRBY emp:5 a 1",
+                "SETEX emp:5 100 x",
+            ]
+        ),
+        ["u hincrby emp:1 hash{a=1 b=1 c=2}", "c zadd emp:2 sorted_set{a=1}", "c hincrby emp:5 hash{a=1}"]
+    );
 }
 
 #[test]

@@ -22,6 +22,16 @@ fn a_record_that_cannot_be_appended_is_counted_and_logged() {
 }
 
 #[test]
+fn a_warning_that_quotes_a_nul_is_logged() {
+    let mut server = Server::start();
+    server.send(&[b"WB.TRACK", b"a\0b", b"emp:*"]);
+    server.send(&[b"SET", b"wb:{0}:a\0b", b"taken"]);
+    server.run("HSET emp:1 a 1");
+    let log = server.redis.log();
+    assert!(log.contains("a change record could not be appended, 1 so far: stream `wb:{0}:a b`: WRONGTYPE"), "{log}");
+}
+
+#[test]
 fn what_goes_through_when_memory_is_full_has_its_record() {
     let mut server = Server::start();
     server.run_all(&["WB.TRACK emp emp:*", "HSET emp:1 a 1", "HSET emp:2 a 1", "CONFIG SET maxmemory 1"]);

@@ -41,6 +41,38 @@ fn each_load_is_an_epoch() {
     assert!(epochs.iter().all(|epoch| i64::try_from(*epoch).is_ok_and(|epoch| epoch > 0)));
 }
 
+// A new stream takes its ids from the clock, which may be behind those of the lost one.
+#[test]
+fn an_epoch_ends_where_streams_are_lost() {
+    let mut server = Server::start();
+    server.run_all(&["WB.TRACK emp emp:*", "HSET emp:1 a 1"]);
+    for loss in [
+        &["FLUSHALL"][..],
+        &["FLUSHDB ASYNC"],
+        &["MULTI", "HSET emp:2 a 1", "FLUSHDB", "HSET emp:3 a 1", "EXEC"],
+        &["SWAPDB 0 1"],
+        &["SWAPDB 2 0"],
+        &["DEL wb:{0}:emp"],
+        &["RENAME wb:{0}:emp elsewhere"],
+        &["SET wb:{0}:emp x", "DEL wb:{0}:emp"],
+        &["PEXPIRE wb:{0}:emp 1", "WAIT 1 20", "HSET emp:1 a 1"],
+        &["WB.UNTRACK emp", "UNLINK wb:{0}:emp", "WB.TRACK emp emp:*"],
+    ] {
+        let earlier = server.info("wb_epoch");
+        server.run("XADD wb:{0}:emp 99999999999999-0 r x");
+        server.run_all(loss);
+        server.run("HSET emp:1 a 2");
+        let epoch = server.info("wb_epoch");
+        assert_ne!(epoch, earlier, "{loss:?}");
+        assert!(epochs(&mut server).iter().all(|found| found.to_string() == epoch), "{loss:?}");
+    }
+    let epoch = server.info("wb_epoch");
+    server.run_all(&["SELECT 3", "HSET emp:1 a 1", "FLUSHDB", "SWAPDB 1 2", "SELECT 0", "XTRIM wb:{0}:emp MAXLEN 0"]);
+    server.run_all(&["HSET emp:1 a 3", "XADD wb:x * a b", "SET wb:{0}:lease x", "DEL wb:x wb:{0}:lease"]);
+    assert_eq!(server.info("wb_epoch"), epoch);
+    assert_eq!(epochs(&mut server).len(), 1);
+}
+
 #[test]
 fn a_writable_replica_emits_nothing() {
     let mut primary = Server::start();

@@ -141,12 +141,30 @@ fn wrong_commands_are_told_why() {
         ("WB.TRACK emp emp:* BEFOER", "unknown word `BEFOER`"),
         ("WB.TRACK emp emp:* DB x", "number of a database"),
         ("WB.TRACK emp emp:* DB 16", "there is no database 16"),
+        ("WB.TRACK emp dlq:*", "keys that begin with `dlq:` are redis-wb's own"),
+        ("WB.TRACK emp wb:{0}:*", "keys that begin with `wb:{0}:` are redis-wb's own"),
+        (
+            "WB.TRACK emp emp:* EXCLUDE hset hste",
+            "`hste` cannot be excluded: there is no such command; did you mean `hset`?",
+        ),
+        ("WB.TRACK emp emp:* EXCLUDE JSON.DLE", "did you mean `json.del`?"),
+        ("WB.TRACK emp emp:* EXCLUDE GET", "`get` cannot be excluded: it is no command that writes keys"),
+        ("WB.TRACK emp emp:* EXCLUDE FLUSHALL", "that a database was emptied is always recorded"),
         ("WB.UNTRACK", "wrong number of arguments"),
         ("WB.RULES emp", "wrong number of arguments"),
     ] {
         let error = server.try_run(command).unwrap_err();
         assert!(error.contains(reason), "`{command}`: {error}");
     }
+}
+
+#[test]
+fn commands_that_the_module_does_not_know_are_those_of_the_server() {
+    let mut server = Server::start();
+    // RedisJSON is not loaded; lists and streams have commands that no rule needs.
+    server.run("WB.TRACK emp emp:* EXCLUDE JSON.SET LPUSH XADD Unlink");
+    assert!(rules(&mut server).contains("exclude [json.set lpush unlink xadd]"));
+    server.run_all(&["WB.TRACK own wb:*", "WB.TRACK own [d]lq:*"]);
 }
 
 #[test]

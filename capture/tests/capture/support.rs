@@ -140,7 +140,7 @@ impl Server {
     fn content(&mut self, key: &str) -> String {
         let kind = text(&self.run(&format!("TYPE {key}")));
         let parts = match kind.as_str() {
-            "string" => return format!("string {:?}", text(&self.run(&format!("GET {key}")))),
+            "string" => return "string".to_owned(),
             "hash" => strings(&self.run(&format!("HGETALL {key}"))),
             "set" => strings(&self.run(&format!("SMEMBERS {key}"))),
             "zset" => strings(&self.run(&format!("ZRANGE {key} 0 -1 WITHSCORES"))),
@@ -161,7 +161,8 @@ impl Server {
                 Opcode::Flush => keys.clear(),
                 Opcode::Delete => drop(keys.remove(&key)),
                 Opcode::Create | Opcode::Update => {
-                    let content = record.after.as_ref().map_or_else(|| "thin".to_owned(), image);
+                    let bare = if record.flags.contains(Flags::THIN) { "thin" } else { record.data_type.name() };
+                    let content = record.after.as_ref().map_or_else(|| bare.to_owned(), image);
                     keys.insert(key, content);
                 }
             }

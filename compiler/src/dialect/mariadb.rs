@@ -5,7 +5,7 @@ use redis_wb_plan::plan::Dialect as Id;
 use redis_wb_plan::{ColumnType, Type};
 use sqlparser::dialect::MySqlDialect;
 
-use super::mysql::{NAME_MAX, PARAMETERS_MAX, backticks, key_text, refuses, type_name};
+use super::mysql::{NAME_MAX, PARAMETERS_MAX, backticks, cast, key_text, refuses, type_name};
 use super::{Capabilities, Kind, Template, Unit, templates};
 
 pub(super) struct MariaDb;
@@ -63,8 +63,8 @@ impl Capabilities for MariaDb {
         PARAMETERS_MAX
     }
 
-    /// A `float` is compared with what it keeps of a number. JSON is kept as text, and compared as that.
+    /// As [`cast`]. JSON is kept as text, and compared as that.
     fn cast(&self, column: &ColumnType, _type_name: Option<&str>) -> Option<String> {
-        (column.kind == Type::Float && column.bits == Some(32)).then(|| "FLOAT".to_owned())
+        cast(column)
     }
 }

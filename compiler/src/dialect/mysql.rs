@@ -62,13 +62,19 @@ impl Capabilities for MySql {
         PARAMETERS_MAX
     }
 
-    /// JSON is compared with JSON, and a `float` with what it keeps of a number.
+    /// As [`cast`]; and JSON is compared with JSON.
     fn cast(&self, column: &ColumnType, _type_name: Option<&str>) -> Option<String> {
-        match (column.kind, column.bits) {
-            (Type::Json, _) => Some("JSON".to_owned()),
-            (Type::Float, Some(32)) => Some("FLOAT".to_owned()),
-            _ => None,
-        }
+        if column.kind == Type::Json { Some("JSON".to_owned()) } else { cast(column) }
+    }
+}
+
+/// The type of a parameter that is not a column's own: a `float` is compared with what it keeps of a number, and bytes
+/// in a SELECT would be taken for a text, and those that are none of its characters lost.
+pub(super) fn cast(column: &ColumnType) -> Option<String> {
+    match (column.kind, column.bits) {
+        (Type::Float, Some(32)) => Some("FLOAT".to_owned()),
+        (Type::Bytes, _) => Some("BINARY".to_owned()),
+        _ => None,
     }
 }
 

@@ -39,6 +39,12 @@ pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>
             return Err(out_of_range(&value, &format!("a decimal({precision},{scale})")));
         }
     }
+    if let Some(max) = to.significant_max
+        && number.digits.trim_end_matches('0').len() > super::usize_of(max)
+        && (number.scale > 0 || number.to_plain().parse::<i64>().is_err())
+    {
+        return Err(inexact(&value, &format!("a number of {max} significant digits")));
+    }
     let plain = is_plain(&text);
     Ok(match value {
         Value::Decimal(text) => Value::Decimal(text),

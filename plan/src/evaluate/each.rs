@@ -5,16 +5,13 @@ use super::{Evaluator, Held, VALUE_UNITS};
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value};
 
-/// Room that a list is made with: most are not longer, and it costs little.
-const EXPECTED_ITEMS: usize = 8;
-
 /// What is done with each element.
 pub(crate) type Visit<'v, 'a> = &'v mut dyn FnMut(Held<'_, 'a>) -> Result<(), Reject>;
 
 impl<'a> Evaluator<'_, 'a> {
     /// The elements of a list expression as a list; null where it is none.
     pub(super) fn collect(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
-        let mut items = Vec::with_capacity(EXPECTED_ITEMS);
+        let mut items = Vec::with_capacity(self.expected_len(expr));
         let is_list = self.each(expr, &mut |held| {
             self.charge(VALUE_UNITS)?;
             items.push(self.keep(held)?);

@@ -136,7 +136,7 @@ fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>
     for branch in args.chunks(2) {
         match branch {
             [condition, then] => {
-                if storage::truth(evaluator.look(condition)?.get())? == Some(true) {
+                if holds(evaluator, condition)? {
                     return evaluator.value(then);
                 }
             }
@@ -145,6 +145,42 @@ fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>
         }
     }
     Ok(Value::Null)
+}
+
+/// Whether a condition is true. What is NULL is as good as false here, so less has to be evaluated.
+fn holds<'a>(evaluator: &Evaluator<'_, 'a>, condition: &'a Expr) -> Result<bool, Reject> {
+    let Expr::Sql { op, args } = condition else {
+        return Ok(storage::truth(evaluator.look(condition)?.get())? == Some(true));
+    };
+    match (op, args.as_slice()) {
+        (SqlOp::And, args) => {
+            for arg in args {
+                if !holds(evaluator, arg)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        (SqlOp::Or, args) => {
+            for arg in args {
+                if holds(evaluator, arg)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        (SqlOp::Between(low, high), [value, least, most]) => {
+            let value = evaluator.look(value)?;
+            let least = evaluator.look(least)?;
+            let above = compare::compare(Comparator::GreaterOrEqual, *low, value.get(), least.get())?;
+            if above != Some(true) {
+                return Ok(false);
+            }
+            let most = evaluator.look(most)?;
+            Ok(compare::compare(Comparator::LessOrEqual, *high, value.get(), most.get())? == Some(true))
+        }
+        _ => Ok(storage::truth(evaluator.look(condition)?.get())? == Some(true)),
+    }
 }
 
 fn case_of<'a>(

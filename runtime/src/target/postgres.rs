@@ -7,20 +7,22 @@ mod schema;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures_util::future::{FutureExt as _, join_all};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use redis_wb_plan::plan::{Connection, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::{Probed, Streams, halves, kept, step};
-use crate::batch::{Prepared, Rejected};
+use super::{Streams, kept, step};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::RowSet;
+use crate::rows::{OutputRows, RowSet};
 use connect::Session;
+pub(super) use connect::check;
 use encode::Array;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -101,96 +103,51 @@ impl Postgres {
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         let client = &self.session.client;
-        let pieces = self.pieces(batch);
-        // Sent in this order without waiting between them; the first failure is the cause of all that follow.
-        let mut sent = vec![client.batch_execute("BEGIN").boxed()];
+        let pieces = self.pieces(&batch.outputs);
+        let mut sent = vec![async { client.batch_execute("BEGIN").await.map_err(failure::of) }.boxed()];
         if !batch.advances.is_empty() {
             sent.push(self.advance(streams, &batch.advances).boxed());
         }
         sent.extend(pieces.iter().map(|piece| self.execute(piece).boxed()));
-        let first = join_all(sent).await.into_iter().find_map(Result::err);
-        if let Some(error) = first {
-            let failed = failure::of(error);
+        if let Some(failed) = in_order(sent).await {
             // Where even this fails the connection is gone, and with it the transaction.
             client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
             return Err(failed);
         }
-        client.batch_execute("COMMIT").await.map_err(failure::of_commit)
+        self.commit().await
     }
 
-    pub(super) async fn probe(
-        &mut self,
-        streams: &Arc<Streams>,
-        batch: &Arc<Prepared>,
-        at_commit: bool,
-    ) -> Result<Probed, Failure> {
+    pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        self.session.client.batch_execute("ROLLBACK; BEGIN").await.map_err(failure::of)?;
+        match batch.advances.as_slice() {
+            [] => Ok(()),
+            advances => self.advance(streams, advances).await,
+        }
+    }
+
+    pub(super) async fn attempt(&mut self, rows: &[OutputRows], checks_deferred: bool) -> Result<(), Failure> {
         let client = &self.session.client;
-        client.batch_execute("BEGIN").await.map_err(failure::of)?;
-        let culprits = self.find_culprits(streams, batch, at_commit).await;
-        match culprits {
-            Ok(culprits) if culprits.is_empty() => {
-                client.batch_execute("COMMIT").await.map_err(failure::of_commit)?;
-                Ok(Probed::Committed)
-            }
-            Ok(culprits) => {
-                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-                Ok(Probed::Culprits(culprits))
-            }
-            Err(failed) => {
-                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-                Err(failed)
-            }
+        client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
+        let pieces = self.pieces(rows);
+        let mut failed = in_order(pieces.iter().map(|piece| self.execute(piece).boxed()).collect()).await;
+        if failed.is_none() && checks_deferred {
+            // What is deferred is checked now, and deferred again for those that come.
+            let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").await;
+            failed = checked.err().map(failure::of);
         }
+        let end = if failed.is_some() { "ROLLBACK TO SAVEPOINT piece" } else { "RELEASE SAVEPOINT piece" };
+        client.batch_execute(end).await.map_err(failure::of)?;
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn find_culprits(
-        &self,
-        streams: &Arc<Streams>,
-        batch: &Prepared,
-        at_commit: bool,
-    ) -> Result<Vec<Rejected>, Failure> {
-        if at_commit {
-            // Deferred constraints show themselves row by row this way.
-            self.session.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(failure::of)?;
-        }
-        if !batch.advances.is_empty() {
-            self.advance(streams, &batch.advances).await.map_err(failure::of)?;
-        }
-        let mut culprits = Vec::new();
-        for piece in self.pieces(batch) {
-            self.bisect(piece, &mut culprits).await?;
-        }
-        Ok(culprits)
-    }
-
-    /// Executes a piece in ever smaller parts, each behind a savepoint, until those that are refused are single rows.
-    async fn bisect(&self, piece: Piece<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
-        let client = &self.session.client;
-        let mut open = vec![piece.rows.clone()];
-        while let Some(rows) = open.pop() {
-            client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
-            let part = Piece { rows: rows.clone(), ..piece };
-            let Err(error) = self.execute(&part).await else {
-                client.batch_execute("RELEASE SAVEPOINT piece").await.map_err(failure::of)?;
-                continue;
-            };
-            client.batch_execute("ROLLBACK TO SAVEPOINT piece").await.map_err(failure::of)?;
-            match failure::of(error) {
-                Failure::Refused { code, reason, .. } if rows.len() == 1 => {
-                    let entry = piece.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: Some(piece.statement.sql.clone()) });
-                }
-                Failure::Refused { .. } => open.extend(halves(&rows)),
-                other => return Err(other),
-            }
-        }
-        Ok(())
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.session.client.batch_execute("COMMIT").await.map_err(failure::of_commit)
     }
 
     /// The executions that a batch takes: deletes before upserts, so that a row can take over what another gave up.
-    fn pieces<'p>(&'p self, batch: &'p Prepared) -> Vec<Piece<'p>> {
+    fn pieces<'p>(&'p self, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
         let mut pieces = Vec::new();
-        for (prepares, rows) in self.outputs.iter().zip(&batch.outputs) {
+        for (prepares, rows) in self.outputs.iter().zip(outputs) {
             let deletes = prepares.delete.iter().map(|statement| (statement, &rows.deletes));
             for (statement, set) in deletes.chain(prepares.write.iter().map(|statement| (statement, &rows.upserts))) {
                 let starts = (0..set.len()).step_by(self.rows_max.max(1));
@@ -201,27 +158,50 @@ impl Postgres {
         pieces
     }
 
-    async fn execute(&self, piece: &Piece<'_>) -> Result<(), tokio_postgres::Error> {
+    async fn execute(&self, piece: &Piece<'_>) -> Result<(), Failure> {
         let columns = piece.statement.params.iter().filter_map(|param| piece.set.columns.get(param.column));
         let arrays: Vec<Array<'_>> =
             columns.map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() }).collect();
         let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
-        self.session.client.execute(&piece.statement.statement, &params).await.map(drop)
+        let done = self.session.client.execute(&piece.statement.statement, &params).await;
+        let sql = || Some(piece.statement.sql.clone());
+        done.map(drop).map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = sql()))
     }
 
-    async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), tokio_postgres::Error> {
+    async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), Failure> {
         let steps: Vec<_> = advances.iter().map(|advance| step(streams, advance)).collect();
         let names: Vec<&str> = steps.iter().map(|step| step.0).collect();
         let epochs: Vec<&str> = steps.iter().map(|step| step.1.as_str()).collect();
         let to: Vec<&str> = steps.iter().map(|step| step.2.as_str()).collect();
         let from: Vec<Option<&str>> = steps.iter().map(|step| step.3.as_deref()).collect();
-        self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await.map(drop)
+        let moved = self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await;
+        moved.map(drop).map_err(failure::of_advance)
     }
 }
 
 async fn bound(client: &Client, statement: &redis_wb_plan::Statement) -> Result<Bound, Failure> {
     let sql = statement.sql.clone();
     Ok(Bound { statement: prepare(client, &sql).await?, params: statement.params.clone(), sql })
+}
+
+/// Sends requests in this order without waiting between them, then waits for all. A request is sent when it is polled
+/// first. The first failure is the cause of those behind it.
+async fn in_order(mut requests: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Option<Failure> {
+    let mut results: Vec<Option<Result<(), Failure>>> = requests.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut is_done = true;
+        for (request, result) in requests.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match request.poll_unpin(context) {
+                    Poll::Ready(ready) => *result = Some(ready),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().find_map(Result::err)
 }
 
 async fn prepare(client: &Client, sql: &str) -> Result<Statement, Failure> {
@@ -239,5 +219,9 @@ async fn make_table(client: &Client) -> Result<(), Failure> {
            stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
            fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
     );
-    client.batch_execute(&create).await.map_err(failure::of)
+    // Two workers that start at once may both try; the loser comes again.
+    client.batch_execute(&create).await.map_err(|error| match failure::of(error) {
+        Failure::Refused(refusal) => Failure::Transient(refusal.reason),
+        other => other,
+    })
 }

@@ -9,18 +9,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_wb_plan::Statement;
 use redis_wb_plan::plan::Connection as PlanConnection;
+use redis_wb_plan::{RejectCode, Statement};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ToSql};
 
-use super::{Probed, Streams, halves, kept, step};
-use crate::batch::{Prepared, Rejected};
+use super::{Streams, kept, step};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::RowSet;
+use crate::rows::{OutputRows, RowSet};
 use crate::secret::expand;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -40,7 +40,7 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(super) async fn connect(connection: &PlanConnection, layout: &Arc<Layout>) -> Result<Self, Failure> {
         let path = path(connection)?;
-        let writer = Writer::start(move || open(&path))?;
+        let writer = Writer::start(move || open(&path)).await?;
         let sqlite = Self { writer, layout: Arc::clone(layout) };
         let own = Arc::clone(&sqlite.layout);
         sqlite.writer.run(move |file| prepare_all(file, &own)).await?;
@@ -69,35 +69,34 @@ impl Sqlite {
         let (layout, streams, batch) = (Arc::clone(&self.layout), Arc::clone(streams), Arc::clone(batch));
         self.writer
             .run(move |file| {
-                let transaction = begin(file, &streams, &batch.advances)?;
-                for piece in pieces(&layout, &batch) {
-                    for row in 0..piece.set.len() {
-                        piece.write(&transaction, row)?;
-                    }
+                let written = begin(file, &streams, &batch.advances)
+                    .and_then(|()| write_all(file, &layout, &batch.outputs))
+                    .and_then(|()| commit(file));
+                if written.is_err() {
+                    roll_back(file)?;
                 }
-                commit(transaction)
+                written
             })
             .await
     }
 
-    /// A statement writes one row and fails alone, so each row is simply tried.
-    pub(super) async fn probe(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<Probed, Failure> {
-        let (layout, streams, batch) = (Arc::clone(&self.layout), Arc::clone(streams), Arc::clone(batch));
+    pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        let (streams, batch) = (Arc::clone(streams), Arc::clone(batch));
         self.writer
             .run(move |file| {
-                let mut transaction = begin(file, &streams, &batch.advances)?;
-                let mut culprits = Vec::new();
-                for piece in pieces(&layout, &batch) {
-                    piece.probe(&mut transaction, &mut culprits)?;
-                }
-                if culprits.is_empty() {
-                    commit(transaction)?;
-                    return Ok(Probed::Committed);
-                }
-                transaction.rollback()?;
-                Ok(Probed::Culprits(culprits))
+                roll_back(file)?;
+                begin(file, &streams, &batch.advances)
             })
             .await
+    }
+
+    pub(super) async fn attempt(&mut self, rows: Vec<OutputRows>, checks_deferred: bool) -> Result<(), Failure> {
+        let layout = Arc::clone(&self.layout);
+        self.writer.run(move |file| attempt(file, &layout, &rows, checks_deferred)).await
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.writer.run(|file| commit(file)).await
     }
 }
 
@@ -116,53 +115,68 @@ impl ToSql for Cell<'_> {
     }
 }
 
-impl Piece<'_> {
-    fn write(&self, transaction: &Transaction<'_>, row: usize) -> Result<(), Failure> {
-        let mut statement = transaction.prepare_cached(&self.statement.sql)?;
-        statement.execute(rusqlite::params_from_iter(self.cells(row))).map_err(failure::of)?;
-        Ok(())
+/// Writes all rows of all outputs.
+fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Result<(), Failure> {
+    for Piece { statement, set } in pieces(layout, outputs) {
+        let sql = &statement.sql;
+        let mut prepared = file.prepare_cached(sql)?;
+        let columns: Vec<_> = statement.params.iter().filter_map(|param| set.columns.get(param.column)).collect();
+        for row in 0..set.len() {
+            let cells = columns.iter().map(|cells| Cell(cells.cell(row)));
+            prepared
+                .execute(rusqlite::params_from_iter(cells))
+                .map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = Some(sql.clone())))?;
+        }
     }
+    Ok(())
+}
 
-    /// The parameters of one row.
-    fn cells(&self, row: usize) -> impl Iterator<Item = Cell<'_>> {
-        let columns = self.statement.params.iter().filter_map(|param| self.set.columns.get(param.column));
-        columns.map(move |cells| Cell(cells.cell(row)))
-    }
-
-    /// Writes what can be written, in ever smaller parts behind savepoints, and names the rows that cannot.
-    fn probe(&self, transaction: &mut Transaction<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
-        let all = 0..self.set.len();
-        let mut open = vec![all];
-        while let Some(rows) = open.pop() {
-            let savepoint = transaction.savepoint()?;
-            let written = rows.clone().try_for_each(|row| {
-                let mut statement = savepoint.prepare_cached(&self.statement.sql)?;
-                statement.execute(rusqlite::params_from_iter(self.cells(row))).map_err(failure::of)?;
-                Ok(())
-            });
-            match written {
-                Ok(()) => savepoint.commit()?,
-                Err(Failure::Refused { code, reason, .. }) if rows.len() == 1 => {
-                    let entry = self.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: Some(self.statement.sql.clone()) });
-                }
-                Err(Failure::Refused { .. }) => open.extend(halves(&rows)),
-                Err(other) => return Err(other),
-            }
+/// Writes rows behind a savepoint.
+fn attempt(file: &Connection, layout: &Layout, outputs: &[OutputRows], checks_deferred: bool) -> Result<(), Failure> {
+    file.execute_batch("SAVEPOINT piece")?;
+    let orphans = if checks_deferred { orphans(file, layout)? } else { 0 };
+    let written = write_all(file, layout, outputs).and_then(|()| {
+        if checks_deferred && self::orphans(file, layout)? > orphans {
+            return Err(Failure::refused(RejectCode::ForeignKey, "FOREIGN KEY constraint failed at the commit"));
         }
         Ok(())
+    });
+    // `RAISE(ROLLBACK)` of a trigger ends the whole transaction, savepoints and all.
+    if file.is_autocommit() {
+        return written.map_err(|failed| failed.refusal(|refusal| refusal.has_ended = true));
     }
+    file.execute_batch(if written.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" })?;
+    written
+}
+
+/// How many rows point to a parent that is not there. SQLite tells nothing else of constraints that are deferred to
+/// the commit; it reads the tables for it, which only a refused commit is worth.
+fn orphans(file: &Connection, layout: &Layout) -> Result<i64, Failure> {
+    let mut tables: Vec<&str> = layout.outputs().map(|(_, output)| output.table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let mut count = file.prepare_cached("SELECT count(*) FROM pragma_foreign_key_check(?1)")?;
+    let mut orphans = 0;
+    for table in tables {
+        orphans += count.query_row([table], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(orphans)
 }
 
 /// Deletes before upserts, so that a row can take over what another gave up.
-fn pieces<'p>(layout: &'p Layout, batch: &'p Prepared) -> Vec<Piece<'p>> {
-    let outputs = layout.outputs().zip(&batch.outputs);
+fn pieces<'p>(layout: &'p Layout, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
+    let outputs = layout.outputs().zip(outputs);
     outputs
         .flat_map(|((_, output), rows)| {
             let deletes = output.delete.iter().map(|statement| Piece { statement, set: &rows.deletes });
             deletes.chain(output.write.iter().map(|statement| Piece { statement, set: &rows.upserts }))
         })
         .collect()
+}
+
+/// Whether the configuration is whole.
+pub(super) fn check(connection: &PlanConnection) -> Result<(), Failure> {
+    path(connection).map(drop)
 }
 
 /// The file of a connection. A relative path counts from the folder that the worker was started in.
@@ -198,11 +212,11 @@ fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
 }
 
 /// Begins a transaction and moves the checkpoint in it.
-fn begin<'f>(file: &'f mut Connection, streams: &Streams, advances: &[Advance]) -> Result<Transaction<'f>, Failure> {
-    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn begin(file: &Connection, streams: &Streams, advances: &[Advance]) -> Result<(), Failure> {
+    file.execute_batch("BEGIN IMMEDIATE")?;
     for advance in advances {
         let (stream, epoch, to, from) = step(streams, advance);
-        let mut insert = transaction.prepare_cached(&format!(
+        let mut insert = file.prepare_cached(&format!(
             "INSERT INTO {TABLE} (stream, epoch, position, fence, updated_at) \
              VALUES (?1, ?2, ?3, 0, strftime('%Y-%m-%d %H:%M:%f', 'now')) \
              ON CONFLICT (stream, epoch) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at \
@@ -212,14 +226,17 @@ fn begin<'f>(file: &'f mut Connection, streams: &Streams, advances: &[Advance]) 
             return Err(Failure::Overtaken);
         }
     }
-    Ok(transaction)
+    Ok(())
 }
 
-fn commit(transaction: Transaction<'_>) -> Result<(), Failure> {
-    transaction.commit().map_err(|error| match failure::of(error) {
-        Failure::Refused { code, reason, .. } => Failure::Refused { code, reason, at_commit: true },
-        other => other,
-    })
+fn commit(file: &Connection) -> Result<(), Failure> {
+    let done = file.execute_batch("COMMIT").map_err(failure::of);
+    done.map_err(|failed| failed.refusal(|refusal| refusal.at_commit = true))
+}
+
+/// Ends a transaction without a trace; some failures have done that already.
+fn roll_back(file: &Connection) -> Result<(), Failure> {
+    if file.is_autocommit() { Ok(()) } else { Ok(file.execute_batch("ROLLBACK")?) }
 }
 
 impl From<rusqlite::Error> for Failure {

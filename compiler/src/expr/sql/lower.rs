@@ -316,7 +316,9 @@ impl Lowering<'_> {
         };
         let truth = |node: &Node| match node.expr.as_literal() {
             // Of integers SQLite looks at those of 31 bits.
-            Some(Value::Int(value)) if (0..=i64::from(i32::MAX)).contains(value) => Some(i64::from(*value != 0)),
+            Some(Value::Int(value)) if node.collation.is_none() && (0..=i64::from(i32::MAX)).contains(value) => {
+                Some(i64::from(*value != 0))
+            }
             _ => None,
         };
         if let Some(decides) = decides.filter(|decides| nodes.iter().any(|node| truth(node) == Some(*decides))) {
