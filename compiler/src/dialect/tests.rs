@@ -34,6 +34,7 @@ fn render(dialect: Dialect, strategy: Strategy, columns: &[Column], key_columns:
         strategy,
         versions: Some(&versions),
         parent: &[0],
+        keep: false,
     };
     statements(&rows, dialect).unwrap_or_else(|failure| panic!("{} {strategy:?}: {failure:?}", dialect.id().name()))
 }
@@ -84,6 +85,7 @@ fn a_plan_does_not_say_what_a_dialect_cannot_do() {
         strategy: Strategy::Replace,
         versions: None,
         parent: &[],
+        keep: false,
     };
     assert!(statements(&rows, of(Id::Cassandra)).is_err());
 }
