@@ -67,6 +67,7 @@ pub struct Summary {
 /// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
 /// what somebody has to mend in the target.
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
+    refuse(&plan)?;
     let shard = Shard::new(&options.redis_url)?;
     // What is wrong here does not mend itself while the process runs.
     target::check_strategies(&plan)?;
@@ -85,6 +86,25 @@ pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> R
         summary.rejected += own.rejected;
     }
     Ok(summary)
+}
+
+/// Refuses a plan with parts that this runtime does not carry out: rows that nobody wants are worse than none.
+fn refuse(plan: &Plan) -> Result<(), Error> {
+    for job in &plan.jobs {
+        let output = |has: fn(&redis_wb_plan::Output) -> bool| job.outputs.iter().any(has);
+        let parts = [
+            (!job.steps.is_empty(), "`filter` and `redis.lookup`"),
+            (!job.redis.is_empty(), "`redis.write`"),
+            (output(|output| output.foreach.is_some()), "`foreach`"),
+            (output(|output| output.when.is_some()), "`when`"),
+            (output(|output| output.opcode.is_some()), "`opcode_field`"),
+        ];
+        if let Some((_, part)) = parts.iter().find(|(has, _)| *has) {
+            let message = format!("the job `{}` needs {part}, which this version compiles but does not run", job.name);
+            return Err(Error::new(message, "leave the job out for now; nothing was tracked or written"));
+        }
+    }
+    Ok(())
 }
 
 /// Has all jobs tracked. What Redis refuses at the start ends the run: nobody would see a log that repeats it.
