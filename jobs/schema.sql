@@ -98,7 +98,7 @@ CREATE TABLE member (
     plan  varchar(20)
 );
 
-CREATE TABLE price (
+CREATE TABLE price_change (
     article integer PRIMARY KEY,
     amount  numeric(10, 2),
     change  char(1)

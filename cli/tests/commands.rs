@@ -140,12 +140,17 @@ fn what_is_only_compiled_is_not_run() {
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
     assert!(text.contains("this version compiles for MySQL but does not run against it"), "{text}");
-    let append = JOB.replace("keys:", "load_strategy: APPEND\n      keys:");
-    let folder = project(&append);
-    fs::write(folder.path().join("schema.sql"), "CREATE TABLE emp (empno integer, fname text);").unwrap();
+    let (source, _) = JOB.split_once("output:").unwrap();
+    let folder = project(&format!(
+        "{source}output:\n  - uses: redis.write\n    with:\n      connection: cache\n      key:\n        \
+         expression: concat(['e:', fname])\n        language: jmespath\n      mapping: [fname]\n"
+    ));
+    fs::write(folder.path().join("config.yaml"), "connections:\n  cache:\n    type: redis\n    host: localhost\n")
+        .unwrap();
     let output = redis_wb(folder.path(), &["run"]);
     let text = stderr(&output);
-    assert!(text.contains("this version compiles `load_strategy: APPEND` but does not run it"), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("this version compiles `redis.write` but does not run it"), "{text}");
 }
 
 #[test]

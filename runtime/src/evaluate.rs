@@ -1,7 +1,7 @@
 //! One change into the rows that it asks for: filters, conditions, lists, columns. Knows no other change.
 
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{Condition, Job, OnUnmatched, Output, Step, Strategy};
+use redis_wb_plan::plan::{Condition, Job, OnUnmatched, OnVanished, Output, Step, Strategy};
 use redis_wb_plan::value::Items;
 use redis_wb_plan::{Reject, RejectCode, Slots, Value};
 
@@ -93,7 +93,10 @@ pub(crate) fn items<'b>(
     {
         return Ok(Vec::new());
     }
-    if let Some(children) = &output.children {
+    let keeps_vanished = output.foreach.as_ref().is_some_and(|foreach| foreach.on_vanished == OnVanished::Keep);
+    // Where elements that vanish keep their rows, only the end of the key concerns all rows of a parent.
+    let children = output.children.as_ref().filter(|_| effect == Effect::Delete || !keeps_vanished);
+    if let Some(children) = children {
         let mut parent = Vec::with_capacity(children.parent.len());
         for at in &children.parent {
             parent.push((*at, column(output, &Slots::new(&output.shared), input, *at, effect)?));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
 use redis_wb_plan::Value;
-use redis_wb_plan::plan::{Output, Strategy};
+use redis_wb_plan::plan::{OnVanished, Output, Strategy};
 
 use crate::evaluate::{Effect, Item, Row};
 use crate::layout::Layout;
@@ -36,6 +36,18 @@ impl<'b> Tables<'b> {
         let Some((plan, table)) = self.layout.output(output).zip(self.tables.get_mut(output)) else {
             return;
         };
+        let keeps_vanished = plan.foreach.as_ref().is_some_and(|foreach| foreach.on_vanished == OnVanished::Keep);
+        if let Item::Family { parent, .. } = &item
+            && keeps_vanished
+        {
+            // Rows that stand alone because vanished elements keep theirs; written behind the parent's end, they would
+            // come back.
+            for earlier in &mut table.items {
+                if matches!(earlier, Some((_, Item::Row(row))) if is_of(parent, row)) {
+                    *earlier = None;
+                }
+            }
+        }
         let at = table.items.len();
         if plan.strategy.compacts() {
             let place = match table.places.entry(key(plan, &item, self.encode)) {
@@ -57,6 +69,11 @@ impl<'b> Tables<'b> {
         let outputs = self.layout.outputs().map(|(_, output)| output);
         outputs.zip(self.tables).map(|(output, table)| rounds(output, table, self.encode)).collect()
     }
+}
+
+/// Whether a row belongs to a parent.
+fn is_of(parent: &[(usize, Value<'_>)], row: &Row<'_>) -> bool {
+    parent.iter().all(|(at, value)| row.values.get(*at) == Some(value))
 }
 
 /// What tells the rows of an output apart, or its parents.

@@ -130,8 +130,8 @@ fn children(output: &Output, dialect: Dialect) -> Children {
         key_columns: output.key_columns,
         strategy: output.strategy,
         versions: None,
-        keep: false,
         parent: &[0],
+        keep: false,
     };
     statements(&rows, dialect::of(dialect)).expect("no bug").children.expect("a parent is named")
 }
@@ -193,8 +193,8 @@ fn a_table_of_keys_alone_can_be_written_by_every_strategy() {
                 key_columns: output.key_columns,
                 strategy,
                 versions: output.versions.as_ref(),
-                keep: false,
                 parent: &[],
+                keep: false,
             };
             let statements = statements(&rows_of, dialect::of(id)).expect("no bug");
             output.write = statements.write;
@@ -237,8 +237,8 @@ fn a_parent_need_not_be_part_of_the_key() {
             key_columns: 1,
             strategy,
             versions,
-            keep: false,
             parent: &[1],
+            keep: false,
         };
         let found = statements(&rows_of, dialect::of(id)).expect("no bug");
         (output.write, output.delete) = (found.write, found.delete);

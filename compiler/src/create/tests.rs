@@ -21,7 +21,7 @@ fn plan(dialect: Dialect, output: Output) -> Plan {
         fingerprint: String::new(),
         applier: Applier::default(),
         connections: [("target".to_owned(), connection)].into(),
-        redis: std::collections::BTreeMap::new(),
+        redis: BTreeMap::new(),
         jobs: vec![Job { name: "job".to_owned(), source, steps: Vec::new(), outputs: vec![output], redis: Vec::new() }],
     }
 }
