@@ -136,6 +136,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
         match expr {
             Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
+            Expr::Sql { op, args } => sql::evaluate(self, op, args).map(Held::Own),
             Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
             Expr::Index { of, at } => Ok(self.look(of)?.index(*at)),
             Expr::Shared(at) => self.slot(*at),
@@ -147,6 +148,21 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
             other => self.value(other).map(Held::Own),
         }
+    }
+
+    /// What `then` makes of two values, looked at from left to right.
+    #[inline]
+    pub(crate) fn both<R>(
+        &self,
+        left: &'a Expr,
+        right: &'a Expr,
+        then: impl FnOnce(&Value<'a>, &Value<'a>) -> Result<R, Reject>,
+    ) -> Result<R, Reject> {
+        if let (Some(left), Some(right)) = (self.plain(left), self.plain(right)) {
+            return then(left.get(), right.get());
+        }
+        let (left, right) = (self.look(left)?, self.look(right)?);
+        then(left.get(), right.get())
     }
 
     /// The value of an expression that only leads to one, without anything being made; `None` for any other.

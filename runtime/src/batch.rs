@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry as Slot;
 
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{OnGone, Output, Source};
-use redis_wb_plan::{Reject, RejectCode, Slots, Value, json};
+use redis_wb_plan::{Reject, RejectCode, Rejection, Slots, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
@@ -73,7 +73,8 @@ pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, enc
     for change in &changes {
         match tables.add(change) {
             Ok(()) => prepared.written.push(change.entry),
-            Err(Reject { code, reason }) => {
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
                 prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
             }
         }
@@ -131,7 +132,8 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
-            Err(Reject { code, reason }) => {
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
                 prepared.rejected.push(Rejected { entry: at, code, reason, statement: None });
             }
         }
@@ -327,7 +329,7 @@ fn row<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<V
     for (at, column) in columns.iter().enumerate() {
         let value = slots
             .evaluate(&column.expr, input)
-            .map_err(|Reject { code, reason }| Reject::new(code, format!("column `{}`: {reason}", column.name)))?;
+            .map_err(|reject| Reject::new(reject.code, format!("column `{}`: {}", column.name, reject.reason)))?;
         if value.is_null() && at < output.key_columns {
             return Err(null_key(output, input, &column.name, effect));
         }

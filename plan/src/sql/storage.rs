@@ -192,6 +192,13 @@ impl Number {
         }
     }
 
+    pub(super) fn integer(self) -> i64 {
+        match self {
+            Self::Int(value) => value,
+            Self::Real(value) => number::real_to_integer(value),
+        }
+    }
+
     pub(super) fn value<'a>(self) -> Value<'a> {
         match self {
             Self::Int(value) => Value::Int(value),
