@@ -104,8 +104,7 @@ fn of_reals(operator: Arithmetic, (left, right): (f64, f64), integers: (i64, i64
             (left, right) => number::integer_to_real(left.checked_rem(right).unwrap_or(0)),
         },
     };
-    // What is not a number is NULL.
-    if real.is_nan() { None } else { Some(Number::Real(real)) }
+    Number::of_real(real)
 }
 
 /// `-value`: zero minus the value.

@@ -34,9 +34,13 @@ pub(crate) fn evaluate<'a>(
         (SqlOp::Min(how), args) => extreme(evaluator, *how, false, args),
         (SqlOp::Max(how), args) => extreme(evaluator, *how, true, args),
         (SqlOp::NullIf(how), [value, other]) => null_if(evaluator, *how, value, other),
+        (SqlOp::Cast { to, lossy }, [value]) if to.is_number() => {
+            let number = evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get()));
+            Ok(number?.map_or(Value::Null, Number::value))
+        }
         (SqlOp::Cast { to, lossy }, [value]) => cast::cast(*to, *lossy, evaluator.value(value)?),
         (SqlOp::Plain, [value]) => plain(evaluator, value),
-        (SqlOp::Negate, [value]) => arithmetic::negate(evaluator.look(value)?.get()),
+        (SqlOp::Negate, [value]) => evaluator.seen(value, |value| arithmetic::negate(value.get())),
         (SqlOp::Complement, [value]) => arithmetic::complement(evaluator.look(value)?.get()),
         (SqlOp::Bitwise(operator), [left, right]) => {
             evaluator.both(left, right, |left, right| arithmetic::bitwise(*operator, left, right))
@@ -56,6 +60,7 @@ fn damaged() -> Reject {
 }
 
 /// A result, charged for what it holds that was made anew.
+#[inline]
 fn charged<'a>(evaluator: &Evaluator<'_, 'a>, value: Result<Value<'a>, Reject>) -> Result<Value<'a>, Reject> {
     match &value {
         Ok(Value::Text(text) | Value::Json(text)) => evaluator.charge(text.len())?,
@@ -69,16 +74,14 @@ fn charged<'a>(evaluator: &Evaluator<'_, 'a>, value: Result<Value<'a>, Reject>) 
 fn truth<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Option<bool>, Reject> {
     match expr {
         Expr::Sql { op, args } if op.is_condition() => condition(evaluator, op, args),
-        other => storage::truth(evaluator.look(other)?.get()),
+        other => evaluator.seen(other, |value| storage::truth(value.get())),
     }
 }
 
 /// The truth of an operator that [`SqlOp::is_condition`], or `None` where it is NULL.
 fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr]) -> Result<Option<bool>, Reject> {
     match (op, args) {
-        (SqlOp::Compare(comparator, how), [left, right]) => {
-            evaluator.both(left, right, |left, right| compare::compare(*comparator, *how, left, right))
-        }
+        (SqlOp::Compare(comparator, how), [left, right]) => comparison(evaluator, (*comparator, *how), left, right),
         (SqlOp::And, args) => junction(evaluator, args, false),
         (SqlOp::Or, args) => junction(evaluator, args, true),
         (SqlOp::Not, [of]) => Ok(truth(evaluator, of)?.map(|truth| !truth)),
@@ -86,7 +89,7 @@ fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr])
         // SQLite does not look at the value, either.
         (SqlOp::In(_), [_]) => Ok(Some(false)),
         (SqlOp::In(how), [value, list @ ..]) => is_in(evaluator, *how, value, list),
-        (SqlOp::IsNull, [value]) => Ok(Some(evaluator.look(value)?.get().is_null())),
+        (SqlOp::IsNull, [value]) => evaluator.seen(value, |value| Ok(Some(value.get().is_null()))),
         (SqlOp::Is(how), [left, right]) => {
             evaluator.both(left, right, |left, right| compare::is(*how, left, right).map(Some))
         }
@@ -103,33 +106,62 @@ fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr])
     }
 }
 
-/// An operand of arithmetic: a number, or anything that is yet to be read as one.
-enum Operand<'t, 'a> {
-    Number(Number),
-    Other(Held<'t, 'a>),
+fn comparison<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    (comparator, how): (Comparator, Comparison),
+    left: &'a Expr,
+    right: &'a Expr,
+) -> Result<Option<bool>, Reject> {
+    match (operand(evaluator, left)?, operand(evaluator, right)?) {
+        (Operand::Value, Operand::Value) => {
+            evaluator.both(left, right, |left, right| compare::compare(comparator, how, left, right))
+        }
+        (Operand::Null, _) | (_, Operand::Null) => Ok(None),
+        (Operand::Number(Number::Int(left)), Operand::Number(Number::Int(right))) => {
+            compare::compare(comparator, how, &Value::Int(left), &Value::Int(right))
+        }
+        (Operand::Number(left), Operand::Number(right)) => {
+            compare::compare(comparator, how, &left.value(), &right.value())
+        }
+        (Operand::Number(left), Operand::Value) => {
+            evaluator.seen(right, |right| compare::compare(comparator, how, &left.value(), right.get()))
+        }
+        (Operand::Value, Operand::Number(right)) => {
+            evaluator.seen(left, |left| compare::compare(comparator, how, left.get(), &right.value()))
+        }
+    }
 }
 
-impl<'t, 'a> Operand<'t, 'a> {
-    fn of(evaluator: &Evaluator<'t, 'a>, expr: &'a Expr) -> Result<Self, Reject> {
-        if let Expr::Sql { op: SqlOp::Arithmetic(operator), args } = expr
-            && let [left, right] = args.as_slice()
-        {
-            let number = arithmetic(evaluator, *operator, left, right)?;
-            return Ok(number.map_or(Self::Other(Held::NULL), Self::Number));
-        }
-        let held = evaluator.look(expr)?;
-        Ok(match held.get() {
-            Value::Int(value) => Self::Number(Number::Int(*value)),
-            Value::Float(value) => Self::Number(Number::Real(*value)),
-            _ => Self::Other(held),
-        })
-    }
+/// An operand as far as it can be told without making a value.
+enum Operand {
+    Number(Number),
+    Null,
+    /// Anything that is yet to be looked at.
+    Value,
+}
 
-    fn value(self) -> Held<'t, 'a> {
-        match self {
-            Self::Number(number) => Held::Own(number.value()),
-            Self::Other(held) => held,
+impl From<Option<Number>> for Operand {
+    fn from(number: Option<Number>) -> Self {
+        number.map_or(Self::Null, Self::Number)
+    }
+}
+
+fn operand<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Operand, Reject> {
+    if let Some(found) = evaluator.plain(expr) {
+        return Ok(match found.get() {
+            Value::Int(value) => Operand::Number(Number::Int(*value)),
+            Value::Float(value) => Operand::Number(Number::Real(*value)),
+            _ => Operand::Value,
+        });
+    }
+    match expr {
+        Expr::Sql { op: SqlOp::Arithmetic(operator), args } if let [left, right] = args.as_slice() => {
+            arithmetic(evaluator, *operator, left, right).map(Operand::from)
         }
+        Expr::Sql { op: SqlOp::Cast { to, lossy }, args } if to.is_number() && let [of] = args.as_slice() => {
+            evaluator.seen(of, |value| cast::to_number(*to, *lossy, value.get())).map(Operand::from)
+        }
+        _ => Ok(Operand::Value),
     }
 }
 
@@ -140,9 +172,16 @@ fn arithmetic<'a>(
     left: &'a Expr,
     right: &'a Expr,
 ) -> Result<Option<Number>, Reject> {
-    match (Operand::of(evaluator, left)?, Operand::of(evaluator, right)?) {
+    match (operand(evaluator, left)?, operand(evaluator, right)?) {
         (Operand::Number(left), Operand::Number(right)) => Ok(arithmetic::of_numbers(operator, left, right)),
-        (left, right) => arithmetic::of_values(operator, left.value().get(), right.value().get()),
+        (Operand::Null, _) | (_, Operand::Null) => Ok(None),
+        (Operand::Number(left), _) => {
+            evaluator.seen(right, |right| arithmetic::of_values(operator, &left.value(), right.get()))
+        }
+        (_, Operand::Number(right)) => {
+            evaluator.seen(left, |left| arithmetic::of_values(operator, left.get(), &right.value()))
+        }
+        _ => evaluator.both(left, right, |left, right| arithmetic::of_values(operator, left, right)),
     }
 }
 
@@ -168,21 +207,14 @@ fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Resu
     let Body::Values(body) = body else { return Err(damaged()) };
     let value = match args {
         [] => body(&[]),
-        [one] => {
-            let one = evaluator.look(one)?;
-            body(&[one.get().borrowed()])
-        }
-        [one, two] => {
-            let (one, two) = (evaluator.look(one)?, evaluator.look(two)?);
-            body(&[one.get().borrowed(), two.get().borrowed()])
-        }
+        [one] => evaluator.seen(one, |one| body(&[one.get()])),
+        [one, two] => evaluator.both(one, two, |one, two| body(&[one, two])),
         [one, two, three] => {
-            let (one, two, three) = (evaluator.look(one)?, evaluator.look(two)?, evaluator.look(three)?);
-            body(&[one.get().borrowed(), two.get().borrowed(), three.get().borrowed()])
+            evaluator.both(one, two, |one, two| evaluator.seen(three, |three| body(&[one, two, three.get()])))
         }
         args => {
             let held: Vec<Held<'_, 'a>> = args.iter().map(|arg| evaluator.look(arg)).collect::<Result<_, _>>()?;
-            let values: Vec<Value<'_>> = held.iter().map(|held| held.get().borrowed()).collect();
+            let values: Vec<&Value<'_>> = held.iter().map(Held::get).collect();
             body(&values)
         }
     };
@@ -285,13 +317,20 @@ fn case_of<'a>(
 }
 
 fn coalesce<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
+    let Some((last, args)) = args.split_last() else { return Ok(Value::Null) };
     for arg in args {
-        let held = evaluator.look(arg)?;
-        if !held.get().is_null() {
-            return evaluator.keep(held);
+        match evaluator.plain(arg) {
+            Some(found) if found.get().is_null() => {}
+            Some(_) => return evaluator.value(arg),
+            None => {
+                let held = evaluator.look(arg)?;
+                if !held.get().is_null() {
+                    return evaluator.keep(held);
+                }
+            }
         }
     }
-    Ok(Value::Null)
+    evaluator.value(last)
 }
 
 fn between<'a>(
@@ -320,26 +359,25 @@ fn is_in<'a>(
     value: &'a Expr,
     list: &'a [Expr],
 ) -> Result<Option<bool>, Reject> {
-    let value = evaluator.look(value)?;
-    let mut outcome = Some(false);
-    for item in list {
-        let found = match item {
-            Expr::Literal(item) => compare::compare(Comparator::Equal, how, value.get(), &item.0)?,
-            item => compare::compare(Comparator::Equal, how, value.get(), evaluator.look(item)?.get())?,
-        };
-        match found {
-            Some(true) => return Ok(Some(true)),
-            Some(false) => {}
-            None => outcome = None,
+    evaluator.seen(value, |value| {
+        let mut outcome = Some(false);
+        for item in list {
+            let equal =
+                evaluator.seen(item, |item| compare::compare(Comparator::Equal, how, value.get(), item.get()))?;
+            match equal {
+                Some(true) => return Ok(Some(true)),
+                Some(false) => {}
+                None => outcome = None,
+            }
         }
-    }
-    Ok(outcome)
+        Ok(outcome)
+    })
 }
 
 fn concat<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     let mut out = arithmetic::Concat::new();
     for arg in args {
-        out.push(evaluator.look(arg)?.get())?;
+        evaluator.seen(arg, |value| out.push(value.get()))?;
     }
     charged(evaluator, out.finish())
 }

@@ -192,6 +192,11 @@ impl Number {
         }
     }
 
+    /// A real as a result; what is not a number is NULL.
+    pub(super) const fn of_real(real: f64) -> Option<Self> {
+        if real.is_nan() { None } else { Some(Self::Real(real)) }
+    }
+
     pub(super) fn integer(self) -> i64 {
         match self {
             Self::Int(value) => value,
