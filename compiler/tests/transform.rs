@@ -32,7 +32,11 @@ fn columns(job: &Job, key: &str, before: &str, after: &str, opcode: &'static str
     let output = job.outputs.first().expect("one output");
     let slots = Slots::new(&output.shared);
     let evaluate = |expr| slots.evaluate(expr, &input).and_then(|value: Value<'_>| json::write(&value, 1_000));
-    output.columns.iter().map(|column| evaluate(&column.expr).unwrap_or_else(|reject| reject.reason)).collect()
+    output
+        .columns
+        .iter()
+        .map(|column| evaluate(&column.expr).unwrap_or_else(|reject| reject.into_rejection().reason))
+        .collect()
 }
 
 fn output(columns: &str) -> String {

@@ -46,6 +46,6 @@ pub use expr::{Expr, Input};
 pub use expr_type::ExprType;
 pub use key::KeyTemplate;
 pub use plan::{Column, Job, Output, Plan, Statement, Strategy};
-pub use reject::{Reject, RejectCode};
+pub use reject::{Reject, RejectCode, Rejection};
 pub use types::{ColumnType, Type};
 pub use value::Value;

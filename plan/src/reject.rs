@@ -1,6 +1,7 @@
 //! Why a record cannot become rows. The codes are those of the dead-letter queue and are never reused.
 
 use std::fmt;
+use std::ops::Deref;
 
 /// A stable code of a rejected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -179,10 +180,14 @@ impl fmt::Display for RejectCode {
     }
 }
 
-/// One record that cannot become rows.
+/// One record that cannot become rows. It is the size of a pointer, since every step of an evaluation may give one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} ({code})")]
-pub struct Reject {
+#[error("{} ({})", .0.reason, .0.code)]
+pub struct Reject(Box<Rejection>);
+
+/// Why a record cannot become rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
     /// The kind of reason.
     pub code: RejectCode,
     /// The reason in words, with the column, the value and what was expected.
@@ -191,7 +196,22 @@ pub struct Reject {
 
 impl Reject {
     /// A rejection with its reason.
+    #[cold]
     pub fn new(code: RejectCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        Self(Box::new(Rejection { code, reason: reason.into() }))
+    }
+
+    /// The code and the reason, to keep.
+    #[must_use]
+    pub fn into_rejection(self) -> Rejection {
+        *self.0
+    }
+}
+
+impl Deref for Reject {
+    type Target = Rejection;
+
+    fn deref(&self) -> &Rejection {
+        &self.0
     }
 }

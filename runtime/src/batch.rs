@@ -4,7 +4,7 @@
 
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{DataType, OnGone, Source};
-use redis_wb_plan::{Reject, RejectCode, Value, json};
+use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
@@ -74,7 +74,8 @@ pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, enc
     for (change, elements) in changes.iter().zip(&elements) {
         match add(layout, &mut tables, change, elements) {
             Ok(()) => prepared.written.push(change.entry),
-            Err(Reject { code, reason }) => {
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
                 prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
             }
         }
@@ -162,7 +163,8 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
-            Err(Reject { code, reason }) => {
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
                 prepared.rejected.push(Rejected { entry: at, code, reason, statement: None });
             }
         }

@@ -145,7 +145,7 @@ fn column<'b>(
     let Some(column) = output.columns.get(at) else {
         return Ok(Value::Null);
     };
-    let named = |Reject { code, reason }: Reject| Reject::new(code, format!("column `{}`: {reason}", column.name));
+    let named = |reject: Reject| Reject::new(reject.code, format!("column `{}`: {}", column.name, reject.reason));
     let value = slots.evaluate(&column.expr, input).map_err(named)?;
     if value.is_null() && at < output.key_columns {
         return Err(null_key(output, input, &column.name, effect));

@@ -37,7 +37,7 @@ impl Lowering<'_> {
                 (arguments.get(*at), args.get(*at).and_then(Expr::as_literal))
                 && let Err(reject) = check(text)
             {
-                self.report(Code::E0306, argument.span, reject.reason, "always rejected", None);
+                self.report(Code::E0306, argument.span, reject.reason.as_str(), "always rejected", None);
                 return None;
             }
         }

@@ -187,7 +187,7 @@ impl Lowering<'_> {
             Ok(value) => Some(Expr::literal(value.into_static())),
             Err(reject) => {
                 let help = "between backticks stands JSON; a text is written 'in single quotes'".to_owned();
-                self.report(Code::E0103, ast.span, reject.reason, "not JSON", Some(help));
+                self.report(Code::E0103, ast.span, reject.reason.as_str(), "not JSON", Some(help));
                 None
             }
         }

@@ -47,7 +47,7 @@ impl Family {
 #[derive(Clone, Copy)]
 pub enum Body {
     /// From the values of its arguments.
-    Values(fn(&[Value<'_>]) -> Result<Value<'static>, Reject>),
+    Values(fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// The compiler makes an operator of it, which does not evaluate every argument or needs a collation.
     Operator,
 }
@@ -136,6 +136,6 @@ impl<'de> Deserialize<'de> for SqlFunction {
 }
 
 /// An argument; one that was left out is NULL, which no body sees: the compiler checks the arity.
-fn arg<'v, 'a>(values: &'v [Value<'a>], at: usize) -> &'v Value<'a> {
-    values.get(at).unwrap_or(&Value::Null)
+fn arg<'v, 'a>(values: &[&'v Value<'a>], at: usize) -> &'v Value<'a> {
+    values.get(at).copied().unwrap_or(&Value::Null)
 }

@@ -163,7 +163,7 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
 }
 
 /// `json_array(value, …)`.
-pub(super) fn array<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn array<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::from("[");
     for value in values {
         separate(&mut out);
@@ -181,7 +181,7 @@ fn separate(out: &mut String) {
 }
 
 /// `json_object(name, value, …)`.
-pub(super) fn object<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn object<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::from("{");
     for pair in values.chunks(2) {
         let [name, value] = pair else {
@@ -226,7 +226,7 @@ pub(super) fn array_length<'a>(value: &Value<'_>, path: Option<&Value<'_>>) -> R
 }
 
 /// `json_extract(json, path, …)`: one path gives a value, several an array.
-pub(super) fn extract<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn extract<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, paths @ [_, ..])) = values.split_first() else { return Ok(Value::Null) };
     let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
     let document = source.document()?;
@@ -293,7 +293,7 @@ fn abbreviated(path: &Value<'_>, text: &str) -> String {
 }
 
 /// `json_insert`, `json_replace`, `json_set`, `json_array_insert`: `(json, path, value, …)`.
-pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, changes)) = values.split_first() else { return Ok(Value::Null) };
     if !changes.len().is_multiple_of(2) {
         let message = "a change of JSON takes paths and values in pairs";
@@ -322,7 +322,7 @@ pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[Value<'_>]) -> Result<V
 }
 
 /// `json_remove(json, path, …)`; without a path it is `json(json)`.
-pub(super) fn remove<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn remove<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, paths)) = values.split_first() else { return Ok(Value::Null) };
     let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
     let mut document = source.document()?;

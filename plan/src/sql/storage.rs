@@ -192,6 +192,18 @@ impl Number {
         }
     }
 
+    /// A real as a result; what is not a number is NULL.
+    pub(super) const fn of_real(real: f64) -> Option<Self> {
+        if real.is_nan() { None } else { Some(Self::Real(real)) }
+    }
+
+    pub(super) fn integer(self) -> i64 {
+        match self {
+            Self::Int(value) => value,
+            Self::Real(value) => number::real_to_integer(value),
+        }
+    }
+
     pub(super) fn value<'a>(self) -> Value<'a> {
         match self {
             Self::Int(value) => Value::Int(value),
