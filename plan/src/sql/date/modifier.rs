@@ -22,8 +22,8 @@ const UNITS: [(&str, f32, f32); 6] = [
 /// Applies a modifier. False where it is not understood. Some take effect only as the `first`.
 pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> bool {
     match text.as_bytes().first() {
-        Some(b'+' | b'-' | b'0'..=b'9') => return shift(moment, text),
-        None => return false,
+        Some(b'+' | b'-' | b'0'..=b'9') => shift(moment, text),
+        None => false,
         // Modifiers are written in lower case, mostly.
         _ if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
             apply_name(moment, &text.to_ascii_lowercase(), first)
