@@ -61,6 +61,13 @@ impl<'a> Slots<'a> {
     }
 }
 
+/// The value of an expression that stands alone.
+pub(crate) fn alone<'a>(expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
+    let units = Cell::new(UNITS_MAX);
+    let record = Record { input, shared: Shared { exprs: &[], values: &[] }, units: &units };
+    Evaluator { record: &record, current: Ref::NULL }.value(expr)
+}
+
 /// What a path leads to.
 #[inline]
 pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &[String]) -> Value<'a> {
@@ -261,16 +268,6 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Held::Lasting(value) => Ok(value.borrowed()),
             Held::Passing(value) => self.copy(value),
             Held::Own(value) => Ok(value),
-        }
-    }
-
-    /// An item to keep, as [`Self::keep`].
-    #[inline]
-    pub(crate) fn keep_item(&self, item: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
-        match item {
-            Item::Lasting(value) => Ok(value.borrowed()),
-            Item::Passing(value) => self.copy(value),
-            Item::Made(value) => Ok(std::mem::replace(value, Value::Null)),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use literal::Literal;
 
-use crate::evaluate::{self, Slots};
+use crate::evaluate;
 use crate::functions::{Function, Prepared};
 use crate::sql::SqlOp;
 use crate::{ColumnType, Reject, Value};
@@ -297,7 +297,7 @@ impl Expr {
         // The commonest expression needs nothing of an evaluation.
         match self {
             Self::Path { root, names } if *root != Root::Opcode => Ok(evaluate::path(input, *root, names)),
-            _ => Slots::new(&[]).evaluate(self, input),
+            _ => evaluate::alone(self, input),
         }
     }
 

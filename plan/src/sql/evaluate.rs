@@ -47,7 +47,7 @@ pub(crate) fn evaluate<'a>(
         }
         (SqlOp::Arrow | SqlOp::LongArrow, [document, path]) => {
             let is_sql = matches!(op, SqlOp::LongArrow);
-            charged(evaluator, evaluator.both(document, path, |document, path| json::arrow(is_sql, document, path)))
+            charged(evaluator, || evaluator.both(document, path, |document, path| json::arrow(is_sql, document, path)))
         }
         _ => Err(damaged()),
     }
@@ -61,11 +61,18 @@ fn damaged() -> Reject {
 
 /// A result, charged for what it holds that was made anew.
 #[inline]
-fn charged<'a>(evaluator: &Evaluator<'_, 'a>, value: Result<Value<'a>, Reject>) -> Result<Value<'a>, Reject> {
-    match &value {
-        Ok(Value::Text(text) | Value::Json(text)) => evaluator.charge(text.len())?,
-        Ok(Value::Bytes(bytes)) => evaluator.charge(bytes.len())?,
-        _ => {}
+fn charged<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    make: impl FnOnce() -> Result<Value<'a>, Reject>,
+) -> Result<Value<'a>, Reject> {
+    let mut value = make();
+    let bytes = match &value {
+        Ok(Value::Text(text) | Value::Json(text)) => text.len(),
+        Ok(Value::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    if let Err(reject) = evaluator.charge(bytes) {
+        value = Err(reject);
     }
     value
 }
@@ -112,24 +119,7 @@ fn comparison<'a>(
     left: &'a Expr,
     right: &'a Expr,
 ) -> Result<Option<bool>, Reject> {
-    match (operand(evaluator, left)?, operand(evaluator, right)?) {
-        (Operand::Value, Operand::Value) => {
-            evaluator.both(left, right, |left, right| compare::compare(comparator, how, left, right))
-        }
-        (Operand::Null, _) | (_, Operand::Null) => Ok(None),
-        (Operand::Number(Number::Int(left)), Operand::Number(Number::Int(right))) => {
-            compare::compare(comparator, how, &Value::Int(left), &Value::Int(right))
-        }
-        (Operand::Number(left), Operand::Number(right)) => {
-            compare::compare(comparator, how, &left.value(), &right.value())
-        }
-        (Operand::Number(left), Operand::Value) => {
-            evaluator.seen(right, |right| compare::compare(comparator, how, &left.value(), right.get()))
-        }
-        (Operand::Value, Operand::Number(right)) => {
-            evaluator.seen(left, |left| compare::compare(comparator, how, left.get(), &right.value()))
-        }
-    }
+    evaluator.both(left, right, |left, right| compare::compare(comparator, how, left, right))
 }
 
 /// An operand as far as it can be told without making a value.
@@ -206,22 +196,40 @@ fn plain<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>
     })
 }
 
+/// Calls with more arguments than this collect them first.
+const ARGUMENTS_MAX: usize = 8;
+
 fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     let Body::Values(body) = body else { return Err(damaged()) };
-    let value = match args {
+    charged(evaluator, || match args {
         [] => body(&[]),
         [one] => evaluator.seen(one, |one| body(&[one.get()])),
         [one, two] => evaluator.both(one, two, |one, two| body(&[one, two])),
-        [one, two, three] => {
-            evaluator.both(one, two, |one, two| evaluator.seen(three, |three| body(&[one, two, three.get()])))
-        }
-        args => {
+        args => call_with_many(evaluator, body, args),
+    })
+}
+
+fn call_with_many<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    body: fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+    args: &'a [Expr],
+) -> Result<Value<'a>, Reject> {
+    let null = Value::Null;
+    let mut plain = [&null; ARGUMENTS_MAX];
+    let mut count = 0;
+    for (place, arg) in plain.iter_mut().zip(args) {
+        let Some(found) = evaluator.plain(arg) else { break };
+        *place = found.get();
+        count += 1;
+    }
+    match plain.get(..count) {
+        Some(values) if count == args.len() => body(values),
+        _ => {
             let held: Vec<Held<'_, 'a>> = args.iter().map(|arg| evaluator.look(arg)).collect::<Result<_, _>>()?;
             let values: Vec<&Value<'_>> = held.iter().map(Held::get).collect();
             body(&values)
         }
-    };
-    charged(evaluator, value)
+    }
 }
 
 /// `AND` and `OR`: the first truth that `decides`, else NULL where one is NULL.
@@ -380,11 +388,13 @@ fn is_in<'a>(
 }
 
 fn concat<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
-    let mut out = arithmetic::Concat::new();
-    for arg in args {
-        evaluator.seen(arg, |value| out.push(value.get()))?;
-    }
-    charged(evaluator, out.finish())
+    charged(evaluator, || {
+        let mut out = arithmetic::Concat::new();
+        for arg in args {
+            evaluator.seen(arg, |value| out.push(value.get()))?;
+        }
+        out.finish()
+    })
 }
 
 fn extreme<'a>(

@@ -6,6 +6,7 @@
 //! written longer than it must be.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, until_nul};
@@ -146,6 +147,7 @@ fn no_blob() -> Reject {
 /// Appends a value to a document that is being written: `jsonAppendSqlValue`.
 fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
     match value {
+        Value::Text(text) => node::write_string(out, text),
         Value::Json(text) => out.push_str(text),
         Value::List(_) | Value::Object(_) => out.push_str(&storage::text(value)?.unwrap_or_default()),
         Value::Bytes(bytes) if jsonb::is_jsonb(bytes) => {
@@ -154,7 +156,10 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
         Value::Bytes(_) => return Err(no_blob()),
         other => match storage::stored(other)? {
             Value::Null => out.push_str("null"),
-            Value::Int(value) => out.push_str(&value.to_string()),
+            Value::Int(value) => {
+                // Writing to a text never fails.
+                let _ = write!(out, "{value}");
+            }
             Value::Float(value) => out.push_str(&printf::real_literal(value)),
             other => node::write_string(out, &storage::text(&other)?.unwrap_or_default()),
         },
@@ -189,7 +194,7 @@ pub(super) fn object<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>,
             return Err(Reject::new(RejectCode::NotConvertible, message));
         };
         let name = match storage::stored(name)? {
-            Value::Text(name) | Value::Json(name) => name.into_owned(),
+            Value::Text(name) | Value::Json(name) => name,
             _ => return Err(Reject::new(RejectCode::NotConvertible, "the names of json_object() must be texts")),
         };
         separate(&mut out);

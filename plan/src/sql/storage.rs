@@ -312,7 +312,7 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, Reject> {
 
 /// The part of a text before its first NUL: what C sees of it.
 pub(super) fn until_nul(text: &str) -> &str {
-    text.split_once('\0').map_or(text, |(before, _)| before)
+    if text.as_bytes().contains(&0) { text.split_once('\0').map_or(text, |(before, _)| before) } else { text }
 }
 
 pub(super) fn not_utf8() -> Reject {
