@@ -78,6 +78,29 @@ pub struct Definition {
     pub body: Body,
 }
 
+impl Definition {
+    /// The signature for people: `substr(x, start, length)`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        self.call(self.name)
+    }
+
+    /// How it is called by its name or an alias. The standard's `current_date` and its like have no parentheses.
+    #[must_use]
+    pub fn call(&self, name: &str) -> String {
+        if self.name.starts_with("current_") { name.to_owned() } else { format!("{name}({})", self.args) }
+    }
+
+    /// The entry of the function, in Markdown.
+    #[must_use]
+    pub fn entry(&self) -> String {
+        let aliases: String = self.aliases.iter().map(|name| format!("Also: `{}`\n\n", self.call(name))).collect();
+        let (example, result) = self.example;
+        let (signature, doc) = (self.signature(), self.doc);
+        format!("### `{signature}` (SQL)\n\n{doc}\n\n{aliases}```\n{example}\n  => {result}\n```\n")
+    }
+}
+
 /// A function; in a plan its name stands for it.
 #[derive(Clone, Copy)]
 pub struct SqlFunction(&'static Definition);
