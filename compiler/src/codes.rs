@@ -138,6 +138,8 @@ codes! {
     W0310 "never_equal",
     /// A cast that rejects what is no number.
     W0311 "cast_may_reject",
+    /// A part of a `concat` that is always null.
+    W0312 "null_left_out",
     /// A filter that leaves rows of records behind that no longer pass.
     W0320 "filter_leaves_rows",
     /// A condition that is the same for every record.
