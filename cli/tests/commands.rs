@@ -140,17 +140,6 @@ fn what_is_only_compiled_is_not_run() {
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
     assert!(text.contains("this version compiles for MySQL but does not run against it"), "{text}");
-    let (source, _) = JOB.split_once("output:").unwrap();
-    let folder = project(&format!(
-        "{source}output:\n  - uses: redis.write\n    with:\n      connection: cache\n      key:\n        \
-         expression: concat(['e:', fname])\n        language: jmespath\n      mapping: [fname]\n"
-    ));
-    fs::write(folder.path().join("config.yaml"), "connections:\n  cache:\n    type: redis\n    host: localhost\n")
-        .unwrap();
-    let output = redis_wb(folder.path(), &["run"]);
-    let text = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("this version compiles `redis.write` but does not run it"), "{text}");
 }
 
 #[test]

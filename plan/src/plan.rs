@@ -105,6 +105,21 @@ pub struct Applier {
     pub dead_letter: bool,
     /// The most entries of one dead-letter queue.
     pub dlq_rows_max: usize,
+    /// How long a batch for a Redis waits for a replica to have it, in milliseconds; `None` for not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_wait_ms: Option<u64>,
+    /// Whether that wait begins again where no replica has the batch in time; otherwise the log says so.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub retry_on_replica_failure: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_yes(word: &bool) -> bool {
+    *word
 }
 
 impl Default for Applier {
@@ -115,6 +130,8 @@ impl Default for Applier {
             retry_ms: 5_000,
             dead_letter: true,
             dlq_rows_max: 1_000,
+            replica_wait_ms: None,
+            retry_on_replica_failure: true,
         }
     }
 }

@@ -2,14 +2,19 @@
 //! `tables`.
 //! Knows neither Redis nor a target, only how the target encodes a value.
 
+use std::collections::HashMap;
+
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{DataType, OnGone, Source};
 use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
+use crate::commands::{Command, commands};
+use crate::error::Failure;
 use crate::evaluate::{Effect, elements, filtered, items};
 use crate::layout::Layout;
+use crate::lookup::{Asking, Lookups};
 use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
 use crate::tables::Tables;
@@ -45,7 +50,11 @@ pub(crate) struct Rejected {
 pub(crate) struct Prepared {
     /// The rows, output by output as the layout has them.
     pub(crate) outputs: Vec<OutputRows>,
-    /// The entries that these rows are from.
+    /// The commands for a Redis, each with its entry, in order.
+    pub(crate) commands: Vec<(usize, Command)>,
+    /// What lookups gave, by entry.
+    replies: HashMap<usize, Vec<Value<'static>>>,
+    /// The entries that the rows are from.
     pub(crate) written: Vec<usize>,
     /// The records that cannot become rows.
     pub(crate) rejected: Vec<Rejected>,
@@ -58,9 +67,20 @@ pub(crate) struct Prepared {
 }
 
 /// Prepares a batch, as what is applied already lets it be.
-pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, encode: Encode) -> Prepared {
+///
+/// # Errors
+/// Where a Redis that is looked things up in does not answer.
+pub(crate) async fn prepare(
+    layout: &Layout,
+    entries: &[Entry],
+    applied: &Applied,
+    encode: Encode,
+    lookups: &mut Lookups,
+) -> Result<Prepared, Failure> {
     let mut prepared = Prepared {
         outputs: Vec::new(),
+        commands: Vec::new(),
+        replies: HashMap::new(),
         written: Vec::new(),
         rejected: Vec::new(),
         advances: Vec::new(),
@@ -68,31 +88,86 @@ pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, enc
         fresh: 0,
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
-    let changes = read(layout, entries, applied, &mut prepared);
+    let mut changes = read(layout, entries, applied, &mut prepared);
+    look_up(layout, lookups, &mut changes, &mut prepared).await?;
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
     for (change, elements) in changes.iter().zip(&elements) {
         match add(layout, &mut tables, change, elements) {
-            Ok(()) => prepared.written.push(change.entry),
-            Err(reject) => {
-                let Rejection { code, reason } = reject.into_rejection();
-                prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
+            Ok(commands) => {
+                prepared.written.push(change.entry);
+                prepared.commands.extend(commands.into_iter().map(|command| (change.entry, command)));
             }
+            Err(reject) => prepared.rejected.push(rejected(change.entry, reject)),
         }
     }
     prepared.outputs = tables.finish();
     prepared.rejected.sort_by_key(|rejected| rejected.entry);
-    prepared
+    Ok(prepared)
+}
+
+fn rejected(entry: usize, reject: Reject) -> Rejected {
+    let Rejection { code, reason } = reject.into_rejection();
+    Rejected { entry, code, reason, statement: None }
+}
+
+/// Asks what the jobs look up, and keeps it for whoever evaluates the changes again.
+async fn look_up<'b>(
+    layout: &'b Layout,
+    lookups: &mut Lookups,
+    changes: &mut Vec<Change<'b>>,
+    prepared: &mut Prepared,
+) -> Result<(), Failure> {
+    let mut asking = Vec::new();
+    let mut places = Vec::new();
+    for (place, change) in changes.iter_mut().enumerate() {
+        if let Some(job) = layout.job(change.job).filter(|job| job.lookups().next().is_some()) {
+            asking.push(Asking { job, effect: change.effect, input: &mut change.input, rejected: None });
+            places.push(place);
+        }
+    }
+    lookups.answer(&mut asking).await?;
+    let mut rejects = HashMap::new();
+    for (place, asked) in places.into_iter().zip(asking) {
+        if let Some(reject) = asked.rejected {
+            rejects.insert(place, reject);
+        }
+    }
+    let mut place = 0;
+    changes.retain(|change| {
+        let reject = rejects.remove(&place);
+        place += 1;
+        let stays = reject.is_none();
+        match reject {
+            Some(reject) => prepared.rejected.push(rejected(change.entry, reject)),
+            None if change.input.lookups.is_empty() => {}
+            None => {
+                let replies = change.input.lookups.iter().map(|reply| reply.clone().into_static()).collect();
+                prepared.replies.insert(change.entry, replies);
+            }
+        }
+        stays
+    });
+    Ok(())
 }
 
 /// The rows of some entries of a batch, in the order given. Those are entries that were written before.
-pub(crate) fn rows_of(layout: &Layout, entries: &[Entry], which: &[usize], encode: Encode) -> Vec<OutputRows> {
+pub(crate) fn rows_of(
+    layout: &Layout,
+    entries: &[Entry],
+    batch: &Prepared,
+    which: &[usize],
+    encode: Encode,
+) -> Vec<OutputRows> {
     let now_us = redis_wb_plan::now_us();
     let change = |at: &usize| {
         let entry = entries.get(*at)?;
         let record = redis_wb_record::decode(&entry.record).ok()?;
         match outcome(layout, entry.job, record, now_us) {
-            Ok(Outcome::Change(effect, input)) => Some(Change { entry: *at, job: entry.job, effect, input }),
+            Ok(Outcome::Change(effect, mut input)) => {
+                input.lookups = batch.replies.get(at).cloned().unwrap_or_default();
+                Some(Change { entry: *at, job: entry.job, effect, input })
+            }
             _ => None,
         }
     };
@@ -113,26 +188,30 @@ fn elements_of<'b>(layout: &'b Layout, change: &'b Change<'b>) -> Elements<'b> {
     layout.outputs_of(change.job).map(|(_, output)| elements(output, &change.input)).collect()
 }
 
-/// Evaluates one change; its rows count only if all of them could be made.
+/// Evaluates one change into rows and commands; they count only if all of them could be made.
 fn add<'b>(
     layout: &'b Layout,
     tables: &mut Tables<'b>,
     change: &'b Change<'b>,
     elements: &'b Elements<'b>,
-) -> Result<(), Reject> {
+) -> Result<Vec<Command>, Reject> {
     let elements = elements.as_ref().map_err(Clone::clone)?;
-    let Some(job) = layout.job(change.job) else { return Ok(()) };
+    let mut made = Vec::new();
+    let Some(job) = layout.job(change.job) else { return Ok(made) };
     let Some(effect) = filtered(job, &change.input, change.effect)? else {
-        return Ok(());
+        return Ok(made);
     };
     let mut all = Vec::new();
     for ((at, output), elements) in layout.outputs_of(change.job).zip(elements) {
         all.push((at, items(output, &change.input, elements, effect)?));
     }
+    for write in layout.writes_of(change.job) {
+        made.extend(commands(write, &change.input, effect)?);
+    }
     for (output, items) in all {
         items.into_iter().for_each(|item| tables.place(output, change.entry, item));
     }
-    Ok(())
+    Ok(made)
 }
 
 /// A record that concerns rows.
@@ -165,10 +244,7 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
-            Err(reject) => {
-                let Rejection { code, reason } = reject.into_rejection();
-                prepared.rejected.push(Rejected { entry: at, code, reason, statement: None });
-            }
+            Err(reject) => prepared.rejected.push(rejected(at, reject)),
         }
     }
     prepared.advances = progress.advances();

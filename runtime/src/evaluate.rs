@@ -36,7 +36,7 @@ pub(crate) struct Row<'b> {
 pub(crate) fn filtered<'b>(job: &'b Job, input: &'b Input<'b>, effect: Effect) -> Result<Option<Effect>, Reject> {
     for step in &job.steps {
         let Step::Filter(filter) = step else { continue };
-        if !holds(&filter.condition, input, effect)? {
+        if !passes(&filter.condition, input, effect)? {
             return Ok(match filter.on_unmatched {
                 OnUnmatched::Delete => Some(Effect::Delete),
                 OnUnmatched::Keep => None,
@@ -47,7 +47,7 @@ pub(crate) fn filtered<'b>(job: &'b Job, input: &'b Input<'b>, effect: Effect) -
 }
 
 /// Whether a change passes. A delete does where the condition cannot say anything of it.
-fn holds<'b>(condition: &'b Condition, input: &'b Input<'b>, effect: Effect) -> Result<bool, Reject> {
+pub(crate) fn passes<'b>(condition: &'b Condition, input: &'b Input<'b>, effect: Effect) -> Result<bool, Reject> {
     if effect == Effect::Delete && !condition.holds_deletes {
         return Ok(true);
     }
@@ -90,7 +90,7 @@ pub(crate) fn items<'b>(
 ) -> Result<Vec<Item<'b>>, Reject> {
     let effect = told(output, input, effect)?;
     if let Some(condition) = &output.when
-        && !holds(condition, input, effect)?
+        && !passes(condition, input, effect)?
     {
         return Ok(Vec::new());
     }

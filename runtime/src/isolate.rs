@@ -90,7 +90,7 @@ impl Isolation<'_> {
     }
 
     fn rows(&self, which: &[usize]) -> Vec<OutputRows> {
-        rows_of(self.layout, self.entries, which, self.encode)
+        rows_of(self.layout, self.entries, self.batch, which, self.encode)
     }
 
     /// Whether a later change of the same key was written, so that this one must not come behind it.

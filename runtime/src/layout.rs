@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::{Connection, Job, Output};
+use redis_wb_plan::plan::{Connection, Job, Output, RedisConnection, RedisWrite};
 
 /// The part of a plan that concerns one connection.
 #[derive(Debug)]
@@ -16,31 +16,41 @@ pub(crate) struct Layout {
     jobs: Vec<usize>,
     /// The outputs that write to it: the place of the job in [`Self::jobs`], that of the output in the job.
     outputs: Vec<(usize, usize)>,
+    /// The writes to it, if it is a Redis: the place of the job in [`Self::jobs`], that of the write in the job.
+    writes: Vec<(usize, usize)>,
 }
 
 impl Layout {
-    /// One layout per connection.
+    /// One layout per connection that is written to.
     pub(crate) fn all(plan: &Arc<Plan>) -> Vec<Self> {
-        plan.connections.keys().map(|name| Self::new(plan, name)).collect()
+        let names = plan.connections.keys().chain(plan.redis.keys());
+        names.map(|name| Self::new(plan, name)).filter(|layout| !layout.jobs.is_empty()).collect()
     }
 
     fn new(plan: &Arc<Plan>, name: &str) -> Self {
         let mut jobs = Vec::new();
-        let mut outputs = Vec::new();
+        let (mut outputs, mut writes) = (Vec::new(), Vec::new());
         for (at, job) in plan.jobs.iter().enumerate() {
             let own = job.outputs.iter().enumerate().filter(|(_, output)| output.connection == name);
-            let own: Vec<usize> = own.map(|(at, _)| at).collect();
-            if !own.is_empty() {
-                outputs.extend(own.into_iter().map(|output| (jobs.len(), output)));
+            let before = outputs.len() + writes.len();
+            outputs.extend(own.map(|(output, _)| (jobs.len(), output)));
+            let own = job.redis.iter().enumerate().filter(|(_, write)| write.connection == name);
+            writes.extend(own.map(|(write, _)| (jobs.len(), write)));
+            if outputs.len() + writes.len() > before {
                 jobs.push(at);
             }
         }
-        Self { plan: Arc::clone(plan), name: name.to_owned(), jobs, outputs }
+        Self { plan: Arc::clone(plan), name: name.to_owned(), jobs, outputs, writes }
     }
 
     /// The connection.
     pub(crate) fn connection(&self) -> Option<&Connection> {
         self.plan.connections.get(&self.name)
+    }
+
+    /// The connection, if it is a Redis.
+    pub(crate) fn redis(&self) -> Option<&RedisConnection> {
+        self.plan.redis.get(&self.name)
     }
 
     /// The jobs.
@@ -61,6 +71,17 @@ impl Layout {
     /// The outputs of one job, each with its place among all.
     pub(crate) fn outputs_of(&self, job: usize) -> impl Iterator<Item = (usize, &Output)> {
         self.outputs().enumerate().filter(move |(_, (own, _))| *own == job).map(|(at, (_, output))| (at, output))
+    }
+
+    /// The writes of one job to a Redis.
+    pub(crate) fn writes_of(&self, job: usize) -> impl Iterator<Item = &RedisWrite> {
+        let own = self.writes.iter().filter(move |(own, _)| *own == job);
+        own.filter_map(|(job, write)| self.job(*job)?.redis.get(*write))
+    }
+
+    /// All writes to a Redis.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = &RedisWrite> {
+        self.writes.iter().filter_map(|(job, write)| self.job(*job)?.redis.get(*write))
     }
 
     /// One output.

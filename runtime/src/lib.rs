@@ -6,23 +6,29 @@
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
+//! | `lookup` | what the records of a batch look up in another Redis |
+//! | `commands` | one change into the commands that it asks of a Redis |
 //! | `isolate` | finds the records that a target refuses, and writes all others |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
+//! | `redis_server` | connections to a Redis that a plan names |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
 //!
 //! It gets a plan and nothing else: no YAML, no grammar, no SQL parser.
 
 mod batch;
 mod checkpoint;
+mod commands;
 mod error;
 mod evaluate;
 mod isolate;
 mod layout;
+mod lookup;
 mod pause;
 mod pipeline;
 mod position;
+mod redis_server;
 mod rows;
 mod secret;
 mod shard;
@@ -71,8 +77,8 @@ pub struct Summary {
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
     let shard = Shard::new(&options.redis_url)?;
     // What is wrong here does not mend itself while the process runs.
-    target::check_features(&plan)?;
     plan.connections.values().try_for_each(target::check)?;
+    plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
     track(&plan, &shard, &mut shutdown).await?;
     let mut pipelines = JoinSet::new();
     for layout in Layout::all(&plan) {

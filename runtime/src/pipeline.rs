@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis_wb_plan::RejectCode;
 use tokio::sync::mpsc;
 
 use crate::batch::{Entry, Prepared, Rejected};
@@ -18,7 +19,7 @@ use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
-use crate::target::Target;
+use crate::target::{Target, Unburied};
 use crate::{Error, Shutdown, Summary};
 use reader::{Read, Reader};
 
@@ -143,7 +144,9 @@ impl Pipeline {
         let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.until_idle);
-        Ok((Session { control, target, streams, encode }, batches))
+        let mut session = Session { control, target, streams, encode };
+        self.bury_left(&mut session).await?;
+        Ok((session, batches))
     }
 
     /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is
@@ -173,11 +176,17 @@ impl Pipeline {
         self.bury(session, &entries, &prepared.rejected).await?;
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
-        match session.target.write(&session.streams, &prepared).await {
+        match session.target.write(&session.streams, &entries, &prepared).await {
             Err(Failure::Refused(refusal)) => {
                 refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
             }
-            written => written?,
+            written => {
+                refused.extend(written?);
+                if !refused.is_empty() {
+                    self.bury(session, &entries, &refused).await?;
+                    session.target.buried(&session.streams).await?;
+                }
+            }
         }
         self.settle(session, &prepared, prepared.rejected.len() + refused.len()).await
     }
@@ -202,6 +211,25 @@ impl Pipeline {
                 committed => return committed.map(|()| refused),
             }
         }
+    }
+
+    /// Puts what a target refused into the dead-letter queue, where the worker before ended in between.
+    async fn bury_left(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let left = session.target.unburied(&session.streams).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (mut entries, mut rejected) = (Vec::new(), Vec::new());
+        for Unburied { stream, epoch, position, reason } in left {
+            let name = session.streams.get(stream).map_or("", String::as_str);
+            if let Some(entry) = session.control.entry(name, stream, epoch, position).await? {
+                let entry_at = entries.len();
+                entries.push(entry);
+                rejected.push(Rejected { entry: entry_at, code: RejectCode::TargetValue, reason, statement: None });
+            }
+        }
+        self.bury(session, &entries, &rejected).await?;
+        session.target.buried(&session.streams).await
     }
 
     /// Puts rejected records into the dead-letter queue, before the commit lets go of them.
@@ -237,7 +265,9 @@ impl Pipeline {
         for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
             if let Some((stream, job)) = names {
-                let mut connections: Vec<&str> = job.outputs.iter().map(|output| output.connection.as_str()).collect();
+                let tables = job.outputs.iter().map(|output| output.connection.as_str());
+                let mut connections: Vec<&str> =
+                    tables.chain(job.redis.iter().map(|write| write.connection.as_str())).collect();
                 connections.sort_unstable();
                 connections.dedup();
                 steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });

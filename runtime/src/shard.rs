@@ -14,9 +14,9 @@ use crate::error::Failure;
 use crate::position::Position;
 
 /// How long a connection may take to come about.
-const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// How long Redis may take to answer; a read that waits for changes answers sooner by itself.
-const RESPONSE_SECONDS_MAX: Duration = Duration::from_secs(30);
+pub(crate) const RESPONSE_SECONDS_MAX: Duration = Duration::from_secs(30);
 /// How long a read waits for changes before it comes back empty, in milliseconds.
 const BLOCK_MS: u64 = 5_000;
 /// Puts records into a dead-letter queue, each once.
@@ -121,6 +121,17 @@ impl Connection {
 
     /// Whether the stream still has the entry of this epoch at this position, so that all before it is known too.
     pub(crate) async fn has(&mut self, stream: &str, epoch: u64, position: Position) -> Result<bool, Failure> {
+        Ok(self.entry(stream, 0, epoch, position).await?.is_some())
+    }
+
+    /// The entry of this epoch at this position of a stream, the layout's `job`-th.
+    pub(crate) async fn entry(
+        &mut self,
+        stream: &str,
+        job: usize,
+        epoch: u64,
+        position: Position,
+    ) -> Result<Option<Entry>, Failure> {
         let position = position.to_string();
         let found: Value = redis::cmd("XRANGE")
             .arg(stream)
@@ -129,8 +140,8 @@ impl Connection {
             .query_async(&mut self.redis)
             .await
             .map_err(failure)?;
-        let entry = entries(0, found).into_iter().next();
-        Ok(entry.is_some_and(|entry| redis_wb_record::decode(&entry.record).is_ok_and(|record| record.epoch == epoch)))
+        let is_it = |entry: &Entry| redis_wb_record::decode(&entry.record).is_ok_and(|record| record.epoch == epoch);
+        Ok(entries(job, found).into_iter().next().filter(is_it))
     }
 
     /// Whether a stream began anew, with ids below those that were read: it was flushed or deleted.
@@ -253,7 +264,7 @@ fn dead_letters(stream: &str) -> String {
 }
 
 /// A key that belongs to a stream and is in the same slot: `wb:{0}:emp` has `wb:{0}/applied/emp`.
-fn beside(stream: &str, what: &str, connection: &str) -> String {
+pub(crate) fn beside(stream: &str, what: &str, connection: &str) -> String {
     let (shard, job) = stream.split_once("}:").unwrap_or(("", stream));
     format!("{shard}}}/{what}/{job}/{connection}")
 }

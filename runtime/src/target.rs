@@ -4,20 +4,23 @@
 //! that it refuses.
 
 mod postgres;
+mod redis;
 mod sqlite;
 
 use std::sync::Arc;
 
-use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
+use redis_wb_plan::{ColumnType, Value};
 
-use crate::batch::Prepared;
+use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
+
+pub(crate) use redis::Unburied;
 
 /// A table that is asked for: its schema, where the job names one, and its name.
 pub(crate) type TableName = (Option<String>, String);
@@ -26,6 +29,7 @@ pub(crate) type TableName = (Option<String>, String);
 pub(crate) enum Target {
     Postgres(postgres::Postgres),
     Sqlite(sqlite::Sqlite),
+    Redis(redis::RedisTarget),
 }
 
 /// The streams of a pipeline, in the order of its jobs.
@@ -37,12 +41,15 @@ impl Target {
         match self {
             Self::Postgres(_) => postgres::encode,
             Self::Sqlite(_) => sqlite::encode,
+            Self::Redis(_) => no_cells,
         }
     }
 
     /// Connects, makes the checkpoint table where it is missing, and prepares the statements.
     pub(crate) async fn connect(layout: &Arc<Layout>) -> Result<Self, Failure> {
-        let connection = layout.connection().ok_or_else(|| missing(&layout.name))?;
+        let Some(connection) = layout.connection() else {
+            return redis::RedisTarget::connect(layout).await.map(Self::Redis);
+        };
         match connection.dialect {
             Dialect::PostgreSql => postgres::Postgres::connect(connection, layout).await.map(Self::Postgres),
             Dialect::Sqlite => sqlite::Sqlite::connect(connection, layout).await.map(Self::Sqlite),
@@ -58,14 +65,38 @@ impl Target {
         match self {
             Self::Postgres(target) => target.checkpoint(streams).await,
             Self::Sqlite(target) => target.checkpoint(streams).await,
+            Self::Redis(target) => target.checkpoint(streams).await,
         }
     }
 
-    /// Writes the rows and moves the checkpoint, in one transaction. Whatever fails, nothing is written.
-    pub(crate) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+    /// Writes the rows and moves the checkpoint, in one transaction. Whatever fails, nothing is written. Gives the
+    /// records that were refused where the target tells them itself; see [`Self::buried`].
+    pub(crate) async fn write(
+        &mut self,
+        streams: &Arc<Streams>,
+        entries: &[Entry],
+        batch: &Arc<Prepared>,
+    ) -> Result<Vec<Rejected>, Failure> {
         match self {
-            Self::Postgres(target) => target.write(streams, batch).await,
-            Self::Sqlite(target) => target.write(streams, batch).await,
+            Self::Postgres(target) => target.write(streams, batch).await.map(|()| Vec::new()),
+            Self::Sqlite(target) => target.write(streams, batch).await.map(|()| Vec::new()),
+            Self::Redis(target) => target.write(streams, entries, batch).await,
+        }
+    }
+
+    /// Records that were refused earlier and may not be in the dead-letter queue yet.
+    pub(crate) async fn unburied(&mut self, streams: &Arc<Streams>) -> Result<Vec<Unburied>, Failure> {
+        match self {
+            Self::Redis(target) => target.unburied(streams).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes note that all records that [`Self::write`] gave back are in the dead-letter queue.
+    pub(crate) async fn buried(&mut self, streams: &Arc<Streams>) -> Result<(), Failure> {
+        match self {
+            Self::Redis(target) => target.buried(streams).await,
+            _ => Ok(()),
         }
     }
 
@@ -74,6 +105,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.begin(streams, batch).await,
             Self::Sqlite(target) => target.begin(streams, batch).await,
+            Self::Redis(_) => Err(never_isolated()),
         }
     }
 
@@ -83,6 +115,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.attempt(&rows, checks_deferred).await,
             Self::Sqlite(target) => target.attempt(rows, checks_deferred).await,
+            Self::Redis(_) => Err(never_isolated()),
         }
     }
 
@@ -91,6 +124,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.commit().await,
             Self::Sqlite(target) => target.commit().await,
+            Self::Redis(_) => Err(never_isolated()),
         }
     }
 }
@@ -113,18 +147,12 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     }
 }
 
-/// Refuses a plan with something in it that is compiled, but not run, before anything is captured for it.
-pub(crate) fn check_features(plan: &Plan) -> Result<(), Failure> {
-    for job in &plan.jobs {
-        let lookup = job.lookups().map(|_| "`redis.lookup`");
-        if let Some(feature) = lookup.chain(job.redis.iter().map(|_| "`redis.write`")).next() {
-            return Err(Failure::configuration(
-                format!("this version compiles {feature} but does not run it (job `{}`)", job.name),
-                "leave it out, or use what `redis-wb compile` prints",
-            ));
-        }
-    }
-    Ok(())
+/// A Redis has no rows of cells.
+fn no_cells(_: &Value<'_>, _: &ColumnType, _: &mut Vec<u8>) {}
+
+/// A Redis tells itself what it refuses.
+fn never_isolated() -> Failure {
+    Failure::Transient("a batch for Redis is written as a whole".to_owned())
 }
 
 fn compile_only(dialect: Dialect) -> Failure {

@@ -119,6 +119,9 @@ fn arguments(context: &mut Context<'_>, node: &Node, what: &'static str) -> Vec<
     }
 }
 
+/// How long a batch for a Redis waits for replicas where nothing else is said, in milliseconds.
+const REPLICA_WAIT_MS: i64 = 1_000;
+
 /// No count, size or time of the configuration may be larger.
 const NUMBER_MAX: i64 = 1_000_000_000;
 
@@ -149,17 +152,22 @@ fn applier(context: &mut Context<'_>, key: Span, node: &Node) -> Applier {
     if let Some((number, _)) = number(context, "dlq_max_messages", 1) {
         applier.dlq_rows_max = rows(number);
     }
-    for key in ["duration", "dedup_max_size", "wait_timeout", "initial_sync_processes"] {
+    let wait_ms = number(context, "wait_timeout", 0).map_or(REPLICA_WAIT_MS, |(number, _)| number);
+    for key in ["duration", "dedup_max_size", "initial_sync_processes"] {
         number(context, key, 0);
     }
     if let Some((_, node)) = map.optional("error_handling") {
         applier.dead_letter = context.word(node, "error_handling", &[("dlq", true), ("ignore", false)]).unwrap_or(true);
     }
-    for key in ["dedup", "wait_enabled", "retry_on_replica_failure"] {
-        if let Some((_, node)) = map.optional(key) {
-            context.word(node, key, &[("true", true), ("false", false)]);
-        }
+    let mut flag = |context: &mut Context<'_>, key| {
+        let (_, node) = map.optional(key)?;
+        context.word(node, key, &[("true", true), ("false", false)])
+    };
+    flag(context, "dedup");
+    if flag(context, "wait_enabled") == Some(true) {
+        applier.replica_wait_ms = u64::try_from(wait_ms).ok();
     }
+    applier.retry_on_replica_failure = flag(context, "retry_on_replica_failure").unwrap_or(true);
     for key in ["target_data_type", "json_update_strategy", "debezium_lob_encoded_placeholder"] {
         if let Some((_, node)) = map.optional(key) {
             context.text(node, key);

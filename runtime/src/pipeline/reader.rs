@@ -10,6 +10,7 @@ use crate::batch::{Entry, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::Connection;
@@ -40,6 +41,7 @@ pub(super) struct Reader {
     waiting: VecDeque<Entry>,
     applied: Applied,
     encode: Encode,
+    lookups: Lookups,
     /// How many entries the next command asks of each stream.
     count: usize,
 }
@@ -52,7 +54,8 @@ impl Reader {
         applied: Applied,
         encode: Encode,
     ) -> Self {
-        Self { layout, redis, places, waiting: VecDeque::new(), applied, encode, count: READ_ROWS_MAX }
+        let lookups = Lookups::new(&layout.plan);
+        Self { layout, lookups, redis, places, waiting: VecDeque::new(), applied, encode, count: READ_ROWS_MAX }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -85,7 +88,7 @@ impl Reader {
             if entries.is_empty() {
                 return Ok(None);
             }
-            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode);
+            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await?;
             for at in &prepared.flushed {
                 let job = entries.get(*at).and_then(|entry| self.layout.job(entry.job)).map(|job| &job.name);
                 tracing::warn!(job, "Redis was flushed; the rows of the target stay as they are");

@@ -1,0 +1,224 @@
+//! `redis.lookup`: what the records of a batch ask another Redis, all at once, each question once a batch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use redis::aio::MultiplexedConnection;
+use redis_wb_plan::expr::Input;
+use redis_wb_plan::plan::{Job, Lookup, Step};
+use redis_wb_plan::{Plan, Reject, RejectCode, Slots, Value, convert, json};
+
+use crate::error::Failure;
+use crate::evaluate::{Effect, passes};
+use crate::redis_server;
+
+/// How many questions go out in one round trip.
+const QUESTIONS_MAX: usize = 1_000;
+
+/// The connections that lookups ask, made when they are first needed.
+pub(crate) struct Lookups {
+    plan: Arc<Plan>,
+    connections: BTreeMap<String, MultiplexedConnection>,
+}
+
+/// A question: the command and its arguments.
+type Question = Vec<Vec<u8>>;
+
+/// One record that asks.
+pub(crate) struct Asking<'i, 'b> {
+    pub(crate) job: &'b Job,
+    pub(crate) effect: Effect,
+    pub(crate) input: &'i mut Input<'b>,
+    /// Why the record must be rejected, once that is known.
+    pub(crate) rejected: Option<Reject>,
+}
+
+impl Lookups {
+    pub(crate) fn new(plan: &Arc<Plan>) -> Self {
+        Self { plan: Arc::clone(plan), connections: BTreeMap::new() }
+    }
+
+    /// Gives each record the replies to its lookups, the first lookups of all records first: a later one may need
+    /// what an earlier one gave, and a filter before it may make it needless.
+    pub(crate) async fn answer(&mut self, records: &mut [Asking<'_, '_>]) -> Result<(), Failure> {
+        let most = records.iter().map(|record| record.job.lookups().count()).max().unwrap_or(0);
+        for at in 0..most {
+            let mut asked: BTreeMap<&str, Vec<(usize, Question)>> = BTreeMap::new();
+            for (place, record) in records.iter_mut().enumerate() {
+                let Some(lookup) = record.job.lookups().nth(at) else { continue };
+                match question(record, at, lookup) {
+                    Ok(Some(question)) => asked.entry(&lookup.connection).or_default().push((place, question)),
+                    Ok(None) => {}
+                    Err(reject) => record.rejected = Some(reject),
+                }
+                record.input.lookups.push(Value::Null);
+            }
+            for (connection, questions) in asked {
+                self.ask(connection, questions, records).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &mut self,
+        name: &str,
+        questions: Vec<(usize, Question)>,
+        records: &mut [Asking<'_, '_>],
+    ) -> Result<(), Failure> {
+        let mut places: HashMap<Question, Vec<usize>> = HashMap::new();
+        for (place, question) in questions {
+            places.entry(question).or_default().push(place);
+        }
+        let places: Vec<(Question, Vec<usize>)> = places.into_iter().collect();
+        for part in places.chunks(QUESTIONS_MAX) {
+            let mut pipe = redis::pipe();
+            pipe.ignore_errors();
+            for (question, _) in part {
+                let mut words = question.iter();
+                let mut command = redis::Cmd::new();
+                words.by_ref().for_each(|word| {
+                    command.arg(word.as_slice());
+                });
+                pipe.add_command(command);
+            }
+            let replies: Vec<redis::RedisResult<redis::Value>> =
+                pipe.query_async(self.connection(name).await?).await.map_err(|error| self.failed(name, &error))?;
+            for ((question, places), reply) in part.iter().zip(replies) {
+                let answer = self.read(name, question, reply)?;
+                for record in places {
+                    let Some(record) = records.get_mut(*record) else { continue };
+                    match &answer {
+                        Ok(value) => *record.input.lookups.last_mut().unwrap_or(&mut Value::Null) = value.clone(),
+                        Err(reject) => record.rejected = Some(reject.clone()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn connection(&mut self, name: &str) -> Result<&mut MultiplexedConnection, Failure> {
+        if !self.connections.contains_key(name) {
+            let plan = self.plan.redis.get(name).ok_or_else(|| {
+                Failure::configuration(format!("the plan has no connection `{name}`"), "compile the jobs again")
+            })?;
+            self.connections.insert(name.to_owned(), redis_server::connect(name, plan).await?);
+        }
+        let lost = || Failure::Transient(format!("the connection `{name}` was lost"));
+        self.connections.get_mut(name).ok_or_else(lost)
+    }
+
+    fn failed(&mut self, name: &str, error: &redis::RedisError) -> Failure {
+        self.connections.remove(name);
+        redis_server::failure(name, error)
+    }
+
+    /// A reply as a value, or why the record that asked must be rejected.
+    fn read(
+        &mut self,
+        name: &str,
+        question: &Question,
+        reply: redis::RedisResult<redis::Value>,
+    ) -> Result<Result<Value<'static>, Reject>, Failure> {
+        let command = question.first().map(|command| String::from_utf8_lossy(command)).unwrap_or_default();
+        let refused = |error: &dyn std::fmt::Display| {
+            let key = question.get(1).map(|key| String::from_utf8_lossy(key)).unwrap_or_default();
+            let reason = format!("the lookup `{command}` of `{key}` on connection `{name}`: {error}");
+            Reject::new(RejectCode::Unreadable, reason)
+        };
+        match reply {
+            Ok(reply) => Ok(value(&command, reply).map_err(|reject| refused(&reject))),
+            // The key is of another type, or the arguments are none that the command takes.
+            Err(error) if matches!(error.code(), Some("WRONGTYPE" | "ERR")) && !lacks_command(&error) => {
+                Ok(Err(refused(&error)))
+            }
+            Err(error) if lacks_command(&error) => Err(Failure::configuration(
+                format!("the Redis of connection `{name}` has no command `{command}`"),
+                "load the module that has it, RedisJSON for `JSON.GET`",
+            )),
+            Err(error) => Err(self.failed(name, &error)),
+        }
+    }
+}
+
+fn lacks_command(error: &redis::RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("unknown command"))
+}
+
+/// What a record asks; `None` where a filter before drops it, or an argument is null.
+fn question(record: &Asking<'_, '_>, at: usize, lookup: &Lookup) -> Result<Option<Question>, Reject> {
+    if record.rejected.is_some() || !reaches(record, at)? {
+        return Ok(None);
+    }
+    let mut question = vec![lookup.command.clone().into_bytes()];
+    for arg in &lookup.args {
+        match Slots::new(&[]).evaluate(arg, record.input)? {
+            Value::Null => return Ok(None),
+            Value::Bytes(bytes) => question.push(bytes.into_owned()),
+            Value::Text(text) => question.push(text.into_owned().into_bytes()),
+            other => question.push(convert::display(&other).into_bytes()),
+        }
+    }
+    Ok(Some(question))
+}
+
+/// Whether the filters before a lookup let the record pass.
+fn reaches(record: &Asking<'_, '_>, at: usize) -> Result<bool, Reject> {
+    let mut lookups = 0;
+    for step in &record.job.steps {
+        match step {
+            Step::Lookup(_) if lookups == at => break,
+            Step::Lookup(_) => lookups += 1,
+            Step::Filter(filter) => {
+                if !passes(&filter.condition, record.input, record.effect)? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// A reply as the compiler promised it: texts, lists of texts, an object for `HGETALL`, a document for `JSON.GET`.
+fn value(command: &str, reply: redis::Value) -> Result<Value<'static>, Reject> {
+    let text = |bytes: Vec<u8>| Value::from_redis(&bytes).into_static();
+    Ok(match reply {
+        redis::Value::Nil => Value::Null,
+        redis::Value::Int(number) => Value::Int(number),
+        redis::Value::Double(number) if number.is_finite() => Value::Float(number),
+        redis::Value::Boolean(value) => Value::Bool(value),
+        redis::Value::BulkString(bytes) if command == "JSON.GET" => match std::str::from_utf8(&bytes) {
+            Ok(document) => json::parse(document)?.into_static(),
+            Err(error) => return Err(Reject::new(RejectCode::InvalidText, error.to_string())),
+        },
+        redis::Value::BulkString(bytes) if command == "ZSCORE" => number(&bytes)?,
+        redis::Value::BulkString(bytes) => text(bytes),
+        redis::Value::SimpleString(word) => Value::Text(word.into()),
+        redis::Value::Array(items) if command == "HGETALL" => {
+            let mut items = items.into_iter();
+            let mut fields = Vec::with_capacity(items.len() / 2);
+            while let (Some(name), Some(item)) = (items.next(), items.next()) {
+                let redis::Value::BulkString(name) = name else { continue };
+                fields.push((String::from_utf8_lossy(&name).into_owned().into(), value("", item)?));
+            }
+            Value::Object(fields.into())
+        }
+        redis::Value::Array(items) | redis::Value::Set(items) => {
+            Value::List(items.into_iter().map(|item| value("", item)).collect::<Result<_, _>>()?)
+        }
+        other => {
+            let reason = format!("the reply is of a kind that a lookup does not take: {other:?}");
+            return Err(Reject::new(RejectCode::Unreadable, reason));
+        }
+    })
+}
+
+/// A score. Infinite ones are no values.
+fn number(bytes: &[u8]) -> Result<Value<'static>, Reject> {
+    let number: Option<f64> = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => Ok(Value::Float(number)),
+        None => Err(Reject::new(RejectCode::OutOfRange, "the score is no finite number")),
+    }
+}

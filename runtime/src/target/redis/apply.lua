@@ -1,0 +1,53 @@
+#!lua
+-- Applies the commands of a batch and moves the checkpoint, in one atomic step. Its flags let no full or stopping
+-- server begin it, so that what fails within it is a command that this server refuses for good.
+--
+-- ARGV: the number of streams, the checkpoint of each;
+--       the number of steps, each as stream (from 1), epoch, position before ('' for none), position after,
+--       1 where this is the stream's last epoch;
+--       for each command its entry as `stream:epoch:position`, the number of its words, its words.
+-- Gives 'overtaken', or what was refused as entry and reason in turn. What is refused also stays in the checkpoint
+-- until it is in the dead-letter queue.
+local at = 0
+local function take()
+    at = at + 1
+    return ARGV[at]
+end
+
+local checkpoints = {}
+for stream = 1, tonumber(take()) do
+    checkpoints[stream] = take()
+end
+local steps = {}
+for step = 1, tonumber(take()) do
+    local checkpoint, epoch, before, after = checkpoints[tonumber(take())], take(), take(), take()
+    local is_last = take() == '1'
+    if (redis.call('HGET', checkpoint, epoch) or '') ~= before then
+        return {'overtaken'}
+    end
+    steps[step] = {checkpoint, epoch, after, is_last}
+end
+local refused = {}
+local last
+while at < #ARGV do
+    local entry, words = take(), tonumber(take())
+    -- The other commands of a refused entry have no meaning without the first.
+    if entry ~= last then
+        local reply = redis.pcall(unpack(ARGV, at + 1, at + words))
+        if type(reply) == 'table' and reply.err then
+            last = entry
+            local stream, place = string.match(entry, '^(%d+):(.*)$')
+            redis.call('HSET', checkpoints[tonumber(stream)], 'refused:' .. place, reply.err)
+            refused[#refused + 1] = entry
+            refused[#refused + 1] = reply.err
+        end
+    end
+    at = at + words
+end
+for _, step in ipairs(steps) do
+    redis.call('HSET', step[1], step[2], step[3])
+    if step[4] then
+        redis.call('HSET', step[1], 'current', step[2])
+    end
+end
+return refused
