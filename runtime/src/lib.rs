@@ -13,6 +13,7 @@
 //! | `target` | the databases, one folder a kind |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `redis_server` | connections to a Redis that a plan names |
+//! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
 //!
 //! It gets a plan and nothing else: no YAML, no grammar, no SQL parser.
@@ -35,6 +36,7 @@ mod shard;
 mod shutdown;
 mod tables;
 mod target;
+mod tls;
 
 use std::sync::Arc;
 

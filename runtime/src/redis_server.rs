@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
-use redis::{RedisError, Value};
+use redis::{ClientTlsConfig, RedisError, TlsCertificates, Value};
 use redis_wb_plan::plan::RedisConnection;
 
 use crate::error::Failure;
 use crate::secret::{expand, secret};
 use crate::shard::{CONNECT_SECONDS_MAX, RESPONSE_SECONDS_MAX};
+use crate::tls::{self, Mode, Settings, bytes_of};
 
 /// How long one command may wait for replicas; it must end before a reply counts as lost.
 pub(crate) const WAIT_SECONDS_MAX: Duration = Duration::from_secs(10);
@@ -67,17 +68,43 @@ fn clients(name: &str, plan: &RedisConnection) -> Result<Vec<Client>, Failure> {
     if let Some(password) = &plan.password {
         settings = settings.set_password(secret(password)?);
     }
-    if let Some((key, _)) = plan.args.first_key_value() {
-        let message = format!("this version knows no parameter `{key}` for a Redis (connection `{name}`)");
-        return Err(Failure::configuration(message, "leave it out"));
-    }
+    let has_tls = plan.args.keys().any(|key| key.starts_with("ssl"));
+    let tls = Settings::read(&plan.args, if has_tls { Mode::VerifyFull } else { Mode::Disable })?;
     let client = |host: &String| {
-        let address = ConnectionAddr::Tcp(expand(host)?, port);
+        let (host, insecure) = (expand(host)?, tls.mode == Mode::Require);
+        let address = match tls.mode {
+            Mode::Disable => ConnectionAddr::Tcp(host, port),
+            Mode::Require | Mode::VerifyFull => ConnectionAddr::TcpTls { host, port, insecure, tls_params: None },
+            Mode::Prefer | Mode::VerifyCa => {
+                return Err(Failure::configuration(
+                    format!("a Redis knows no such `sslmode` (connection `{name}`)"),
+                    "write disable, require (without `sslrootcert`) or verify-full",
+                ));
+            }
+        };
         let info = address.into_connection_info().map_err(|error| failure(name, &error))?;
-        Client::open(info.set_redis_settings(settings.clone())).map_err(|error| failure(name, &error))
+        let info = info.set_redis_settings(settings.clone());
+        let client = if tls.mode == Mode::Disable {
+            Client::open(info)
+        } else {
+            Client::build_with_tls(info, certificates(&tls)?)
+        };
+        client.map_err(|error| failure(name, &error))
     };
     let clients = plan.hosts.iter().map(client).collect::<Result<Vec<_>, _>>()?;
     if clients.is_empty() { Err(no_host(name)) } else { Ok(clients) }
+}
+
+/// The certificates of a client, read.
+pub(crate) fn certificates(tls: &Settings) -> Result<TlsCertificates, Failure> {
+    let root_cert = tls.root.as_deref().map(bytes_of).transpose()?;
+    let client_tls = match &tls.identity {
+        Some((certificate, key)) => {
+            Some(ClientTlsConfig { client_cert: bytes_of(certificate)?, client_key: bytes_of(key)? })
+        }
+        None => None,
+    };
+    Ok(TlsCertificates { client_tls, root_cert })
 }
 
 fn no_host(name: &str) -> Failure {
@@ -86,6 +113,9 @@ fn no_host(name: &str) -> Failure {
 
 /// What an error of such a server means: all pass by themselves but those of rights and passwords.
 pub(crate) fn failure(name: &str, error: &RedisError) -> Failure {
+    if let Some(failure) = tls::refusal(error) {
+        return failure;
+    }
     let code = error.code().unwrap_or_default();
     if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM") {
         return Failure::configuration(

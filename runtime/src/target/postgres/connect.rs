@@ -5,11 +5,13 @@ use std::time::Duration;
 use redis_wb_plan::plan::Connection;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure;
 use crate::error::Failure;
 use crate::secret::{expand, secret};
+use crate::tls::{self, Mode};
 
 /// The port where none is named.
 const PORT: u16 = 5_432;
@@ -39,15 +41,14 @@ impl Drop for Session {
 
 /// Whether the configuration is whole.
 pub(in crate::target) fn check(connection: &Connection) -> Result<(), Failure> {
-    config(connection).map(drop)
+    config(connection)?;
+    tls(connection)?.client().map(drop)
 }
 
 pub(super) async fn connect(connection: &Connection) -> Result<Session, Failure> {
     let config = config(connection)?;
-    let (client, wire) = config.connect(NoTls).await.map_err(|error| match failure::of(error) {
-        Failure::Transient(why) => Failure::Transient(format!("{why} ({})", address(&config))),
-        other => other,
-    })?;
+    let tls = MakeRustlsConnect::new(tls(connection)?.client()?);
+    let (client, wire) = config.connect(tls).await.map_err(|error| unconnected(error, &config))?;
     let wire = tokio::spawn(async move {
         if let Err(error) = wire.await {
             tracing::debug!(%error, "the connection to PostgreSQL ended");
@@ -55,6 +56,26 @@ pub(super) async fn connect(connection: &Connection) -> Result<Session, Failure>
     });
     client.batch_execute(SETTINGS).await.map_err(failure::of)?;
     Ok(Session { client, wire })
+}
+
+/// What kept a connection from coming about.
+fn unconnected(error: tokio_postgres::Error, config: &Config) -> Failure {
+    if let Some(failure) = tls::refusal(&error) {
+        return failure;
+    }
+    match failure::of(error) {
+        Failure::Transient(why) if why.contains("server does not support TLS") => Failure::configuration(
+            format!("{} speaks no TLS, which `sslmode` asks for", address(config)),
+            "turn TLS on there (`ssl = on`), or use `sslmode: disable` on a network that you trust",
+        ),
+        Failure::Transient(why) => Failure::Transient(format!("{why} ({})", address(config))),
+        other => other,
+    }
+}
+
+/// As libpq has it, without `sslmode` TLS is used where the server offers it.
+fn tls(connection: &Connection) -> Result<tls::Settings, Failure> {
+    tls::Settings::read(&connection.args, Mode::Prefer)
 }
 
 /// The address for people, without user and password.
@@ -76,7 +97,11 @@ fn config(connection: &Connection) -> Result<Config, Failure> {
         .keepalives_idle(KEEPALIVE_SECONDS)
         .tcp_user_timeout(RECEIPT_SECONDS_MAX)
         .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
-        .ssl_mode(SslMode::Disable);
+        .ssl_mode(match tls(connection)?.mode {
+            Mode::Disable => SslMode::Disable,
+            Mode::Prefer => SslMode::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+        });
     for host in &connection.hosts {
         config.host(expand(host)?);
     }
@@ -98,14 +123,6 @@ fn config(connection: &Connection) -> Result<Config, Failure> {
     }
     if let Some(password) = &connection.password {
         config.password(secret(password)?);
-    }
-    if let Some(mode) = connection.args.get("sslmode")
-        && !matches!(mode.as_str(), "disable" | "allow" | "prefer")
-    {
-        return Err(Failure::configuration(
-            format!("`sslmode: {mode}` asks for TLS, which this version does not speak yet"),
-            "use `sslmode: disable` on a network that you trust",
-        ));
     }
     Ok(config)
 }
