@@ -1,6 +1,6 @@
 //! TLS with verification, both ways: PostgreSQL with certificates of its own, and a Redis behind a TLS terminator.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helping functions as well")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
 
 mod support;
 
