@@ -7,6 +7,7 @@ mod mysql;
 mod postgres;
 mod redis;
 mod sqlite;
+mod steps;
 
 use std::sync::Arc;
 
