@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use support::{Maria, Project, Row, assert_same_rows, rounds, seed};
+use support::maria::Maria;
+use support::{Project, Row, assert_same_rows, rounds, seed};
 use xtask::servers::{Redis, rejson_module};
 
 const KEYS: u32 = 40;

@@ -2,14 +2,13 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
 
-mod maria;
+pub(crate) mod maria;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-pub(crate) use maria::Maria;
 use tempfile::TempDir;
 use xtask::servers::{Postgres, Process, Redis};
 
