@@ -1,5 +1,5 @@
 //! Every type of key and every shape of output: documents into several tables, lists whose elements vanish, filters,
-//! histories. At the end both targets say what Redis says.
+//! histories. At the end all targets say what Redis says.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,16 +14,17 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use support::maria::Maria;
 use support::{Project, Row, assert_same_rows, rounds, seed};
 use xtask::servers::{Redis, rejson_module};
 
 const KEYS: u32 = 40;
 const WRITES: usize = 4_000;
 
-/// A job whose outputs go to both targets; each output is the text behind its connection.
-fn both(source: &str, outputs: &[&str]) -> String {
+/// A job whose outputs go to all targets; each output is the text behind its connection.
+fn everywhere(source: &str, outputs: &[&str]) -> String {
     let mut job = format!("source:\n  redis:\n    trigger: write-behind\n{source}\noutput:\n");
-    for connection in ["pg", "lite"] {
+    for connection in ["pg", "lite", "maria"] {
         for output in outputs {
             job += &format!("  - uses: relational.write\n    with:\n      connection: {connection}\n{output}\n");
         }
@@ -35,13 +36,33 @@ const TABLES: &str = "
 CREATE TABLE shop_order (id integer PRIMARY KEY, customer text);
 CREATE TABLE line (order_id integer NOT NULL REFERENCES shop_order (id), no integer NOT NULL, article text,
     PRIMARY KEY (order_id, no));
-CREATE TABLE tag (product text NOT NULL, tag text NOT NULL, PRIMARY KEY (product, tag));
-CREATE TABLE score (game text NOT NULL, player text NOT NULL, points double precision, PRIMARY KEY (game, player));
+CREATE TABLE tag (product varchar(40) NOT NULL, tag varchar(40) NOT NULL, PRIMARY KEY (product, tag));
+CREATE TABLE score (game varchar(40) NOT NULL, player varchar(40) NOT NULL, points double precision, PRIMARY KEY (game, player));
 CREATE TABLE account (id integer PRIMARY KEY, owner text);
 ";
 
+/// A project with all targets.
+fn project(job_name: &str, job: &str, tables: &str) -> (Project, Maria) {
+    let project = Project::new(job_name, job, tables);
+    let maria = Maria::join(&project, tables);
+    (project, maria)
+}
+
+/// What each target says.
+fn answers(project: &Project, maria: &Maria, select: &str) -> [(&'static str, Vec<Row>); 3] {
+    [("pg", project.pg_rows(select)), ("lite", project.lite_rows(select)), ("maria", maria.rows(select))]
+}
+
+#[track_caller]
+fn assert_everywhere(project: &Project, maria: &Maria, select: &str, expected: &[Row]) {
+    for (target, found) in answers(project, maria, select) {
+        println!("{target}");
+        assert_same_rows(&found, expected);
+    }
+}
+
 fn jobs() -> [(&'static str, String); 4] {
-    let orders = both(
+    let orders = everywhere(
         "    key_pattern: order:*\n    data_type: json\n    key: order:<id:int>",
         &[
             "      table: shop_order\n      keys: [id]\n      mapping: [customer: customer.name]",
@@ -49,16 +70,16 @@ fn jobs() -> [(&'static str, String); 4] {
              [article: line.article]",
         ],
     );
-    let tags = both(
+    let tags = everywhere(
         "    key_pattern: tags:*\n    data_type: set\n    key: tags:<product>",
         &["      table: tag\n      foreach: 'member: members'\n      keys: [product, tag: member]"],
     );
-    let scores = both(
+    let scores = everywhere(
         "    key_pattern: game:*\n    data_type: sorted_set\n    key: game:<game>",
         &["      table: score\n      foreach: 'entry: members'\n      keys: [game, player: entry.member]\n      \
            mapping: [points: entry.score]"],
     );
-    let accounts = both(
+    let accounts = everywhere(
         "    key_pattern: account:*\n    data_type: hash\n    key: account:<id:int>\ntransform:\n  - uses: filter\n    \
          with:\n      expression: state = 'open'\n      language: sql\n      on_unmatched: delete\n  - uses: add_field\n    \
          with:\n      field: owner\n      expression: upper(name)\n      language: jmespath",
@@ -149,7 +170,7 @@ const SELECTS: [(&str, &str); 5] = [
 fn every_type_of_key_lands_with_all_its_rows() {
     let mut random = StdRng::seed_from_u64(seed());
     let [(first, job), others @ ..] = jobs();
-    let mut project = Project::new(first, &job, TABLES);
+    let (mut project, mut maria) = project(first, &job, TABLES);
     project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
     others.iter().for_each(|(name, job)| project.write(&format!("jobs/{name}.yaml"), job));
     let mut worker = project.worker();
@@ -165,13 +186,17 @@ fn every_type_of_key_lands_with_all_its_rows() {
             worker.kill();
             worker = project.worker();
         }
+        if at % (writes / 3) == 0 {
+            maria.server.kill();
+            maria.server.restart();
+        }
     }
     worker.stop();
     project.drain();
     let mut expected = expected(&mut client);
     for (table, select) in SELECTS {
         let wanted = expected.remove(table).unwrap_or_default();
-        for (target, mut found) in [("pg", project.pg_rows(select)), ("lite", project.lite_rows(select))] {
+        for (target, mut found) in answers(&project, &maria, select) {
             found.sort();
             println!("{table} of {target}: {} rows", found.len());
             assert_same_rows(&found, &wanted);
@@ -181,13 +206,13 @@ fn every_type_of_key_lands_with_all_its_rows() {
 
 #[test]
 fn rows_of_vanished_elements_stay_on_demand_until_the_key_goes() {
-    let job = both(
+    let job = everywhere(
         "    key_pattern: tags:*\n    data_type: set\n    key: tags:<product>",
         &[
             "      table: tag\n      foreach: 'member: members'\n      on_vanished: keep\n      keys: [product, tag: member]",
         ],
     );
-    let project = Project::new("tags", &job, TABLES);
+    let (project, maria) = project("tags", &job, TABLES);
     project.drain();
     let mut client = project.client();
     let mut run = |words: &[&str]| {
@@ -200,13 +225,11 @@ fn rows_of_vanished_elements_stay_on_demand_until_the_key_goes() {
     project.drain();
     let select = "SELECT product, tag FROM tag ORDER BY tag";
     let expected: Vec<Row> = [["a", "green"], ["a", "red"]].map(|row| row.map(str::to_owned).to_vec()).to_vec();
-    assert_same_rows(&project.pg_rows(select), &expected);
-    assert_same_rows(&project.lite_rows(select), &expected);
+    assert_everywhere(&project, &maria, select, &expected);
     run(&["SADD", "tags:a", "blue"]);
     run(&["DEL", "tags:a"]);
     project.drain();
-    assert_same_rows(&project.pg_rows(select), &[]);
-    assert_same_rows(&project.lite_rows(select), &[]);
+    assert_everywhere(&project, &maria, select, &[]);
 }
 
 #[test]
@@ -218,12 +241,12 @@ fn a_history_keeps_every_version_and_a_log_every_change() {
     let log = output("price_log", "[amount, op: opcode]").replace("opcode", "{expression: opcode, language: jmespath}")
         + "\n      load_strategy: APPEND";
     let source = "    key_pattern: price:*\n    key: price:<sku>";
-    let tables = "CREATE TABLE price (sku text NOT NULL, amount numeric(10, 2), valid_to timestamp);
+    let tables = "CREATE TABLE price (sku text NOT NULL, amount numeric(10, 2), valid_to timestamp NULL);
         CREATE TABLE price_log (sku text NOT NULL, amount numeric(10, 2), op text);";
-    let project = Project::new("prices", &both(source, &[&history]), tables);
+    let (project, maria) = project("prices", &everywhere(source, &[&history]), tables);
     // The opcode is seen in the full format alone.
     let log = log.replace("keys: [sku]", "keys: [sku: key.sku]").replace("amount,", "amount: after.amount,");
-    project.write("jobs/log.yaml", &both(&format!("{source}\n    row_format: full"), &[&log]));
+    project.write("jobs/log.yaml", &everywhere(&format!("{source}\n    row_format: full"), &[&log]));
     project.drain();
     let mut client = project.client();
     for amount in ["1", "2", "2", "3"] {
@@ -239,12 +262,10 @@ fn a_history_keeps_every_version_and_a_log_every_change() {
     let expected: Vec<Row> = [["a", "1", "closed"], ["a", "2", "closed"], ["a", "3", "active"], ["b", "7", "closed"]]
         .map(|row| row.map(str::to_owned).to_vec())
         .to_vec();
-    assert_same_rows(&project.pg_rows(versions), &expected);
-    assert_same_rows(&project.lite_rows(versions), &expected);
+    assert_everywhere(&project, &maria, versions, &expected);
     let changes = "SELECT sku, op, CAST(count(*) AS text) FROM price_log GROUP BY sku, op ORDER BY sku, op";
     let expected: Vec<Row> = [["a", "c", "1"], ["a", "u", "3"], ["b", "c", "1"], ["b", "d", "1"]]
         .map(|row| row.map(str::to_owned).to_vec())
         .to_vec();
-    assert_same_rows(&project.pg_rows(changes), &expected);
-    assert_same_rows(&project.lite_rows(changes), &expected);
+    assert_everywhere(&project, &maria, changes, &expected);
 }

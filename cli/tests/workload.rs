@@ -1,4 +1,4 @@
-//! Random writes while the worker and PostgreSQL die again and again: at the end both targets say what Redis says,
+//! Random writes while the worker and the servers die again and again: at the end all targets say what Redis says,
 //! and no older change was ever written over a newer one.
 
 #![expect(
@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use support::maria::Maria;
 use support::{Project, Row, assert_same_rows, rounds, seed};
 
 const KEYS: u32 = 500;
 const WRITES: usize = 20_000;
-/// How often the worker is killed, and how often PostgreSQL restarts, over all writes.
+/// How often the worker is killed, and how often each server restarts, over all writes.
 const KILLS: usize = 12;
 const RESTARTS: usize = 2;
 /// The longest time to live, in milliseconds.
@@ -45,6 +46,12 @@ output:
       table: item
       keys: [id]
       mapping: [version: v, name, quantity: qty, price, note]
+  - uses: relational.write
+    with:
+      connection: maria
+      table: item
+      keys: [id]
+      mapping: [version: v, name, quantity: qty, price, note]
 ";
 
 const TABLES: &str = "
@@ -64,6 +71,11 @@ const LITE_AUDIT: &str = "
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, id integer NOT NULL, version bigint NOT NULL);
 CREATE TRIGGER inserted AFTER INSERT ON item BEGIN INSERT INTO audit (id, version) VALUES (NEW.id, NEW.version); END;
 CREATE TRIGGER updated AFTER UPDATE ON item BEGIN INSERT INTO audit (id, version) VALUES (NEW.id, NEW.version); END;
+";
+const MARIA_AUDIT: &str = "
+CREATE TABLE audit (seq bigint AUTO_INCREMENT PRIMARY KEY, id integer NOT NULL, version bigint NOT NULL);
+CREATE TRIGGER inserted AFTER INSERT ON item FOR EACH ROW INSERT INTO audit (id, version) VALUES (NEW.id, NEW.version);
+CREATE TRIGGER updated AFTER UPDATE ON item FOR EACH ROW INSERT INTO audit (id, version) VALUES (NEW.id, NEW.version);
 ";
 const WENT_BACK: &str = "
 SELECT CAST(id AS text), CAST(version AS text), CAST(earlier AS text) FROM
@@ -167,11 +179,13 @@ fn as_numbers(rows: Vec<Row>) -> Vec<Row> {
 }
 
 #[test]
-fn both_targets_end_as_redis_does() {
+fn all_targets_end_as_redis_does() {
     let mut random = StdRng::seed_from_u64(seed());
     let mut project = Project::new("items", JOB, TABLES);
     project.pg(PG_AUDIT);
     project.lite().execute_batch(LITE_AUDIT).unwrap();
+    let mut maria = Maria::join(&project, TABLES);
+    maria.run(MARIA_AUDIT);
     let writes = rounds(WRITES);
     let mut worker = project.worker();
     project.wait_until_tracked();
@@ -187,8 +201,10 @@ fn both_targets_end_as_redis_does() {
         if version % (writes / RESTARTS) == writes / RESTARTS / 2 {
             if random.random_bool(0.5) {
                 project.postgres.kill();
+                maria.server.kill();
             }
             project.postgres.restart();
+            maria.server.restart();
         }
     }
     // Keys that live on borrowed time end now; asking for a key makes Redis look.
@@ -199,15 +215,20 @@ fn both_targets_end_as_redis_does() {
     project.drain();
 
     assert_same_rows(&project.pg_rows(ROWS), &expected);
+    assert_same_rows(&maria.rows(ROWS), &expected);
     assert_same_rows(&as_numbers(project.lite_rows(ROWS)), &as_numbers(expected));
     assert_same_rows(&project.pg_rows(WENT_BACK), &[]);
     assert_same_rows(&project.lite_rows(WENT_BACK), &[]);
+    assert_same_rows(&maria.rows(WENT_BACK), &[]);
     let left: usize = redis::cmd("XLEN").arg("wb:{0}:items").query(&mut client).unwrap();
     assert_eq!(left, 0, "the stream is trimmed");
     // Rows need a version: a HINCRBY on nothing would make one without, and no write above does that.
     let rejected: usize = redis::cmd("XLEN").arg("dlq:wb:{0}:items").query(&mut client).unwrap();
     assert_eq!(rejected, 0);
-    let written: usize = project.pg_rows("SELECT CAST(count(*) AS text) FROM audit")[0][0].parse().unwrap();
-    println!("{writes} writes became {written} row versions in PostgreSQL");
-    assert!(written > writes / 10, "the pipeline worked while the writes went on");
+    let count = "SELECT CAST(count(*) AS text) FROM audit";
+    for (target, counted) in [("PostgreSQL", project.pg_rows(count)), ("MariaDB", maria.rows(count))] {
+        let written: usize = counted[0][0].parse().unwrap();
+        println!("{writes} writes became {written} row versions in {target}");
+        assert!(written > writes / 10, "the pipeline worked while the writes went on");
+    }
 }

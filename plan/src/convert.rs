@@ -32,7 +32,7 @@ pub fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Rejec
         Type::Decimal => decimal::convert(value, to),
         Type::Text => to_text(value, to),
         Type::Bytes => to_bytes(value, to),
-        Type::Date | Type::Time | Type::Timestamp | Type::TimestampTz => temporal::convert(&value, to.kind),
+        Type::Date | Type::Time | Type::Timestamp | Type::TimestampTz => temporal::convert(&value, to),
         Type::Uuid => to_uuid(&value),
         Type::Json => to_json(value),
     }

@@ -61,6 +61,15 @@ fn decimal_or(arguments: &[u32], otherwise: [u32; 2]) -> ColumnType {
     if arguments.is_empty() { decimal(&otherwise) } else { decimal(arguments) }
 }
 
+/// A time whose seconds have so many digits behind the point, where the name says it.
+fn clock(kind: Type, arguments: &[u32]) -> ColumnType {
+    let scale = arguments.first().copied().filter(|digits| *digits < CLOCK_DIGITS_MAX);
+    ColumnType { scale, ..kind.into() }
+}
+
+/// The digits of a microsecond: more are never asked for.
+const CLOCK_DIGITS_MAX: u32 = 6;
+
 fn text(length_max: Option<u32>) -> ColumnType {
     ColumnType { length_max, ..Type::Text.into() }
 }
@@ -85,9 +94,9 @@ fn postgresql(base: &str, arguments: &[u32]) -> ColumnType {
         "character" | "char" | "bpchar" => text(Some(arguments.first().copied().unwrap_or(1))),
         "bytea" => Type::Bytes.into(),
         "date" => Type::Date.into(),
-        "time" | "time without time zone" => Type::Time.into(),
-        "timestamp" | "timestamp without time zone" => Type::Timestamp.into(),
-        "timestamptz" | "timestamp with time zone" => Type::TimestampTz.into(),
+        "time" | "time without time zone" => clock(Type::Time, arguments),
+        "timestamp" | "timestamp without time zone" => clock(Type::Timestamp, arguments),
+        "timestamptz" | "timestamp with time zone" => clock(Type::TimestampTz, arguments),
         "uuid" => Type::Uuid.into(),
         "json" | "jsonb" => Type::Json.into(),
         _ => Type::Unknown.into(),
@@ -127,13 +136,18 @@ fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
         "blob" => bytes(Some(65_535)),
         "mediumblob" | "longblob" => bytes(None),
         "date" => Type::Date.into(),
-        "time" => Type::Time.into(),
-        "datetime" => Type::Timestamp.into(),
-        "timestamp" => Type::TimestampTz.into(),
+        "time" => whole_seconds_or(Type::Time, arguments),
+        "datetime" => whole_seconds_or(Type::Timestamp, arguments),
+        "timestamp" => whole_seconds_or(Type::TimestampTz, arguments),
         "uuid" => Type::Uuid.into(),
         "json" => Type::Json.into(),
         _ => Type::Unknown.into(),
     }
+}
+
+/// A time that has no digits behind the seconds where the name says none.
+fn whole_seconds_or(kind: Type, arguments: &[u32]) -> ColumnType {
+    clock(kind, if arguments.is_empty() { &[0] } else { arguments })
 }
 
 /// What NUMERIC affinity keeps: <https://www.sqlite.org/datatype3.html#type_affinity>.
@@ -189,9 +203,9 @@ fn sqlserver(base: &str, arguments: &[u32]) -> ColumnType {
         "binary" => bytes(Some(arguments.first().copied().unwrap_or(1))),
         "varbinary" | "image" => bytes(arguments.first().copied()),
         "date" => Type::Date.into(),
-        "time" => Type::Time.into(),
-        "datetime" | "datetime2" | "smalldatetime" => Type::Timestamp.into(),
-        "datetimeoffset" => Type::TimestampTz.into(),
+        "time" => clock(Type::Time, arguments),
+        "datetime" | "datetime2" | "smalldatetime" => clock(Type::Timestamp, arguments),
+        "datetimeoffset" => clock(Type::TimestampTz, arguments),
         "uniqueidentifier" => Type::Uuid.into(),
         "json" => Type::Json.into(),
         _ => Type::Unknown.into(),
@@ -212,8 +226,8 @@ fn oracle(base: &str, arguments: &[u32]) -> ColumnType {
         "clob" | "nclob" | "long" => text(None),
         "raw" => bytes(arguments.first().copied()),
         "blob" | "long raw" => bytes(None),
-        "date" | "timestamp" => Type::Timestamp.into(),
-        "timestamp with time zone" | "timestamp with local time zone" => Type::TimestampTz.into(),
+        "date" | "timestamp" => clock(Type::Timestamp, arguments),
+        "timestamp with time zone" | "timestamp with local time zone" => clock(Type::TimestampTz, arguments),
         "json" => Type::Json.into(),
         _ => Type::Unknown.into(),
     }
@@ -242,7 +256,7 @@ fn db2(base: &str, arguments: &[u32]) -> ColumnType {
         "blob" => bytes(None),
         "date" => Type::Date.into(),
         "time" => Type::Time.into(),
-        "timestamp" => Type::Timestamp.into(),
+        "timestamp" => clock(Type::Timestamp, arguments),
         _ => Type::Unknown.into(),
     }
 }
@@ -279,7 +293,8 @@ mod tests {
             (Dialect::PostgreSql, "INTEGER", "int32"),
             (Dialect::PostgreSql, "character varying(20)", "text(20)"),
             (Dialect::PostgreSql, "NUMERIC(10, 2)", "decimal(10,2)"),
-            (Dialect::PostgreSql, "timestamp(3) with time zone", "timestamptz"),
+            (Dialect::PostgreSql, "timestamp(3) with time zone", "timestamptz(3)"),
+            (Dialect::PostgreSql, "timestamp(6)", "timestamp"),
             (Dialect::PostgreSql, "char", "text(1)"),
             (Dialect::PostgreSql, "inet", "unknown"),
             (Dialect::MySql, "int(11)", "int32"),
@@ -290,6 +305,8 @@ mod tests {
             (Dialect::MySql, "double precision", "float"),
             (Dialect::MySql, "float(7,2)", "float32"),
             (Dialect::MySql, "datetime(6)", "timestamp"),
+            (Dialect::MySql, "datetime", "timestamp(0)"),
+            (Dialect::MariaDb, "time(2)", "time(2)"),
             (Dialect::MySql, "enum('a','b')", "unknown"),
             (Dialect::MySql, "character varying(9)", "text(9)"),
             (Dialect::MariaDb, "uuid", "uuid"),

@@ -113,7 +113,7 @@ pub struct ColumnType {
     /// The most digits that a decimal may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<u32>,
-    /// The most digits of a decimal behind the point.
+    /// The most digits behind the point of a decimal, or of the seconds of a time; a time has at most six.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<u32>,
     /// The most significant digits of a decimal that the column keeps, unless it is a whole number of 64 bits: SQLite
@@ -143,6 +143,7 @@ impl fmt::Display for ColumnType {
             (Some(bits), ..) if bits != 64 => write!(out, "{bits}"),
             (_, Some(length), ..) => write!(out, "({length})"),
             (_, _, Some(precision), scale) => write!(out, "({precision},{})", scale.unwrap_or(0)),
+            (_, _, None, Some(digits)) => write!(out, "({digits})"),
             _ => Ok(()),
         }
     }

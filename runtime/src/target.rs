@@ -3,9 +3,11 @@
 //! A target connects, tells its tables, keeps the checkpoint, writes a batch in one transaction, and finds the rows
 //! that it refuses.
 
+mod mysql;
 mod postgres;
 mod redis;
 mod sqlite;
+mod steps;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub(crate) type TableName = (Option<String>, String);
 pub(crate) enum Target {
     Postgres(postgres::Postgres),
     Sqlite(sqlite::Sqlite),
+    MySql(Box<mysql::MySql>),
     Redis(redis::RedisTarget),
 }
 
@@ -41,6 +44,7 @@ impl Target {
         match self {
             Self::Postgres(_) => postgres::encode,
             Self::Sqlite(_) => sqlite::encode,
+            Self::MySql(_) => mysql::encode,
             Self::Redis(_) => no_cells,
         }
     }
@@ -53,6 +57,9 @@ impl Target {
         match connection.dialect {
             Dialect::PostgreSql => postgres::Postgres::connect(connection, layout).await.map(Self::Postgres),
             Dialect::Sqlite => sqlite::Sqlite::connect(connection, layout).await.map(Self::Sqlite),
+            Dialect::MariaDb | Dialect::MySql => {
+                mysql::MySql::connect(connection, layout).await.map(Box::new).map(Self::MySql)
+            }
             other => Err(compile_only(other)),
         }
     }
@@ -65,6 +72,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.checkpoint(streams).await,
             Self::Sqlite(target) => target.checkpoint(streams).await,
+            Self::MySql(target) => target.checkpoint(streams).await,
             Self::Redis(target) => target.checkpoint(streams).await,
         }
     }
@@ -80,6 +88,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.write(streams, batch).await.map(|()| Vec::new()),
             Self::Sqlite(target) => target.write(streams, batch).await.map(|()| Vec::new()),
+            Self::MySql(target) => target.write(streams, batch).await.map(|()| Vec::new()),
             Self::Redis(target) => target.write(streams, entries, batch).await,
         }
     }
@@ -105,6 +114,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.begin(streams, batch).await,
             Self::Sqlite(target) => target.begin(streams, batch).await,
+            Self::MySql(target) => target.begin(streams, batch).await,
             Self::Redis(_) => Err(never_isolated()),
         }
     }
@@ -115,6 +125,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.attempt(&rows, checks_deferred).await,
             Self::Sqlite(target) => target.attempt(rows, checks_deferred).await,
+            Self::MySql(target) => target.attempt(&rows).await,
             Self::Redis(_) => Err(never_isolated()),
         }
     }
@@ -124,6 +135,7 @@ impl Target {
         match self {
             Self::Postgres(target) => target.commit().await,
             Self::Sqlite(target) => target.commit().await,
+            Self::MySql(target) => target.commit().await,
             Self::Redis(_) => Err(never_isolated()),
         }
     }
@@ -134,6 +146,7 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Failure> {
     match connection.dialect {
         Dialect::PostgreSql => postgres::check(connection),
         Dialect::Sqlite => sqlite::check(connection),
+        Dialect::MariaDb | Dialect::MySql => mysql::check(connection),
         other => Err(compile_only(other)),
     }
 }
@@ -143,6 +156,7 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     match connection.dialect {
         Dialect::PostgreSql => postgres::schema(connection, tables).await,
         Dialect::Sqlite => sqlite::schema(connection, tables),
+        Dialect::MariaDb | Dialect::MySql => mysql::schema(connection, tables).await,
         other => Err(compile_only(other)),
     }
 }
@@ -158,7 +172,7 @@ fn never_isolated() -> Failure {
 fn compile_only(dialect: Dialect) -> Failure {
     Failure::configuration(
         format!("this version compiles for {} but does not run against it", dialect.title()),
-        "run against `postgresql` or `sqlite`, or use the statements by `redis-wb compile`",
+        "run against `postgresql`, `mariadb`, `mysql` or `sqlite`, or use the statements by `redis-wb compile`",
     )
 }
 

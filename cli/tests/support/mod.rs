@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
 
+pub(crate) mod maria;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output};

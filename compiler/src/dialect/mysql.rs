@@ -68,12 +68,17 @@ impl Capabilities for MySql {
     }
 }
 
-/// The type of a parameter that is not a column's own: a `float` is compared with what it keeps of a number, and bytes
-/// in a SELECT would be taken for a text, and those that are none of its characters lost.
+/// The type of a parameter that is not a column's own. Decimals, dates and times are bound as texts: with a text a
+/// decimal would be compared as a floating-point number of 16 digits. A `float` is compared with what it keeps of a
+/// number, and bytes in a SELECT would be taken for a text, and those that are none of its characters lost.
 pub(super) fn cast(column: &ColumnType) -> Option<String> {
     match (column.kind, column.bits) {
         (Type::Float, Some(32)) => Some("FLOAT".to_owned()),
         (Type::Bytes, _) => Some("BINARY".to_owned()),
+        (Type::Decimal, _) => Some(digits("DECIMAL", column, 65, "DECIMAL(65,30)")),
+        (Type::Date, _) => Some("DATE".to_owned()),
+        (Type::Time, _) => Some("TIME(6)".to_owned()),
+        (Type::Timestamp | Type::TimestampTz, _) => Some("DATETIME(6)".to_owned()),
         _ => None,
     }
 }

@@ -5,12 +5,26 @@ use jiff::fmt::temporal::{DateTimeParser, Pieces};
 use jiff::{Timestamp, tz};
 
 use super::{inexact, not};
-use crate::{Reject, Type, Value};
+use crate::{ColumnType, Reject, Type, Value};
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 const DAY_US: i64 = 86_400_000_000;
+/// The digits of a microsecond.
+const SECOND_DIGITS: u32 = 6;
 
-pub(super) fn convert<'a>(value: &Value<'_>, to: Type) -> Result<Value<'a>, Reject> {
+pub(super) fn convert<'a>(value: &Value<'_>, to: &ColumnType) -> Result<Value<'a>, Reject> {
+    let converted = in_microseconds(value, to.kind)?;
+    match (&converted, to.scale) {
+        (Value::Time(us) | Value::Timestamp(us) | Value::TimestampTz(us), Some(digits))
+            if us % 10_i64.pow(SECOND_DIGITS.saturating_sub(digits)) != 0 =>
+        {
+            Err(inexact(value, &format!("a time with {digits} digits behind the second")))
+        }
+        _ => Ok(converted),
+    }
+}
+
+fn in_microseconds<'a>(value: &Value<'_>, to: Type) -> Result<Value<'a>, Reject> {
     match to {
         Type::Date => match parse(value) {
             Some(Parsed::Date(date)) => Ok(Value::Date(days(date))),

@@ -21,6 +21,8 @@ fn text_becomes_what_it_spells() {
     let small = ColumnType { bits: Some(16), ..Type::Int.into() };
     let tiny_unsigned = ColumnType { bits: Some(8), unsigned: true, ..Type::Int.into() };
     let real = ColumnType { bits: Some(32), ..Type::Float.into() };
+    let milliseconds = ColumnType { scale: Some(3), ..Type::Timestamp.into() };
+    let seconds = ColumnType { scale: Some(0), ..Type::Time.into() };
     let long = Type::Int.into();
     for (input, to, expected) in [
         ("42", long, "int 42"),
@@ -52,6 +54,10 @@ fn text_becomes_what_it_spells() {
             Type::Decimal.into(),
             "decimal 123456789012345678901234567890.123456789",
         ),
+        ("2024-01-02 03:04:05.678", milliseconds, "timestamp 2024-01-02 03:04:05.678"),
+        ("2024-01-02 03:04:05.6789", milliseconds, "R0507"),
+        ("03:04:05", seconds, "time 03:04:05"),
+        ("03:04:05.5", seconds, "R0507"),
         ("TRUE", Type::Bool.into(), "bool true"),
         ("0", Type::Bool.into(), "bool false"),
         ("2", Type::Bool.into(), "R0504"),

@@ -5,22 +5,24 @@ mod failure;
 mod schema;
 mod thread;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_wb_plan::plan::{Connection as PlanConnection, Of, Output};
-use redis_wb_plan::{RejectCode, Statement};
+use redis_wb_plan::RejectCode;
+use redis_wb_plan::plan::Connection as PlanConnection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
 
+use super::steps::steps;
 use super::{Streams, kept, step};
 use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::{OutputRows, Round, RowSet};
+use crate::rows::OutputRows;
 use crate::secret::expand;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -109,78 +111,21 @@ impl ToSql for Cell<'_> {
     }
 }
 
-/// Writes all rows, round by round: first what goes, children before parents, so that a row can take over what another
-/// gave up; then what comes, parents before children.
+/// Writes all rows, one by one.
 fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Result<(), Failure> {
-    let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
-    for round in 0..rounds {
-        let outputs: Vec<(&Output, &Round)> = layout
-            .outputs()
-            .zip(outputs)
-            .filter_map(|(output, rows)| Some((output.1, rows.rounds.get(round)?)))
-            .collect();
-        for (output, round) in outputs.iter().rev() {
-            delete(file, output, round)?;
-        }
-        for (output, round) in &outputs {
-            for statement in &output.write {
-                execute_all(file, statement, &round.writes)?;
-            }
+    for step in steps(layout, outputs) {
+        let sql = step.statement.text(step.parent.map_or(1, |_| step.rows.len()));
+        let mut prepared = file.prepare_cached(&sql)?;
+        let mut execute = |rows: Range<usize>| {
+            let done = prepared.execute(rusqlite::params_from_iter(step.cells(rows).map(Cell)));
+            done.map(drop).map_err(|error| refused(error, &sql))
+        };
+        match step.parent {
+            Some(_) => execute(step.rows.clone())?,
+            None => step.rows.clone().try_for_each(|row| execute(row..row + 1))?,
         }
     }
     Ok(())
-}
-
-/// Deletes what goes from one output.
-fn delete(file: &Connection, output: &Output, round: &Round) -> Result<(), Failure> {
-    if let Some(children) = &output.children {
-        execute_all(file, &children.all, &round.gone)?;
-        for (parent, family) in round.families.iter().enumerate() {
-            match children.others.as_ref().filter(|others| family.len() <= others.rows_max()) {
-                Some(others) => {
-                    // The parent's parameters stand before those of its rows.
-                    let of_parent = cells(others, Of::Parent, &round.parents, parent);
-                    let of_rows = family.clone().flat_map(|row| cells(others, Of::Row, &round.writes, row));
-                    execute(file, &others.text(family.len()), of_parent.chain(of_rows))?;
-                }
-                // All go, and those that stay are written again.
-                None => execute(file, &children.all.sql, row_cells(&children.all, &round.parents, parent))?,
-            }
-        }
-    }
-    match &output.delete {
-        Some(statement) => execute_all(file, statement, &round.deletes),
-        None => Ok(()),
-    }
-}
-
-/// Executes a statement once for each row.
-fn execute_all(file: &Connection, statement: &Statement, set: &RowSet) -> Result<(), Failure> {
-    if set.len() == 0 {
-        return Ok(());
-    }
-    let mut prepared = file.prepare_cached(&statement.sql)?;
-    for row in 0..set.len() {
-        let done = prepared.execute(rusqlite::params_from_iter(row_cells(statement, set, row)));
-        done.map_err(|error| refused(error, &statement.sql))?;
-    }
-    Ok(())
-}
-
-/// The parameters of a statement that takes one row.
-fn row_cells<'c>(statement: &'c Statement, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
-    statement.params.iter().filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
-}
-
-/// The parameters of one row, or of one parent.
-fn cells<'c>(statement: &'c Statement, of: Of, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
-    let own = statement.params.iter().filter(move |param| param.of == of);
-    own.filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
-}
-
-fn execute<'c>(file: &Connection, sql: &str, cells: impl Iterator<Item = Cell<'c>>) -> Result<(), Failure> {
-    let done = file.prepare_cached(sql)?.execute(rusqlite::params_from_iter(cells));
-    done.map(drop).map_err(|error| refused(error, sql))
 }
 
 fn refused(error: rusqlite::Error, sql: &str) -> Failure {
