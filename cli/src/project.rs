@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, source::FileId};
+use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, secret, source::FileId};
+use redis_wb_plan::Plan;
 use redis_wb_plan::plan::Dialect;
 use redis_wb_plan::schema::Schema;
 
@@ -121,12 +122,8 @@ impl Project {
         let mut read = |path: &str| read(&folder.join(path));
         let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
         let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
-        // As the paths of DDL files, that of a SQLite file counts from the folder of the configuration.
-        let connections = compiled.plan.iter_mut().flat_map(|plan| plan.connections.values_mut());
-        for connection in connections.filter(|connection| connection.dialect == Dialect::Sqlite) {
-            if let Some(file) = connection.database.as_mut().filter(|file| !file.starts_with("${")) {
-                *file = folder.join(file.as_str()).to_string_lossy().into_owned();
-            }
+        if let Some(plan) = &mut compiled.plan {
+            paths_from(folder, plan);
         }
         compiled
     }
@@ -151,6 +148,29 @@ impl Project {
         print(&format!("{json}\n"));
         Ok(())
     }
+}
+
+/// Makes the paths of a plan count from where this process stands. As those of DDL files, the configuration counts those
+/// of SQLite and secret files from its own folder.
+fn paths_from(folder: &Path, plan: &mut Plan) {
+    let secret = |text: &mut String| {
+        if secret::is_path(text) {
+            let path = folder.join(text.strip_prefix("./").unwrap_or(text));
+            // A path without one of the beginnings that tell it would be read as the secret itself.
+            let path = if path.is_absolute() { path } else { Path::new("./").join(path) };
+            *text = path.to_string_lossy().into_owned();
+        }
+    };
+    for connection in plan.connections.values_mut() {
+        let files = connection.args.iter_mut().filter(|(name, _)| name.starts_with("ssl")).map(|(_, value)| value);
+        connection.password.iter_mut().chain(files).for_each(secret);
+        if let Some(file) = connection.database.as_mut().filter(|_| connection.dialect == Dialect::Sqlite)
+            && !file.starts_with("${")
+        {
+            *file = folder.join(file.as_str()).to_string_lossy().into_owned();
+        }
+    }
+    plan.redis.values_mut().flat_map(|connection| &mut connection.password).for_each(secret);
 }
 
 /// Bugs of the compiler end a command: no plan can be trusted then.

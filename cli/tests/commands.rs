@@ -203,3 +203,30 @@ fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["level"], "WARN");
 }
+
+#[test]
+fn a_plan_names_secrets_and_holds_none() {
+    let folder = project(JOB);
+    let config = CONFIG
+        .replace("${PASSWORD}", "./password")
+        .replace("    ddl", "    query_args:\n      sslmode: verify-full\n      sslkey: ../key.pem\n    ddl");
+    fs::write(folder.path().join("config.yaml"), &config).unwrap();
+    let said = stderr(&redis_wb(folder.path(), &["check"]));
+    assert!(said.contains("W0023") && said.contains("sslkey") && said.contains("password"), "{said}");
+    fs::write(folder.path().join("password"), "s3cret\n").unwrap();
+    fs::write(folder.path().join("jobs/key.pem"), "").unwrap();
+    fs::create_dir(folder.path().join("here")).unwrap();
+    // Paths count from the folder of the configuration, wherever the command is called.
+    let arguments = ["compile", "--config", "../config.yaml", "--format", "json", "../jobs"];
+    let output = redis_wb(&folder.path().join("here"), &arguments);
+    let plan = redis_wb_plan::Plan::from_json(&stdout(&output)).unwrap();
+    let target = &plan.connections["target"];
+    assert_eq!(target.password.as_deref(), Some("./../password"));
+    assert_eq!(target.args["sslkey"], "./../../key.pem");
+    assert!(!stdout(&output).contains("s3cret"));
+
+    fs::write(folder.path().join("config.yaml"), CONFIG.replace("${PASSWORD}", "a/${PASSWORD}")).unwrap();
+    let output = redis_wb(folder.path(), &["compile", "--format", "json"]);
+    assert!(stderr(&output).contains("W0011") && stderr(&output).contains("left out of the plan"), "{output:?}");
+    assert!(!stdout(&output).contains("a/$"), "{output:?}");
+}

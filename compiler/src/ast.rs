@@ -379,6 +379,34 @@ pub struct Config {
     pub complete: bool,
     /// `applier`.
     pub applier: Applier,
+    /// What `applier` says of every `redis.write`.
+    pub redis_defaults: RedisDefaults,
+    /// Files that hold secrets.
+    pub secret_files: Vec<SecretFile>,
+}
+
+/// A file that the configuration names because it holds a secret. Only the runtime reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretFile {
+    /// The key that names it: `password`.
+    pub key: String,
+    /// Its path.
+    pub path: Spanned<String>,
+}
+
+/// What a `redis.write` is that does not say it itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RedisDefaults {
+    /// `target_data_type`.
+    pub data_type: RedisType,
+    /// `json_update_strategy`: `on_update` of documents.
+    pub json_on_update: OnUpdate,
+}
+
+impl Default for RedisDefaults {
+    fn default() -> Self {
+        Self { data_type: RedisType::Hash, json_on_update: OnUpdate::Replace }
+    }
 }
 
 /// One entry of `connections`.

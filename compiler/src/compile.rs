@@ -42,13 +42,14 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let config = yaml::parse(inputs.config, files, &mut diagnostics)
         .map(|root| parse::config(&root, files, &mut diagnostics))
         .unwrap_or_default();
+    secret_files(&config, &mut inputs, &mut diagnostics);
     let schemas = schemas(&config, files, &mut inputs, &mut diagnostics);
     let asts: Vec<ast::Job> = inputs
         .jobs
         .iter()
         .filter_map(|(name, file)| {
             let root = yaml::parse(*file, files, &mut diagnostics)?;
-            parse::job(name, &root, files, &mut diagnostics)
+            parse::job(name, &root, &config.redis_defaults, files, &mut diagnostics)
         })
         .collect();
     duplicate_jobs(&inputs.jobs, &mut diagnostics);
@@ -76,6 +77,19 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
+}
+
+/// Warns of secret files that are not there. They may be where the worker runs, so this is no error.
+fn secret_files(config: &ast::Config, inputs: &mut Inputs<'_>, diagnostics: &mut Diagnostics) {
+    for file in &config.secret_files {
+        let Err(why) = (inputs.read)(&file.path.value) else { continue };
+        let message = format!("the file for `{}` cannot be read: {why}", file.key);
+        let diagnostic = Diagnostic::new(Code::W0023, file.path.span, message, "this file");
+        diagnostics.report(diagnostic.help(
+            "`redis-wb run` needs it: create it there, or mend the path, which counts from the folder of config.yaml; \
+             a secret that only begins like a path goes into a variable, `${VAR}`",
+        ));
+    }
 }
 
 /// The tables of each connection of which anything was asked; `None` where they could not be read.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `job` | a job file, and the writers of tables |
 //! | `source`, `transform`, `redis` | its sections and `redis.write` |
-//! | `config` | `config.yaml` |
+//! | `config` | `config.yaml`: connections, `${VAR}`, applier |
 //! | `value` | paths, expressions and columns |
 //! | `mapping` | one mapping, key by key |
 

@@ -5,7 +5,7 @@ use redis_wb_plan::plan::{OnMissing, OnVanished, Strategy};
 use super::mapping::{Context, Mapping};
 use super::value::{columns, expression, parse_path};
 use super::{redis, source, strategy, transform};
-use crate::ast::{Expression, Foreach, Job, Relational, Writer};
+use crate::ast::{Expression, Foreach, Job, RedisDefaults, Relational, Writer};
 use crate::codes::Code;
 use crate::expr::Language;
 use crate::source::{Files, Span, Spanned};
@@ -13,7 +13,13 @@ use crate::yaml::{Node, Value};
 use crate::{Diagnostic, Diagnostics, ast};
 
 /// Reads a job. `None` where so much is wrong that nothing could be said of the rest.
-pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
+pub fn job(
+    name: &str,
+    root: &Node,
+    defaults: &RedisDefaults,
+    files: &Files,
+    diagnostics: &mut Diagnostics,
+) -> Option<Job> {
     let context = &mut Context { files, diagnostics };
     let mut map = Mapping::open(context, root, "job", Span::top(root.span.file))?;
     if is_ingest(context, root) {
@@ -24,7 +30,7 @@ pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics
     let transform = map.optional("transform").map(|(_, node)| transform::steps(context, node)).unwrap_or_default();
     let output = map.required(context, "output", "output:\n  - uses: relational.write");
     let (mut outputs, mut redis) = (Vec::new(), Vec::new());
-    for written in output.map(|(_, node)| writers(context, node)).unwrap_or_default() {
+    for written in output.map(|(_, node)| writers(context, node, defaults)).unwrap_or_default() {
         match written {
             Written::Table(output) => outputs.push(output),
             Written::Redis(output) => redis.push(output),
@@ -56,11 +62,11 @@ enum Written {
     Redis(ast::RedisWrite),
 }
 
-fn writers(context: &mut Context<'_>, node: &Node) -> Vec<Written> {
+fn writers(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Vec<Written> {
     if let Value::List(items) = &node.value
         && !items.is_empty()
     {
-        return items.iter().filter_map(|item| writer(context, item)).collect();
+        return items.iter().filter_map(|item| writer(context, item, defaults)).collect();
     }
     context.wrong_shape(node, "output", "a list of writers");
     Vec::new()
@@ -73,7 +79,7 @@ const WRITERS: [(&str, Option<Writer>); 3] = [
     ("cassandra.write", Some(Writer::Cassandra)),
 ];
 
-fn writer(context: &mut Context<'_>, node: &Node) -> Option<Written> {
+fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Option<Written> {
     let top = Span { end: node.span.start, ..node.span };
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required(context, "uses", "uses: relational.write");
@@ -84,7 +90,7 @@ fn writer(context: &mut Context<'_>, node: &Node) -> Option<Written> {
     let (key, with) = with?;
     match writer {
         Some(writer) => table(context, writer, key.span, with).map(Written::Table),
-        None => redis::write(context, key.span, with).map(Written::Redis),
+        None => redis::write(context, key.span, with, defaults).map(Written::Redis),
     }
 }
 

@@ -30,7 +30,15 @@ impl Context<'_> {
             Some(text) if !text.is_empty() => {
                 Some(Spanned { value: text.to_owned(), span: node.text_span(self.files) })
             }
-            _ => {
+            Some(_) => {
+                let message = format!("`{what}` is empty");
+                self.report(
+                    Diagnostic::new(Code::E0004, node.span, message, "nothing between the quotes")
+                        .help("write a text here"),
+                );
+                None
+            }
+            None => {
                 self.wrong_shape(node, what, "a text");
                 None
             }
