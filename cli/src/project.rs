@@ -128,6 +128,11 @@ impl Project {
         compiled
     }
 
+    /// The texts, to which the places of diagnostics refer.
+    pub(crate) const fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// How many jobs there are.
     pub(crate) fn job_count(&self) -> usize {
         self.jobs.len()

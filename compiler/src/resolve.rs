@@ -364,7 +364,8 @@ fn path_value(path: &ast::Path, environment: &Environment<'_>, diagnostics: &mut
             let message = format!("there is no `{first}` here");
             let known = environment.name(first).err().unwrap_or_default();
             let help = did_you_mean(first, known.iter().map(String::as_str));
-            diagnostics.report(Diagnostic::new(Code::E0208, path.span, message, "unknown name").maybe_help(help));
+            let span = path.span.part(0, if path.text.starts_with(first) { first.len() } else { path.text.len() });
+            diagnostics.report(Diagnostic::new(Code::E0208, span, message, "unknown name").maybe_help(help));
             None
         }
     }

@@ -11,10 +11,20 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// Help that proposes one word.
+pub(crate) fn meant(near: &str) -> String {
+    format!("did you mean `{near}`?")
+}
+
+/// The word that a help proposes: [`meant`] read back.
+pub(crate) fn proposed(help: &str) -> Option<&str> {
+    help.strip_prefix("did you mean `")?.strip_suffix("`?")
+}
+
 /// Help for an unknown word: the nearest known one or, where none is near, all of them.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(near) = nearest(word, known.clone()) {
-        return Some(format!("did you mean `{near}`?"));
+        return Some(meant(near));
     }
     let all: Vec<String> = known.into_iter().map(|word| format!("`{word}`")).collect();
     (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))

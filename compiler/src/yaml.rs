@@ -151,7 +151,7 @@ fn node(raw: serde_yaml::Spanned<Raw>, file: FileId, files: &Files) -> Node {
                 .map(|(key, value)| {
                     let key = node(key, file, files);
                     let name = key.text().map_or_else(|| files.text(key.span).to_owned(), str::to_owned);
-                    (Spanned { value: name, span: key.span }, node(value, file, files))
+                    (Spanned { value: name, span: key.text_span(files) }, node(value, file, files))
                 })
                 .collect(),
         ),

@@ -8,7 +8,7 @@ use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Span
 use super::Manner;
 use super::lower::{Lowering, Node};
 use crate::codes::Code;
-use crate::suggest::nearest;
+use crate::suggest::{meant, nearest};
 
 const AGGREGATES: [&str; 16] = [
     "avg",
@@ -158,7 +158,7 @@ impl Lowering<'_> {
         if found.is_none() {
             let names = function::all().map(|function| function.definition().name);
             let help = match nearest(name, names) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => meant(near),
                 None => "`docs/sql.md` lists all of them; JMESPath's are others".to_owned(),
             };
             let message = format!("SQLite has no function `{name}`");
