@@ -65,7 +65,7 @@ fn sarif_has_rules_places_and_fixes() {
     let change = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
     assert_eq!(change, &json!({"deletedRegion": region, "insertedContent": {"text": "fname"}}));
     // For the other mistake no word is near enough.
-    assert_eq!(run["results"][0].get("fixes"), None);
+    assert_eq!(run["results"][0]["fixes"], json!([]));
 
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];

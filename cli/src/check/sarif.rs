@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use redis_wb_compiler::codes::Code;
+use redis_wb_compiler::diagnostic::Label;
 use redis_wb_compiler::source::Span;
 use redis_wb_compiler::{Diagnostic, Files, Severity};
 use serde_json::{Value, json};
@@ -52,26 +53,23 @@ fn result(diagnostic: &Diagnostic, files: &Files) -> Value {
     if let Some(help) = &diagnostic.help {
         let _ = write!(text, "\n{help}");
     }
-    let mut result = json!({
+    let mut labels = diagnostic.labels.iter();
+    let first = labels.next();
+    let location = first.map(|label| location(label, files));
+    let fix = first.and_then(|label| Some(fix(label.span, diagnostic.replacement(files)?, files)));
+    json!({
         "ruleId": diagnostic.code.name(),
         "ruleIndex": Code::ALL.iter().position(|code| *code == diagnostic.code),
         "level": level(diagnostic.severity()),
         "message": {"text": text},
-    });
-    let mut labels = diagnostic.labels.iter();
-    if let Some(first) = labels.next() {
-        result["locations"] = json!([{"physicalLocation": place(first.span, files), "message": {"text": first.text}}]);
-        if let Some(replacement) = diagnostic.replacement(files) {
-            result["fixes"] = json!([fix(first.span, replacement, files)]);
-        }
-    }
-    let related =
-        labels.map(|label| json!({"physicalLocation": place(label.span, files), "message": {"text": label.text}}));
-    let related: Vec<Value> = related.collect();
-    if !related.is_empty() {
-        result["relatedLocations"] = Value::Array(related);
-    }
-    result
+        "locations": Vec::from_iter(location),
+        "relatedLocations": labels.map(|label| self::location(label, files)).collect::<Vec<_>>(),
+        "fixes": Vec::from_iter(fix),
+    })
+}
+
+fn location(label: &Label, files: &Files) -> Value {
+    json!({"physicalLocation": place(label.span, files), "message": {"text": label.text}})
 }
 
 fn place(span: Span, files: &Files) -> Value {
