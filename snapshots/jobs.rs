@@ -175,6 +175,10 @@ fn mistakes(folder: &Path, prefix: &str) {
                 show(&files, &compiled)
             ));
         }
+        let helpless = compiled.diagnostics.iter().find(|one| one.help.is_none());
+        if let Some(one) = helpless {
+            wrong.push(format!("{name}: {} does not say what to do: {}", one.code.name(), one.message));
+        }
         settings().bind(|| insta::assert_snapshot!(format!("{prefix}{name}"), show(&files, &compiled)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

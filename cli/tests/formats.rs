@@ -37,9 +37,10 @@ fn github_shows_each_mistake_on_its_line() {
     let (_folder, output) = check("[\"ä%\": x, fnaem]", "github");
     assert_eq!(output.status.code(), Some(1));
     let expected = "::error file=a%2Cb%3A 100%25.yaml,line=12,col=18,endLine=12,endColumn=19,title=E0402::the table \
-                    `emp` has no column `ä%25`%0Aunknown column%0Ahelp: known here: `empno`, `fname`\n\
+                    `emp` has no column `ä%25`%0Anot in `schema.sql`%0Ahelp: known here: `empno`, `fname`; if the \
+                    target has it, add it to `schema.sql`\n\
                     ::error file=a%2Cb%3A 100%25.yaml,line=12,col=26,endLine=12,endColumn=30,title=E0402::the table \
-                    `emp` has no column `fnaem`%0Aunknown column%0Ahelp: did you mean `fname`?\n";
+                    `emp` has no column `fnaem`%0Anot in `schema.sql`%0Ahelp: did you mean `fname`?\n";
     assert_eq!(stdout(&output), expected);
 }
 

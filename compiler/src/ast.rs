@@ -276,9 +276,18 @@ pub struct Relational {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Versions {
     /// `active_record_indicator`.
-    pub active: Spanned<String>,
+    pub active: TargetSql,
     /// `inactive_record_mapping`: each `target` with its `source`.
-    pub closing: Vec<(Spanned<String>, Spanned<String>)>,
+    pub closing: Vec<(Spanned<String>, TargetSql)>,
+}
+
+/// An expression that the target evaluates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSql {
+    /// As written.
+    pub text: Spanned<String>,
+    /// The YAML node, to place what is inside.
+    pub node: Node,
 }
 
 /// `foreach` and what belongs to it.
@@ -419,6 +428,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The path of the file that describes the tables.
+    #[must_use]
+    pub fn ddl(&self) -> Option<&str> {
+        self.ddl.as_ref().map(|ddl| ddl.value.as_str())
+    }
+
     /// The dialect.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {

@@ -39,10 +39,13 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let mut diagnostics = Diagnostics::default();
-    let config = yaml::parse(inputs.config, files, &mut diagnostics)
+    let mut config = yaml::parse(inputs.config, files, &mut diagnostics)
         .map(|root| parse::config(&root, files, &mut diagnostics))
         .unwrap_or_default();
     secret_files(&config, &mut inputs, &mut diagnostics);
+    // What the database itself told comes before any DDL, which then says nothing.
+    let asked = |name: &str| inputs.live.contains_key(name);
+    config.connections.iter_mut().filter(|(name, _)| asked(&name.value)).for_each(|(_, one)| one.ddl = None);
     let schemas = schemas(&config, files, &mut inputs, &mut diagnostics);
     let asts: Vec<ast::Job> = inputs
         .jobs
@@ -65,7 +68,7 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let mut bugs = Vec::new();
     for ast in &asts {
         let resolved = resolve::job(ast, &scope, &mut diagnostics);
-        check::job(&resolved, &mut diagnostics);
+        check::job(&resolved, files, &mut diagnostics);
         for output in resolved.outputs.iter().filter(|output| output.blind) {
             let schema = output.ast.schema.as_ref().map(|schema| schema.value.clone());
             let tables = blind.entry(output.ast.connection.value.clone()).or_default();
@@ -114,7 +117,10 @@ fn schemas(
             Err(why) => {
                 let message = format!("the DDL of `{}` cannot be read: {why}", name.value);
                 let diagnostic = Diagnostic::new(Code::E0407, path.span, message, "this file");
-                diagnostics.report(diagnostic.help("the path counts from the folder of config.yaml"));
+                diagnostics.report(diagnostic.help(
+                    "mend the path, which counts from the folder of config.yaml; without `ddl` the tables are only \
+                     looked at when `redis-wb run` starts",
+                ));
                 schemas.insert(name.value.clone(), None);
             }
         }

@@ -7,11 +7,13 @@
 //! | `config` | `config.yaml`: connections, `${VAR}`, applier |
 //! | `value` | paths, expressions and columns |
 //! | `mapping` | one mapping, key by key |
+//! | `shape` | what to do about a wrong shape |
 
 mod config;
 mod job;
 mod mapping;
 mod redis;
+mod shape;
 mod source;
 mod strategy;
 mod transform;

@@ -6,15 +6,22 @@ mod connection;
 mod variable;
 
 use super::mapping::{Context, Mapping};
-use crate::Diagnostics;
 use crate::ast::Config;
+use crate::codes::Code;
 use crate::source::{Files, Span};
 use crate::yaml::{Node, Value};
+use crate::{Diagnostic, Diagnostics};
 use connection::Any;
 
 /// Reads the configuration.
 pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Config {
     let context = &mut Context { files, diagnostics };
+    if root.value == Value::Null {
+        let diagnostic = Diagnostic::new(Code::E0004, root.span, "the configuration says nothing", "here it is wanted");
+        let help = "name what the jobs write to:\nconnections:\n  target:\n    type: postgresql\n    host: localhost";
+        context.report(diagnostic.help(help));
+        return Config::default();
+    }
     let Some(mut map) = Mapping::open(context, root, "config.yaml", Span::top(root.span.file)) else {
         return Config::default();
     };

@@ -21,6 +21,15 @@ pub fn job(
     diagnostics: &mut Diagnostics,
 ) -> Option<Job> {
     let context = &mut Context { files, diagnostics };
+    if root.value == Value::Null {
+        let diagnostic = Diagnostic::new(Code::E0004, root.span, "the file says nothing", "here a job is wanted");
+        context.report(diagnostic.help(
+            "a job names the keys that are read and the tables that are written:\nsource:\n  redis:\n    key_pattern: \
+             emp:*\n    trigger: write-behind\noutput:\n  - uses: relational.write\n    with:\n      connection: \
+             target\n      table: emp\n      keys:\n        - empno",
+        ));
+        return None;
+    }
     let mut map = Mapping::open(context, root, "job", Span::top(root.span.file))?;
     if is_ingest(context, root) {
         return None;
@@ -28,7 +37,12 @@ pub fn job(
     let source = map.required(context, "source", "source:\n  redis:\n    key_pattern: emp:*");
     let source = source.and_then(|(key, node)| source::source(context, key.span, node));
     let transform = map.optional("transform").map(|(_, node)| transform::steps(context, node)).unwrap_or_default();
-    let output = map.required(context, "output", "output:\n  - uses: relational.write");
+    // An `output` inside of `source` is reported there: that it is also missing would be the same mistake twice.
+    let output = if is_inside(root, "source", "output") {
+        map.optional("output")
+    } else {
+        map.required(context, "output", "output:\n  - uses: relational.write")
+    };
     let (mut outputs, mut redis) = (Vec::new(), Vec::new());
     for written in output.map(|(_, node)| writers(context, node, defaults)).unwrap_or_default() {
         match written {
@@ -38,6 +52,17 @@ pub fn job(
     }
     map.finish(context);
     Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis })
+}
+
+/// Whether a key stands in a section or in a mapping of it.
+fn is_inside(root: &Node, section: &str, key: &str) -> bool {
+    let entries = |node: &Node| match &node.value {
+        Value::Map(entries) => entries.clone(),
+        _ => Vec::new(),
+    };
+    let inside =
+        entries(root).into_iter().filter(|(name, _)| name.value == section).flat_map(|(_, node)| entries(&node));
+    inside.clone().chain(inside.flat_map(|(_, node)| entries(&node))).any(|(name, _)| name.value == key)
 }
 
 /// Whether the job goes the other way, which is reported; the rest of such a job is not looked at.
@@ -52,7 +77,10 @@ fn is_ingest(context: &mut Context<'_>, root: &Node) -> bool {
     };
     let message = "this is an ingest job: it goes from a database to Redis";
     let diagnostic = Diagnostic::new(Code::E0007, key.span, message, "names a source database");
-    context.report(diagnostic.help("redis-wb goes the other way; a job of it starts with `source:\n  redis:`"));
+    context.report(diagnostic.help(
+        "redis-wb goes the other way, from Redis to a database: name the keys that are written\nsource:\n  redis:\n    \
+         key_pattern: emp:*\n    trigger: write-behind",
+    ));
     true
 }
 
@@ -84,7 +112,7 @@ fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> O
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required(context, "uses", "uses: relational.write");
     let with = map.required(context, "with", "with:\n      connection: target\n      table: emp");
-    map.finish(context);
+    map.finish_below(context, "with", &["connection", "table", "schema", "keys", "mapping", "foreach", "key"]);
     let (_, uses) = uses?;
     let writer = context.block(uses, "output", &WRITERS, ("transform", &transform::NAMES))?;
     let (key, with) = with?;
@@ -124,7 +152,8 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
     };
     keeps_nothing(context, on_missing, strategy.value);
     let foreach = if writer == Writer::Relational { foreach(context, &mut map) } else { None };
-    map.finish(context);
+    // An unknown key may be a misspelt `mapping`: of columns that are missing then nothing is said.
+    complete &= map.finish(context);
     let keys = keys?;
     if keys.is_empty() && complete {
         complete = false;
@@ -150,7 +179,8 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
 
 fn no_keys(context: &mut Context<'_>, keys: Span) {
     let diagnostic = Diagnostic::new(Code::E0203, keys, "`keys` names no column", "no key column");
-    let help = "name the columns that tell one row from another: without them a delete would empty the table";
+    let help = "name the columns that tell one row from another, such as `- id`: without them a delete would empty \
+                the table";
     context.report(diagnostic.help(help));
 }
 
