@@ -158,8 +158,13 @@ fn run_fixture(path: &Path) -> (Files, Compiled) {
 
 #[test]
 fn every_mistake_is_explained() {
+    mistakes(&jobs().join("reject"), "");
+}
+
+/// Each file of the folder gives the code of its name and no other error.
+fn mistakes(folder: &Path, prefix: &str) {
     let mut wrong = Vec::new();
-    for path in job_files(&jobs().join("reject")) {
+    for path in job_files(folder) {
         let (files, compiled) = run_fixture(&path);
         let name = stem(&path);
         let code = name.split('_').next().unwrap_or_default();
@@ -170,9 +175,19 @@ fn every_mistake_is_explained() {
                 show(&files, &compiled)
             ));
         }
-        settings().bind(|| insta::assert_snapshot!(name, show(&files, &compiled)));
+        let helpless = compiled.diagnostics.iter().find(|one| one.help.is_none());
+        if let Some(one) = helpless {
+            wrong.push(format!("{name}: {} does not say what to do: {}", one.code.name(), one.message));
+        }
+        settings().bind(|| insta::assert_snapshot!(format!("{prefix}{name}"), show(&files, &compiled)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Further mistakes of a code: `jobs/reject/more/E0001_a_tab.yaml`.
+#[test]
+fn further_mistakes_are_explained() {
+    mistakes(&jobs().join("reject/more"), "more_");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! `redis-wb check`: what is wrong with the jobs.
 
+mod github;
+mod sarif;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, print};
 use crate::project::{Location, count, refuse_bugs};
 
 #[derive(Debug, Args)]
@@ -23,8 +26,12 @@ pub(crate) struct Arguments {
 enum Format {
     /// For people.
     Text,
-    /// An array of {code, severity, message, help, labels}.
+    /// An array of {code, severity, message, help, replacement, labels}.
     Json,
+    /// Workflow commands: GitHub Actions shows them beside the lines.
+    Github,
+    /// SARIF 2.1.0, for code scanning and editors.
+    Sarif,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -34,6 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (errors, warnings) = count(&compiled.diagnostics);
     match arguments.format {
         Format::Json => project.report_json(&compiled.diagnostics)?,
+        Format::Github => print(&github::render(&compiled.diagnostics, project.files())),
+        Format::Sarif => print(&format!("{:#}\n", sarif::render(&compiled.diagnostics, project.files()))),
         Format::Text => {
             project.report(compiled.diagnostics);
             eprintln!("{} checked: {}", plural(project.job_count(), "job"), verdict(errors, warnings));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use redis_wb_compiler::{create, describe};
+use redis_wb_compiler::{create, describe, secret};
 use redis_wb_plan::Plan;
 
 use crate::exit::{Failure, print};
@@ -66,18 +66,18 @@ fn bug(what: String) -> Failure {
     Failure::with_help(what, "this is a bug in redis-wb: please report it with the job")
 }
 
-/// A plan that leaves the process holds no password, only how to come by one: a variable, or a file that is there.
+/// A plan that leaves the process holds no password, only how to come by one: a variable, or a file.
 fn without_passwords(mut plan: Plan) -> Plan {
-    for (name, connection) in &mut plan.connections {
-        let is_reference = |text: &String| {
-            let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-            variable.is_some_and(|variable| !variable.contains('}')) || Path::new(text).is_file()
-        };
-        if connection.password.as_ref().is_some_and(|password| !is_reference(password)) {
+    let tables = plan.connections.iter_mut().map(|(name, connection)| (name, &mut connection.password));
+    let redis = plan.redis.iter_mut().map(|(name, connection)| (name, &mut connection.password));
+    for (name, password) in tables.chain(redis) {
+        // What begins like a path where there is no file may be the password itself.
+        let names = |text: &String| secret::is_reference(text) && (!secret::is_path(text) || Path::new(text).is_file());
+        if password.as_ref().is_some_and(|password| !names(password)) {
             eprintln!(
                 "the password of `{name}` is left out of the plan: it is neither ${{VAR}} nor a file that is there"
             );
-            connection.password = None;
+            *password = None;
         }
     }
     plan

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use clap::Args;
-use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, source::FileId};
+use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, secret, source::FileId};
+use redis_wb_plan::Plan;
 use redis_wb_plan::plan::Dialect;
 use redis_wb_plan::schema::Schema;
 
@@ -55,15 +57,14 @@ impl Location {
         let config_path = self.find_config()?;
         let folder = config_path.parent().unwrap_or(Path::new("")).to_owned();
         let mut files = Files::new();
-        let text =
-            read(&config_path).map_err(|why| Failure::with_help(why, "name the configuration by `--config FILE`"))?;
+        let text = read(&config_path).map_err(|why| why.failure("name the configuration by `--config FILE`"))?;
         let config = files.add(config_path.display().to_string(), text);
         let paths = if self.paths.is_empty() { vec![folder.join("jobs")] } else { self.paths.clone() };
         let mut jobs = Vec::new();
         for path in paths {
             for file in job_files(&path, &config_path)? {
                 let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let text = read(&file).map_err(|why| Failure::with_help(why, "check the path of the job"))?;
+                let text = read(&file).map_err(|why| why.failure("check the path of the job"))?;
                 jobs.push((name, files.add(file.display().to_string(), text)));
             }
         }
@@ -103,32 +104,62 @@ fn job_files(path: &Path, config: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Reads a text file of bounded size.
-fn read(path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let bytes = fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(format!("{shown} has {bytes} bytes; the most is {FILE_BYTES_MAX}"));
+/// Why a file cannot be read.
+struct Unreadable {
+    why: String,
+    /// What to do, where it is not the path that is wrong.
+    help: Option<String>,
+}
+
+impl Unreadable {
+    /// As the failure of a command; `help` is for a wrong path.
+    fn failure(self, help: &str) -> Failure {
+        Failure::with_help(self.why, self.help.unwrap_or_else(|| help.to_owned()))
     }
-    let bytes = fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))
+}
+
+/// Reads a text file of bounded size.
+fn read(path: &Path) -> Result<String, Unreadable> {
+    let shown = path.display();
+    let wrong = |error: std::io::Error| Unreadable { why: format!("cannot read {shown}: {error}"), help: None };
+    let bytes = fs::metadata(path).map_err(wrong)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(Unreadable { why: format!("{shown} has {bytes} bytes; the most is {FILE_BYTES_MAX}"), help: None });
+    }
+    String::from_utf8(fs::read(path).map_err(wrong)?).map_err(|error| not_utf8(path, &error))
+}
+
+fn not_utf8(path: &Path, error: &FromUtf8Error) -> Unreadable {
+    let shown = path.display();
+    let bytes = error.as_bytes();
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let (why, from) = if is_utf16 {
+        (format!("{shown} is UTF-16, not UTF-8"), "UTF-16")
+    } else {
+        let before = bytes.iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        (format!("{shown} is not UTF-8: line {line} has a byte that is no part of it"), "ISO-8859-1")
+    };
+    let help = format!("save it as UTF-8 in your editor, or: `iconv -f {from} -t UTF-8 {shown}`");
+    Unreadable { why, help: Some(help) }
 }
 
 impl Project {
     /// Compiles the jobs; `live` holds what connections told of their tables.
     pub(crate) fn compile(&mut self, live: BTreeMap<String, Schema>) -> Compiled {
         let folder = &self.folder;
-        let mut read = |path: &str| read(&folder.join(path));
+        let mut read = |path: &str| read(&folder.join(path)).map_err(|error| error.why);
         let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
         let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
-        // As the paths of DDL files, that of a SQLite file counts from the folder of the configuration.
-        let connections = compiled.plan.iter_mut().flat_map(|plan| plan.connections.values_mut());
-        for connection in connections.filter(|connection| connection.dialect == Dialect::Sqlite) {
-            if let Some(file) = connection.database.as_mut().filter(|file| !file.starts_with("${")) {
-                *file = folder.join(file.as_str()).to_string_lossy().into_owned();
-            }
+        if let Some(plan) = &mut compiled.plan {
+            paths_from(folder, plan);
         }
         compiled
+    }
+
+    /// The texts, to which the places of diagnostics refer.
+    pub(crate) const fn files(&self) -> &Files {
+        &self.files
     }
 
     /// How many jobs there are.
@@ -151,6 +182,29 @@ impl Project {
         print(&format!("{json}\n"));
         Ok(())
     }
+}
+
+/// Makes the paths of a plan count from where this process stands. As those of DDL files, the configuration counts those
+/// of SQLite and secret files from its own folder.
+fn paths_from(folder: &Path, plan: &mut Plan) {
+    let secret = |text: &mut String| {
+        if secret::is_path(text) {
+            let path = folder.join(text.strip_prefix("./").unwrap_or(text));
+            // A path without one of the beginnings that tell it would be read as the secret itself.
+            let path = if path.is_absolute() { path } else { Path::new("./").join(path) };
+            *text = path.to_string_lossy().into_owned();
+        }
+    };
+    for connection in plan.connections.values_mut() {
+        let files = connection.args.iter_mut().filter(|(name, _)| name.starts_with("ssl")).map(|(_, value)| value);
+        connection.password.iter_mut().chain(files).for_each(secret);
+        if let Some(file) = connection.database.as_mut().filter(|_| connection.dialect == Dialect::Sqlite)
+            && !file.starts_with("${")
+        {
+            *file = folder.join(file.as_str()).to_string_lossy().into_owned();
+        }
+    }
+    plan.redis.values_mut().flat_map(|connection| &mut connection.password).for_each(secret);
 }
 
 /// Bugs of the compiler end a command: no plan can be trusted then.

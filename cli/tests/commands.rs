@@ -192,3 +192,52 @@ fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["level"], "WARN");
 }
+
+#[test]
+fn a_plan_names_secrets_and_holds_none() {
+    let folder = project(JOB);
+    let config = CONFIG
+        .replace("${PASSWORD}", "./password")
+        .replace("    ddl", "    query_args:\n      sslmode: verify-full\n      sslkey: ../key.pem\n    ddl");
+    fs::write(folder.path().join("config.yaml"), &config).unwrap();
+    let said = stderr(&redis_wb(folder.path(), &["check"]));
+    assert!(said.contains("W0023") && said.contains("sslkey") && said.contains("password"), "{said}");
+    fs::write(folder.path().join("password"), "s3cret\n").unwrap();
+    fs::write(folder.path().join("jobs/key.pem"), "").unwrap();
+    fs::create_dir(folder.path().join("here")).unwrap();
+    // Paths count from the folder of the configuration, wherever the command is called.
+    let arguments = ["compile", "--config", "../config.yaml", "--format", "json", "../jobs"];
+    let output = redis_wb(&folder.path().join("here"), &arguments);
+    let plan = redis_wb_plan::Plan::from_json(&stdout(&output)).unwrap();
+    let target = &plan.connections["target"];
+    assert_eq!(target.password.as_deref(), Some("./../password"));
+    assert_eq!(target.args["sslkey"], "./../../key.pem");
+    assert!(!stdout(&output).contains("s3cret"));
+
+    fs::write(folder.path().join("config.yaml"), CONFIG.replace("${PASSWORD}", "a/${PASSWORD}")).unwrap();
+    let output = redis_wb(folder.path(), &["compile", "--format", "json"]);
+    assert!(stderr(&output).contains("W0011") && stderr(&output).contains("left out of the plan"), "{output:?}");
+    assert!(!stdout(&output).contains("a/$"), "{output:?}");
+}
+
+#[test]
+fn a_file_in_another_encoding_is_told_from_a_wrong_path() {
+    let folder = project(JOB);
+    let path = folder.path().join("jobs/emp.yaml");
+    let utf16: Vec<u8> = std::iter::once(0xfeff).chain(JOB.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (bytes, said) in
+        [(utf16, "UTF-16"), (JOB.replace("emp:*", "emp:\u{fc}").chars().map(|c| c as u8).collect(), "line 3")]
+    {
+        fs::write(&path, bytes).unwrap();
+        let output = redis_wb(folder.path(), &["check"]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = stderr(&output);
+        assert!(stderr.contains(said) && stderr.contains("iconv") && !stderr.contains("check the path"), "{stderr}");
+    }
+    // A byte order mark shifts no place.
+    fs::write(&path, format!("\u{feff}{}", JOB.replace("source:", "sauce:"))).unwrap();
+    let output = redis_wb(folder.path(), &["check", "--format", "github"]);
+    assert!(stdout(&output).contains("line=1,col=1,endLine=1,endColumn=5,title=E0002"), "{}", stdout(&output));
+    fs::write(&path, format!("\u{feff}{JOB}")).unwrap();
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
+}

@@ -276,9 +276,18 @@ pub struct Relational {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Versions {
     /// `active_record_indicator`.
-    pub active: Spanned<String>,
+    pub active: TargetSql,
     /// `inactive_record_mapping`: each `target` with its `source`.
-    pub closing: Vec<(Spanned<String>, Spanned<String>)>,
+    pub closing: Vec<(Spanned<String>, TargetSql)>,
+}
+
+/// An expression that the target evaluates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSql {
+    /// As written.
+    pub text: Spanned<String>,
+    /// The YAML node, to place what is inside.
+    pub node: Node,
 }
 
 /// `foreach` and what belongs to it.
@@ -379,6 +388,34 @@ pub struct Config {
     pub complete: bool,
     /// `applier`.
     pub applier: Applier,
+    /// What `applier` says of every `redis.write`.
+    pub redis_defaults: RedisDefaults,
+    /// Files that hold secrets.
+    pub secret_files: Vec<SecretFile>,
+}
+
+/// A file that the configuration names because it holds a secret. Only the runtime reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretFile {
+    /// The key that names it: `password`.
+    pub key: String,
+    /// Its path.
+    pub path: Spanned<String>,
+}
+
+/// What a `redis.write` is that does not say it itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RedisDefaults {
+    /// `target_data_type`.
+    pub data_type: RedisType,
+    /// `json_update_strategy`: `on_update` of documents.
+    pub json_on_update: OnUpdate,
+}
+
+impl Default for RedisDefaults {
+    fn default() -> Self {
+        Self { data_type: RedisType::Hash, json_on_update: OnUpdate::Replace }
+    }
 }
 
 /// One entry of `connections`.
@@ -391,6 +428,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The path of the file that describes the tables.
+    #[must_use]
+    pub fn ddl(&self) -> Option<&str> {
+        self.ddl.as_ref().map(|ddl| ddl.value.as_str())
+    }
+
     /// The dialect.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {

@@ -22,8 +22,8 @@ use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
 use crate::resolve::{Bound, Column, Job, Output};
-use crate::source::Span;
-use crate::{Diagnostic, Diagnostics, ast};
+use crate::source::{Files, Span};
+use crate::{Diagnostic, Diagnostics, ast, dialect};
 
 /// Checks jobs against each other.
 pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
@@ -32,10 +32,10 @@ pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
 }
 
 /// Checks a job.
-pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
+pub fn job(job: &Job<'_>, files: &Files, diagnostics: &mut Diagnostics) {
     template_matches(job.ast, diagnostics);
     for output in &job.outputs {
-        target::output(output, diagnostics);
+        target::output(output, files, diagnostics);
         for column in &output.columns {
             type_fits(column, diagnostics);
             written(column, diagnostics);
@@ -151,11 +151,13 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let label = "an upsert needs one: without it rows would double";
     let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
     let help = if unique.is_empty() {
-        format!("create one: `CREATE UNIQUE INDEX {0}_keys ON {0} ({list})`", table.name)
+        format!("create one{}: `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`", also_in_ddl(output), table.name)
     } else {
         format!(
-            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`",
-            unique.join(" and "),
+            "use the columns of a unique index as `keys`, {}; or create one{}: \
+             `CREATE UNIQUE INDEX {2}_keys ON {2} ({list})`",
+            unique.join(" or "),
+            also_in_ddl(output),
             table.name
         )
     };
@@ -163,6 +165,11 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let last = keys.last().map_or(first, |column| column.ast.column.span);
     let span = Span { end: last.end.max(first.end), ..first };
     diagnostics.report(Diagnostic::new(Code::E0403, span, message, label).help(help));
+}
+
+/// Where a change of the table has to be made, so that it is seen here.
+fn also_in_ddl(output: &Output<'_>) -> String {
+    output.connection.ddl().map_or_else(String::new, |ddl| format!(" in the target and in `{ddl}`"))
 }
 
 fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
@@ -174,8 +181,11 @@ fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagno
         let message = format!("the column `{}` takes no null, has no default and is not written", column.name);
         let label = format!("`{}` needs `{}`", table.name, column.name);
         let diagnostic = Diagnostic::new(Code::E0404, output.ast.table.span, message, label);
-        diagnostics
-            .report(diagnostic.help(format!("add `- {}` to `mapping`, or give the column a default", column.name)));
+        diagnostics.report(diagnostic.help(format!(
+            "add `- {}` to `mapping`, or give the column a default{}",
+            column.name,
+            also_in_ddl(output)
+        )));
     }
 }
 
@@ -197,10 +207,17 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     let named: Vec<&str> = unknown.into_iter().take(NAMED_MAX).collect();
     let message = format!("nothing tells the types of {}{more}", named.join(", "));
     let name = &output.ast.connection.value;
-    let help = format!(
-        "name the table's DDL in config.yaml, `connections.{name}.ddl: schema.sql`, so that the job is proved before \
-         it runs; `redis-wb run` asks the database itself"
-    );
+    let help = if dialect::of(output.connection.dialect()).reader().is_some() {
+        format!(
+            "name the table's DDL in config.yaml, `connections.{name}.ddl: schema.sql`, so that the job is proved \
+             before it runs; `redis-wb run` asks the database itself"
+        )
+    } else {
+        format!(
+            "declare them: under `source.redis.fields`, or at the column, `- {}: {{type: text}}`",
+            named.first().unwrap_or(&"name")
+        )
+    };
     let diagnostic = Diagnostic::new(Code::W0409, output.ast.table.span, message, "the table is not known");
     diagnostics.report(diagnostic.help(help));
 }
@@ -228,7 +245,9 @@ fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) 
         let fixed = job.ast.source.key_pattern.value.trim_end_matches('*');
         let is_path = matches!(column.ast.from, ast::From::Path(_));
         let field = if is_path { name } else { &column.ast.column.value };
-        let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{field}>`");
+        let help = format!(
+            "if the key's name holds it, take it from there: write `key: {fixed}<{field}>` under `source.redis`"
+        );
         let diagnostic = Diagnostic::new(Code::W0302, column.ast.from.span(), message, label);
         diagnostics.report(because_set(diagnostic, bound).help(help));
     }

@@ -74,6 +74,16 @@ codes! {
     E0017 "too_many",
     /// An expression that grows too large once the fields that it uses are put in.
     E0018 "too_large",
+    /// A `${` that names no variable.
+    E0019 "bad_variable",
+    /// An empty list of hosts.
+    E0020 "no_hosts",
+    /// A key of the configuration that says something only to ingest.
+    W0021 "ingest_only",
+    /// A key that is replaced by a better one.
+    W0022 "deprecated_key",
+    /// A file for a secret that is not there.
+    W0023 "secret_file",
     /// A path that does not parse.
     E0101 "bad_path",
     /// A key template that does not parse.

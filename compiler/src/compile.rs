@@ -39,16 +39,20 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let mut diagnostics = Diagnostics::default();
-    let config = yaml::parse(inputs.config, files, &mut diagnostics)
+    let mut config = yaml::parse(inputs.config, files, &mut diagnostics)
         .map(|root| parse::config(&root, files, &mut diagnostics))
         .unwrap_or_default();
+    secret_files(&config, &mut inputs, &mut diagnostics);
+    // What the database itself told comes before any DDL, which then says nothing.
+    let asked = |name: &str| inputs.live.contains_key(name);
+    config.connections.iter_mut().filter(|(name, _)| asked(&name.value)).for_each(|(_, one)| one.ddl = None);
     let schemas = schemas(&config, files, &mut inputs, &mut diagnostics);
     let asts: Vec<ast::Job> = inputs
         .jobs
         .iter()
         .filter_map(|(name, file)| {
             let root = yaml::parse(*file, files, &mut diagnostics)?;
-            parse::job(name, &root, files, &mut diagnostics)
+            parse::job(name, &root, &config.redis_defaults, files, &mut diagnostics)
         })
         .collect();
     duplicate_jobs(&inputs.jobs, &mut diagnostics);
@@ -64,7 +68,7 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let mut bugs = Vec::new();
     for ast in &asts {
         let resolved = resolve::job(ast, &scope, &mut diagnostics);
-        check::job(&resolved, &mut diagnostics);
+        check::job(&resolved, files, &mut diagnostics);
         for output in resolved.outputs.iter().filter(|output| output.blind) {
             let schema = output.ast.schema.as_ref().map(|schema| schema.value.clone());
             let tables = blind.entry(output.ast.connection.value.clone()).or_default();
@@ -76,6 +80,19 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
+}
+
+/// Warns of secret files that are not there. They may be where the worker runs, so this is no error.
+fn secret_files(config: &ast::Config, inputs: &mut Inputs<'_>, diagnostics: &mut Diagnostics) {
+    for file in &config.secret_files {
+        let Err(why) = (inputs.read)(&file.path.value) else { continue };
+        let message = format!("the file for `{}` cannot be read: {why}", file.key);
+        let diagnostic = Diagnostic::new(Code::W0023, file.path.span, message, "this file");
+        diagnostics.report(diagnostic.help(
+            "`redis-wb run` needs it: create it there, or mend the path, which counts from the folder of config.yaml; \
+             a secret that only begins like a path goes into a variable, `${VAR}`",
+        ));
+    }
 }
 
 /// The tables of each connection of which anything was asked; `None` where they could not be read.
@@ -100,7 +117,10 @@ fn schemas(
             Err(why) => {
                 let message = format!("the DDL of `{}` cannot be read: {why}", name.value);
                 let diagnostic = Diagnostic::new(Code::E0407, path.span, message, "this file");
-                diagnostics.report(diagnostic.help("the path counts from the folder of config.yaml"));
+                diagnostics.report(diagnostic.help(
+                    "mend the path, which counts from the folder of config.yaml; without `ddl` the tables are only \
+                     looked at when `redis-wb run` starts",
+                ));
                 schemas.insert(name.value.clone(), None);
             }
         }

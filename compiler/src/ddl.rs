@@ -103,7 +103,7 @@ fn report(file: FileId, text: &str, at: Location, message: &str, diagnostics: &m
     let chars = usize::try_from(at.column).unwrap_or(1).saturating_sub(1);
     let (within, len) = rest.char_indices().nth(chars).map_or((rest.len(), 0), |(at, char)| (at, char.len_utf8()));
     let span = Span { file, start: before + within, end: before + within + len };
-    let message = format!("this DDL does not parse: {message}");
+    let message = format!("this DDL does not parse: {}", crate::dialect::in_words(message));
     let help = "mend the statement, or take it out of the file: only CREATE TABLE, CREATE UNIQUE INDEX and \
                 ALTER TABLE are read";
     diagnostics.report(Diagnostic::new(Code::E0406, span, message, "here").help(help));

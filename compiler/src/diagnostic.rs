@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::codes::Code;
 use crate::source::{Files, Span};
+use crate::suggest;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -64,6 +65,15 @@ impl Diagnostic {
         self
     }
 
+    /// What may be put in the place of the first label, where the help proposes one word for what stands there.
+    #[must_use]
+    pub fn replacement(&self, files: &Files) -> Option<&str> {
+        let word = suggest::proposed(self.help.as_deref()?)?;
+        let written = files.text(self.labels.first()?.span);
+        // The label may be on more than the word.
+        suggest::nearest(written, [word]).filter(|_| written != word)
+    }
+
     /// How bad it is: the code's first letter says it.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -116,6 +126,7 @@ pub struct JsonDiagnostic<'a> {
     severity: Severity,
     message: &'a str,
     help: Option<&'a str>,
+    replacement: Option<&'a str>,
     labels: Vec<JsonLabel<'a>>,
 }
 
@@ -143,6 +154,7 @@ impl<'a> JsonDiagnostic<'a> {
             severity: diagnostic.severity(),
             message: &diagnostic.message,
             help: diagnostic.help.as_deref(),
+            replacement: diagnostic.replacement(files),
             labels: diagnostic.labels.iter().map(label).collect(),
         }
     }

@@ -30,6 +30,7 @@ pub mod lower;
 pub mod parse;
 pub mod render;
 pub mod resolve;
+pub mod secret;
 pub mod source;
 pub mod yaml;
 

@@ -163,9 +163,9 @@ pub fn versions(output: &resolve::Output<'_>) -> Option<Versions> {
     let versions = output.ast.versions.as_ref()?;
     let closing = versions.closing.iter();
     Some(Versions {
-        active: versions.active.value.clone(),
+        active: versions.active.text.value.clone(),
         closing: closing
-            .map(|(column, value)| Closing { column: column.value.clone(), value: value.value.clone() })
+            .map(|(column, value)| Closing { column: column.value.clone(), value: value.text.value.clone() })
             .collect(),
     })
 }

@@ -7,6 +7,7 @@
 //! | `environment` | what names mean at one place of the job |
 //! | `transform` | carries the steps out on that tree |
 //! | `foreach` | elements, and what ties them to their key |
+//! | `table` | the table of an output and its columns |
 //! | `redis` | `redis.write` |
 
 mod data_type;
@@ -14,6 +15,7 @@ mod environment;
 mod field;
 mod foreach;
 mod redis;
+mod table;
 mod transform;
 
 use redis_wb_plan::expr::Root;
@@ -32,6 +34,7 @@ use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
 use environment::{Environment, declared, template_field};
 use field::Found;
+use table::Place;
 
 /// A job whose names are bound.
 #[derive(Debug)]
@@ -201,11 +204,13 @@ fn output<'a>(
         None => (None, environment.clone()),
     };
     let tables = connection.map_or(Tables::Unreadable, |_| (scope.tables)(&ast.connection.value));
-    let table = match tables {
-        Tables::Known(schema) => find_table(schema, ast, diagnostics),
+    let place = match tables {
+        Tables::Known(schema) => Some(Place { schema, ddl: connection.and_then(ast::Connection::ddl) }),
         Tables::Nothing | Tables::Unreadable => None,
     };
-    let (columns, key_columns) = columns(ast, table, &inner, diagnostics);
+    let found = place.and_then(|place| Some((place, place.table(ast, diagnostics)?)));
+    let table = found.map(|(_, table)| table);
+    let (columns, key_columns) = columns(ast, found, &inner, diagnostics);
     environment.reads.borrow_mut().steps.append(&mut inner.reads.borrow_mut().steps);
     if let Some(foreach) = &mut foreach {
         foreach.parent = foreach::parent(environment.source, foreach.ast, &columns, others, diagnostics);
@@ -218,7 +223,7 @@ fn output<'a>(
 /// The columns, each once, and how many of them are key columns.
 fn columns<'a>(
     ast: &'a ast::Relational,
-    table: Option<&'a Table>,
+    table: Option<(Place<'a>, &'a Table)>,
     environment: &Environment<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Column<'a>>, usize) {
@@ -232,7 +237,7 @@ fn columns<'a>(
             diagnostics.report(diagnostic.help("keep one of the two; a column of `keys` is written without `mapping`"));
             continue;
         }
-        let target = table.and_then(|table| find_column(table, &mapping.column, diagnostics));
+        let target = table.and_then(|(place, table)| place.column(table, &mapping.column, diagnostics));
         let mut value = bound(&mapping.from, environment, diagnostics);
         if let (Some(bound), Some(kind)) = (&mut value, &mapping.kind) {
             bound.declared = Some((kind.value, kind.span));
@@ -313,8 +318,9 @@ fn compiled(
     let message = "with the fields that it uses, this expression becomes too large";
     let label = format!("more than {} parts", environment::NODES_MAX);
     let diagnostic = Diagnostic::new(Code::E0018, expression.span, message, label);
-    diagnostics
-        .report(diagnostic.help("a field that is used several times is put in each time: use each of them once"));
+    diagnostics.report(diagnostic.help(
+        "a field that a step sets is put in wherever it is read: read it less often, or set it by a shorter expression",
+    ));
     None
 }
 
@@ -364,7 +370,8 @@ fn path_value(path: &ast::Path, environment: &Environment<'_>, diagnostics: &mut
             let message = format!("there is no `{first}` here");
             let known = environment.name(first).err().unwrap_or_default();
             let help = did_you_mean(first, known.iter().map(String::as_str));
-            diagnostics.report(Diagnostic::new(Code::E0208, path.span, message, "unknown name").maybe_help(help));
+            let span = path.span.part(0, if path.text.starts_with(first) { first.len() } else { path.text.len() });
+            diagnostics.report(Diagnostic::new(Code::E0208, span, message, "unknown name").maybe_help(help));
             None
         }
     }
@@ -381,30 +388,6 @@ fn unknown_connection(name: &Spanned<String>, config: &ast::Config, diagnostics:
     let help = did_you_mean(&name.value, known)
         .unwrap_or_else(|| format!("add `connections:\n  {}:\n    type: postgresql` to config.yaml", name.value));
     diagnostics.report(Diagnostic::new(Code::E0201, name.span, message, "not in `connections`").help(help));
-}
-
-fn find_table<'a>(schema: &'a Schema, ast: &ast::Relational, diagnostics: &mut Diagnostics) -> Option<&'a Table> {
-    let wanted = ast.schema.as_ref().map(|schema| schema.value.as_str());
-    let found = schema.table(wanted, &ast.table.value);
-    if found.is_none() {
-        let in_schema = wanted.map(|schema| format!(" in the schema `{schema}`")).unwrap_or_default();
-        let message = format!("there is no table `{}`{in_schema}", ast.table.value);
-        let names = schema.tables.iter().filter(|table| table.schema.as_deref() == wanted);
-        let help = did_you_mean(&ast.table.value, names.map(|table| table.name.as_str()));
-        let help = help.unwrap_or_else(|| "the schema that was read has no table; add its CREATE TABLE".to_owned());
-        diagnostics.report(Diagnostic::new(Code::E0401, ast.table.span, message, "unknown table").help(help));
-    }
-    found
-}
-
-fn find_column<'a>(table: &'a Table, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<&'a TableColumn> {
-    let found = table.column(&name.value);
-    if found.is_none() {
-        let message = format!("the table `{}` has no column `{}`", table.name, name.value);
-        let help = did_you_mean(&name.value, table.columns.iter().map(|column| column.name.as_str()));
-        diagnostics.report(Diagnostic::new(Code::E0402, name.span, message, "unknown column").maybe_help(help));
-    }
-    found
 }
 
 fn unknown_key_field(source: &ast::Source, name: &str, path: &ast::Path, diagnostics: &mut Diagnostics) {

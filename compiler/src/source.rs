@@ -1,5 +1,8 @@
 //! The texts that are compiled, and places in them.
 
+/// What some editors write at the beginning of a file in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A file of [`Files`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(usize);
@@ -79,9 +82,12 @@ impl Files {
         Self::default()
     }
 
-    /// Adds a text under the name that diagnostics show.
+    /// Adds a text under the name that diagnostics show. A byte order mark is no part of it.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        let text = text.into();
+        let mut text = text.into();
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len_utf8());
+        }
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         self.files.push(File { name: name.into(), text, line_starts });
         FileId(self.files.len() - 1)

@@ -11,11 +11,31 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// Help for an unknown word: the nearest known one or, where none is near, all of them.
+/// The most words that a help lists.
+const WORDS_MAX: usize = 16;
+
+/// Help that proposes one word.
+pub(crate) fn meant(near: &str) -> String {
+    format!("did you mean `{near}`?")
+}
+
+/// The word that a help proposes: [`meant`] read back.
+pub(crate) fn proposed(help: &str) -> Option<&str> {
+    help.strip_prefix("did you mean `")?.strip_suffix("`?")
+}
+
+/// Help for an unknown word: the nearest known one or, where none is near, all of them or the nearest of many.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(near) = nearest(word, known.clone()) {
-        return Some(format!("did you mean `{near}`?"));
+        return Some(meant(near));
     }
-    let all: Vec<String> = known.into_iter().map(|word| format!("`{word}`")).collect();
-    (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))
+    let mut all: Vec<&str> = known.into_iter().collect();
+    let is_cut = all.len() > WORDS_MAX;
+    if is_cut {
+        all.sort_by_cached_key(|known| strsim::damerau_levenshtein(word, known));
+        all.truncate(WORDS_MAX);
+    }
+    let all: Vec<String> = all.into_iter().map(|word| format!("`{word}`")).collect();
+    let and_more = if is_cut { " and others less like it" } else { "" };
+    (!all.is_empty()).then(|| format!("known here: {}{and_more}", all.join(", ")))
 }

@@ -1,12 +1,12 @@
 //! YAML into a tree whose every node knows its place. Knows nothing of jobs.
 
 mod places;
+mod syntax;
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::codes::Code;
 use crate::source::{FileId, Files, Span, Spanned};
 use crate::{Diagnostic, Diagnostics};
 
@@ -103,19 +103,26 @@ impl Node {
 pub fn parse(file: FileId, files: &Files, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = &files.get(file).text;
     match serde_yaml::from_str::<serde_yaml::Spanned<Raw>>(text) {
-        Ok(raw) => Some(node(raw, file, files)),
+        Ok(raw) => {
+            let root = node(raw, file, files);
+            let swallowed = swallowed(&root, files);
+            let is_whole = swallowed.is_none();
+            swallowed.into_iter().for_each(|mistake| diagnostics.report(mistake));
+            is_whole.then_some(root)
+        }
         Err(error) => {
-            let start = error.location().and_then(|location| offset(text, location.line(), location.column()));
-            let start = start.unwrap_or(0);
-            let end = text.get(start..).and_then(|rest| rest.chars().next()).map_or(start, |c| start + c.len_utf8());
-            let message = error.without_snippet().to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-            let span = Span { file, start, end };
-            let diagnostic = Diagnostic::new(Code::E0001, span, format!("this is no valid YAML: {message}"), "here");
-            diagnostics.report(diagnostic.help("check the indentation, the quotes and the colons of this line"));
+            diagnostics.report(syntax::explain(&error, file, files));
             None
         }
+    }
+}
+
+/// A scalar that lost its beginning to a tag or an anchor.
+fn swallowed(node: &Node, files: &Files) -> Option<Diagnostic> {
+    match &node.value {
+        Value::List(items) => items.iter().find_map(|item| swallowed(item, files)),
+        Value::Map(entries) => entries.iter().find_map(|(_, value)| swallowed(value, files)),
+        value => syntax::swallowed(node.span.file, files, node.span.start, *value == Value::Null),
     }
 }
 
@@ -151,7 +158,7 @@ fn node(raw: serde_yaml::Spanned<Raw>, file: FileId, files: &Files) -> Node {
                 .map(|(key, value)| {
                     let key = node(key, file, files);
                     let name = key.text().map_or_else(|| files.text(key.span).to_owned(), str::to_owned);
-                    (Spanned { value: name, span: key.span }, node(value, file, files))
+                    (Spanned { value: name, span: key.text_span(files) }, node(value, file, files))
                 })
                 .collect(),
         ),

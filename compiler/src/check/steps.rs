@@ -45,8 +45,8 @@ fn rows_stay(job: &Job<'_>, span: Span, expr: &Expr, diagnostics: &mut Diagnosti
     }
     let message = "a record that stops passing this filter leaves its rows as they were";
     let diagnostic = Diagnostic::new(Code::W0320, span, message, "reads fields that can change");
-    let help =
-        "say what happens to them: `on_unmatched: delete` takes them away, `on_unmatched: keep` leaves them, as in RDI";
+    let help = "say beside `expression` what happens to them: `on_unmatched: delete` takes them away, `on_unmatched: keep` \
+         leaves them, as in RDI";
     diagnostics.report(diagnostic.help(help));
 }
 

@@ -7,15 +7,15 @@ use redis_wb_plan::schema::Table;
 use crate::codes::Code;
 use crate::dialect::{self, Dialect, Fault, Kind};
 use crate::resolve::Output;
-use crate::source::{Span, Spanned};
+use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
 
 /// Checks an output against its dialect.
-pub(super) fn output(output: &Output<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn output(output: &Output<'_>, files: &Files, diagnostics: &mut Diagnostics) {
     let dialect = dialect::of(output.connection.dialect());
     names(output, dialect, diagnostics);
-    strategy(output, dialect, diagnostics);
+    strategy(output, dialect, files, diagnostics);
     if let Some(table) = output.table {
         one_row_per_key(output, table, diagnostics);
         upsert_by_any_index(output, table, dialect, diagnostics);
@@ -57,7 +57,7 @@ fn report_name(name: &Spanned<String>, fault: &Fault, dialect: Dialect, diagnost
     diagnostics.report(diagnostic);
 }
 
-fn strategy(output: &Output<'_>, dialect: Dialect, diagnostics: &mut Diagnostics) {
+fn strategy(output: &Output<'_>, dialect: Dialect, files: &Files, diagnostics: &mut Diagnostics) {
     let strategy = &output.ast.strategy;
     if !dialect.supports(strategy.value) {
         let message = format!("{} cannot write by `{}`", dialect.id().title(), strategy.value.word());
@@ -73,10 +73,11 @@ fn strategy(output: &Output<'_>, dialect: Dialect, diagnostics: &mut Diagnostics
     let Some(versions) = &output.ast.versions else {
         return;
     };
-    for text in std::iter::once(&versions.active).chain(versions.closing.iter().map(|(_, value)| value)) {
-        if let Err(what) = dialect::expression(dialect, &text.value) {
-            let message = format!("this is no SQL expression of {}: {what}", dialect.id().title());
-            let diagnostic = Diagnostic::new(Code::E0412, text.span, message, "the target evaluates it");
+    for sql in std::iter::once(&versions.active).chain(versions.closing.iter().map(|(_, value)| value)) {
+        if let Err(wrong) = dialect::expression(dialect, &sql.text.value) {
+            let message = format!("this is no SQL expression of {}: {}", dialect.id().title(), wrong.what);
+            let span = sql.node.part_span(files, wrong.part.start, wrong.part.end);
+            let diagnostic = Diagnostic::new(Code::E0412, span, message, "here");
             diagnostics.report(diagnostic.help(
                 "write one expression over the columns of the table, such as `valid_to IS NULL`, `is_active = 'Y'`, \
                  `CURRENT_TIMESTAMP` or `'N'`",

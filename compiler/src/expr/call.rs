@@ -40,7 +40,8 @@ impl Lowering<'_> {
                 (arguments.get(*at), args.get(*at).and_then(Expr::as_literal))
                 && let Err(reject) = check(text)
             {
-                self.report(Code::E0306, argument.span, reject.reason.as_str(), "always rejected", None);
+                let help = format!("`{}`: {}", definition.signature(), first_sentence(definition.doc));
+                self.report(Code::E0306, argument.span, reject.reason.as_str(), "always rejected", Some(help));
                 return None;
             }
         }

@@ -30,6 +30,14 @@ pub(super) fn compile(text: &Text<'_>, scope: &dyn Scope, diagnostics: &mut Diag
     compile_with(text, scope, diagnostics, Current::Record)
 }
 
+/// What to do about an expression that does not parse.
+fn syntax_help(message: &str) -> String {
+    let pairs = [("`(` is closed", ')'), ("`[` is closed", ']'), ("`{` is closed", '}')];
+    let close = pairs.into_iter().find(|(open, _)| message.contains(open)).map(|(_, close)| format!("add `{close}`"));
+    let what = close.as_deref().unwrap_or("mend the expression here");
+    format!("{what}; JMESPath is described at https://jmespath.org/specification.html")
+}
+
 /// Compiles an expression whose current value is handed in.
 pub(super) fn compile_with(
     text: &Text<'_>,
@@ -40,8 +48,9 @@ pub(super) fn compile_with(
     let ast = match jmespath::parse(text.text) {
         Ok(ast) => ast,
         Err(error) => {
+            let help = syntax_help(&error.message);
             let diagnostic = Diagnostic::new(Code::E0103, text.span(error.span), error.message, "here");
-            diagnostics.report(diagnostic.help("JMESPath is described at https://jmespath.org/specification.html"));
+            diagnostics.report(diagnostic.help(help));
             return None;
         }
     };
@@ -76,7 +85,8 @@ impl Lowering<'_> {
             Kind::Call(name, arguments) => self.call(ast, name, arguments, current),
             Kind::Reference(_) => {
                 let message = "an expression with `&` is an argument of a function";
-                self.report(Code::E0103, ast.span, message, "not an argument", None);
+                let help = "hand it to one that takes an expression, such as `sort_by(lines, &no)`".to_owned();
+                self.report(Code::E0103, ast.span, message, "not an argument", Some(help));
                 None
             }
         }

@@ -7,7 +7,7 @@ use redis_wb_plan::{ColumnType, Expr, ExprType};
 use crate::Diagnostic;
 use crate::codes::Code;
 use crate::source::Span;
-use crate::suggest::nearest;
+use crate::suggest::{meant, nearest};
 
 /// What names mean at one place of a job.
 pub trait Scope {
@@ -60,7 +60,7 @@ impl Gone {
         let message = format!("the record has no `{path}` any more");
         let diagnostic = Diagnostic::new(Code::E0210, span, message, "read here").because(self.span, &self.what);
         let near = nearest(path, self.known.iter().map(String::as_str));
-        diagnostic.help(near.map_or_else(|| self.help.clone(), |near| format!("did you mean `{near}`?")))
+        diagnostic.help(near.map_or_else(|| self.help.clone(), meant))
     }
 }
 

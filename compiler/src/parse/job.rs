@@ -5,7 +5,7 @@ use redis_wb_plan::plan::{OnMissing, OnVanished, Strategy};
 use super::mapping::{Context, Mapping};
 use super::value::{columns, expression, parse_path};
 use super::{redis, source, strategy, transform};
-use crate::ast::{Expression, Foreach, Job, Relational, Writer};
+use crate::ast::{Expression, Foreach, Job, RedisDefaults, Relational, Writer};
 use crate::codes::Code;
 use crate::expr::Language;
 use crate::source::{Files, Span, Spanned};
@@ -13,8 +13,23 @@ use crate::yaml::{Node, Value};
 use crate::{Diagnostic, Diagnostics, ast};
 
 /// Reads a job. `None` where so much is wrong that nothing could be said of the rest.
-pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
+pub fn job(
+    name: &str,
+    root: &Node,
+    defaults: &RedisDefaults,
+    files: &Files,
+    diagnostics: &mut Diagnostics,
+) -> Option<Job> {
     let context = &mut Context { files, diagnostics };
+    if root.value == Value::Null {
+        let diagnostic = Diagnostic::new(Code::E0004, root.span, "the file says nothing", "here a job is wanted");
+        context.report(diagnostic.help(
+            "a job names the keys that are read and the tables that are written:\nsource:\n  redis:\n    key_pattern: \
+             emp:*\n    trigger: write-behind\noutput:\n  - uses: relational.write\n    with:\n      connection: \
+             target\n      table: emp\n      keys:\n        - empno",
+        ));
+        return None;
+    }
     let mut map = Mapping::open(context, root, "job", Span::top(root.span.file))?;
     if is_ingest(context, root) {
         return None;
@@ -22,9 +37,14 @@ pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics
     let source = map.required(context, "source", "source:\n  redis:\n    key_pattern: emp:*");
     let source = source.and_then(|(key, node)| source::source(context, key.span, node));
     let transform = map.optional("transform").map(|(_, node)| transform::steps(context, node)).unwrap_or_default();
-    let output = map.required(context, "output", "output:\n  - uses: relational.write");
+    // An `output` inside of `source` is reported there: that it is also missing would be the same mistake twice.
+    let output = if is_inside(root, "source", "output") {
+        map.optional("output")
+    } else {
+        map.required(context, "output", "output:\n  - uses: relational.write")
+    };
     let (mut outputs, mut redis) = (Vec::new(), Vec::new());
-    for written in output.map(|(_, node)| writers(context, node)).unwrap_or_default() {
+    for written in output.map(|(_, node)| writers(context, node, defaults)).unwrap_or_default() {
         match written {
             Written::Table(output) => outputs.push(output),
             Written::Redis(output) => redis.push(output),
@@ -32,6 +52,17 @@ pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics
     }
     map.finish(context);
     Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis })
+}
+
+/// Whether a key stands in a section or in a mapping of it.
+fn is_inside(root: &Node, section: &str, key: &str) -> bool {
+    let entries = |node: &Node| match &node.value {
+        Value::Map(entries) => entries.clone(),
+        _ => Vec::new(),
+    };
+    let inside =
+        entries(root).into_iter().filter(|(name, _)| name.value == section).flat_map(|(_, node)| entries(&node));
+    inside.clone().chain(inside.flat_map(|(_, node)| entries(&node))).any(|(name, _)| name.value == key)
 }
 
 /// Whether the job goes the other way, which is reported; the rest of such a job is not looked at.
@@ -46,7 +77,10 @@ fn is_ingest(context: &mut Context<'_>, root: &Node) -> bool {
     };
     let message = "this is an ingest job: it goes from a database to Redis";
     let diagnostic = Diagnostic::new(Code::E0007, key.span, message, "names a source database");
-    context.report(diagnostic.help("redis-wb goes the other way; a job of it starts with `source:\n  redis:`"));
+    context.report(diagnostic.help(
+        "redis-wb goes the other way, from Redis to a database: name the keys that are written\nsource:\n  redis:\n    \
+         key_pattern: emp:*\n    trigger: write-behind",
+    ));
     true
 }
 
@@ -56,11 +90,11 @@ enum Written {
     Redis(ast::RedisWrite),
 }
 
-fn writers(context: &mut Context<'_>, node: &Node) -> Vec<Written> {
+fn writers(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Vec<Written> {
     if let Value::List(items) = &node.value
         && !items.is_empty()
     {
-        return items.iter().filter_map(|item| writer(context, item)).collect();
+        return items.iter().filter_map(|item| writer(context, item, defaults)).collect();
     }
     context.wrong_shape(node, "output", "a list of writers");
     Vec::new()
@@ -73,18 +107,18 @@ const WRITERS: [(&str, Option<Writer>); 3] = [
     ("cassandra.write", Some(Writer::Cassandra)),
 ];
 
-fn writer(context: &mut Context<'_>, node: &Node) -> Option<Written> {
+fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Option<Written> {
     let top = Span { end: node.span.start, ..node.span };
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required(context, "uses", "uses: relational.write");
     let with = map.required(context, "with", "with:\n      connection: target\n      table: emp");
-    map.finish(context);
+    map.finish_below(context, "with", &["connection", "table", "schema", "keys", "mapping", "foreach", "key"]);
     let (_, uses) = uses?;
     let writer = context.block(uses, "output", &WRITERS, ("transform", &transform::NAMES))?;
     let (key, with) = with?;
     match writer {
         Some(writer) => table(context, writer, key.span, with).map(Written::Table),
-        None => redis::write(context, key.span, with).map(Written::Redis),
+        None => redis::write(context, key.span, with, defaults).map(Written::Redis),
     }
 }
 
@@ -118,7 +152,8 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
     };
     keeps_nothing(context, on_missing, strategy.value);
     let foreach = if writer == Writer::Relational { foreach(context, &mut map) } else { None };
-    map.finish(context);
+    // An unknown key may be a misspelt `mapping`: of columns that are missing then nothing is said.
+    complete &= map.finish(context);
     let keys = keys?;
     if keys.is_empty() && complete {
         complete = false;
@@ -144,7 +179,8 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
 
 fn no_keys(context: &mut Context<'_>, keys: Span) {
     let diagnostic = Diagnostic::new(Code::E0203, keys, "`keys` names no column", "no key column");
-    let help = "name the columns that tell one row from another: without them a delete would empty the table";
+    let help = "name the columns that tell one row from another, such as `- id`: without them a delete would empty \
+                the table";
     context.report(diagnostic.help(help));
 }
 

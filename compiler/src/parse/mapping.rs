@@ -1,6 +1,7 @@
 //! Reading one YAML mapping key by key: what is missing, misspelt, misshapen or unknown is reported once.
 
 use crate::codes::Code;
+use crate::parse::shape;
 use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::yaml::{Node, Plain, Value};
@@ -21,7 +22,8 @@ impl Context<'_> {
     pub(super) fn wrong_shape(&mut self, node: &Node, what: &str, wanted: &str) {
         let message = format!("`{what}` must be {wanted}");
         let label = format!("this is {}", node.value.shape());
-        self.report(Diagnostic::new(Code::E0004, node.span, message, label).help(format!("write {wanted} here")));
+        let help = shape::help(node, wanted);
+        self.report(Diagnostic::new(Code::E0004, node.span, message, label).help(help));
     }
 
     /// The text of a scalar.
@@ -30,7 +32,15 @@ impl Context<'_> {
             Some(text) if !text.is_empty() => {
                 Some(Spanned { value: text.to_owned(), span: node.text_span(self.files) })
             }
-            _ => {
+            Some(_) => {
+                let message = format!("`{what}` is empty");
+                self.report(
+                    Diagnostic::new(Code::E0004, node.span, message, "nothing between the quotes")
+                        .help("write it between the quotes"),
+                );
+                None
+            }
+            None => {
                 self.wrong_shape(node, what, "a text");
                 None
             }
@@ -112,6 +122,10 @@ impl Context<'_> {
     }
 }
 
+/// What the whole of a job file is called, and its sections that a wrong indentation puts elsewhere.
+const SECTIONS_OF: &str = "job";
+const SECTIONS: [&str; 2] = ["transform", "output"];
+
 /// A mapping whose keys are taken one by one; [`Mapping::finish`] reports those that nobody took.
 pub(super) struct Mapping<'n> {
     /// What the mapping is called in messages: `source.redis`.
@@ -162,8 +176,8 @@ impl<'n> Mapping<'n> {
             if near.is_none() {
                 let message = format!("`{}` needs `{key}`", self.name);
                 let label = format!("`{key}` is missing here");
-                context
-                    .report(Diagnostic::new(Code::E0003, self.span, message, label).help(format!("add `{example}`")));
+                let help = if example.contains('\n') { format!("add:\n{example}") } else { format!("add `{example}`") };
+                context.report(Diagnostic::new(Code::E0003, self.span, message, label).help(help));
             }
         }
         found
@@ -179,12 +193,26 @@ impl<'n> Mapping<'n> {
         std::mem::take(&mut self.entries)
     }
 
-    /// Reports every key that nobody took.
-    pub(super) fn finish(mut self, context: &mut Context<'_>) {
-        for (key, _) in self.rest() {
+    /// Reports every key that nobody took; whether there was none.
+    pub(super) fn finish(self, context: &mut Context<'_>) -> bool {
+        self.finish_below(context, "", &[])
+    }
+
+    /// The same where `below` is a key whose mapping has the keys `known_below`: they may stand too far to the left.
+    pub(super) fn finish_below(mut self, context: &mut Context<'_>, below: &str, known_below: &[&str]) -> bool {
+        let rest = self.rest();
+        for (key, _) in &rest {
             let message = format!("`{}` has no key `{}`", self.name, key.value);
-            let help = did_you_mean(&key.value, self.known.iter().copied());
+            let help = if self.name != SECTIONS_OF && SECTIONS.contains(&key.value.as_str()) {
+                let help = format!("`{}` begins a line, as `source` does: indent it less", key.value);
+                Some(help)
+            } else if known_below.contains(&key.value.as_str()) {
+                Some(format!("it belongs below `{below}`: indent it more"))
+            } else {
+                did_you_mean(&key.value, self.known.iter().copied())
+            };
             context.report(Diagnostic::new(Code::E0002, key.span, message, "unknown key").maybe_help(help));
         }
+        rest.is_empty()
     }
 }

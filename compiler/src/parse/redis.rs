@@ -5,7 +5,7 @@ use redis_wb_plan::plan::OnUpdate;
 use super::mapping::{Context, Mapping};
 use super::value::{columns, expression, parse_path, parsed_path};
 use crate::Diagnostic;
-use crate::ast::{Nest, Path, RedisType, RedisWrite};
+use crate::ast::{Nest, Path, RedisDefaults, RedisType, RedisWrite};
 use crate::codes::Code;
 use crate::source::{Span, Spanned};
 use crate::yaml::{Node, Value};
@@ -13,10 +13,16 @@ use crate::yaml::{Node, Value};
 /// The longest time to live: a hundred years.
 const EXPIRE_S_MAX: i64 = 100 * 366 * 86_400;
 
-const ON_UPDATE: [(&str, OnUpdate); 2] = [("merge", OnUpdate::Merge), ("replace", OnUpdate::Replace)];
+/// What `on_update` can be.
+pub(super) const ON_UPDATE: [(&str, OnUpdate); 2] = [("merge", OnUpdate::Merge), ("replace", OnUpdate::Replace)];
 
 /// Reads `redis.write`.
-pub(super) fn write(context: &mut Context<'_>, block: Span, node: &Node) -> Option<RedisWrite> {
+pub(super) fn write(
+    context: &mut Context<'_>,
+    block: Span,
+    node: &Node,
+    defaults: &RedisDefaults,
+) -> Option<RedisWrite> {
     let mut map = Mapping::open(context, node, "redis.write", block)?;
     let connection = map.optional("connection").and_then(|(_, node)| context.text(node, "connection"));
     let connection = connection.unwrap_or_else(|| Spanned { value: "target".to_owned(), span: block });
@@ -40,7 +46,12 @@ pub(super) fn write(context: &mut Context<'_>, block: Span, node: &Node) -> Opti
     let expire = map.optional("expire").and_then(|(_, node)| context.number(node, "expire", 0, EXPIRE_S_MAX));
     let when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
     map.finish(context);
-    let data_type = if is_nested { RedisType::Json } else { data_type.unwrap_or(RedisType::Hash) };
+    let data_type = if is_nested { RedisType::Json } else { data_type.unwrap_or(defaults.data_type) };
+    let unsaid = match data_type {
+        RedisType::Json if is_nested => OnUpdate::Merge,
+        RedisType::Json => defaults.json_on_update,
+        _ => OnUpdate::Replace,
+    };
     let key_span = key.map(|(key, _)| key.span);
     let args_given = args.map(|(_, node)| arguments(context, node)).unwrap_or_default();
     if !is_nested {
@@ -60,7 +71,7 @@ pub(super) fn write(context: &mut Context<'_>, block: Span, node: &Node) -> Opti
         key,
         args: args_given,
         mapping: mapping.map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default(),
-        on_update: if is_nested { OnUpdate::Merge } else { on_update.unwrap_or_default() },
+        on_update: on_update.unwrap_or(unsaid),
         expire_s: expire.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
         nest,
         when,

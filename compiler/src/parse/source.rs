@@ -1,5 +1,7 @@
 //! `source`: which keys are captured, and how their records are read.
 
+use std::fmt::Write as _;
+
 use redis_wb_grammar::key;
 use redis_wb_plan::Type;
 use redis_wb_plan::plan::{DataType, OnGone};
@@ -10,8 +12,8 @@ use crate::Diagnostic;
 use crate::ast::{KeyTemplate, Path, Source};
 use crate::codes::Code;
 use crate::source::{Span, Spanned};
-use crate::suggest::did_you_mean;
-use crate::yaml::Node;
+use crate::suggest::{did_you_mean, meant, nearest};
+use crate::yaml::{Node, Value};
 
 /// The section `source`.
 pub(super) fn source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Source> {
@@ -28,21 +30,35 @@ pub(super) fn source(context: &mut Context<'_>, key: Span, node: &Node) -> Optio
 /// Reports the older spellings that the mapping has; whether there was one.
 fn older_spellings(context: &mut Context<'_>, map: &mut Mapping<'_>, old: &[&'static str]) -> bool {
     let found: Vec<_> = old.iter().filter_map(|old| map.optional(old)).collect();
-    found.iter().for_each(|(key, _)| older_spelling(context, key));
+    found.iter().for_each(|(key, node)| older_spelling(context, key, node));
     !found.is_empty()
 }
 
-fn older_spelling(context: &mut Context<'_>, key: &Spanned<String>) {
-    let new = match key.value.as_str() {
-        "keyspace" => "redis",
-        "exclude-commands" => "exclude_commands",
-        _ => "key_pattern",
+fn older_spelling(context: &mut Context<'_>, key: &Spanned<String>, node: &Node) {
+    let help = match key.value.as_str() {
+        "exclude-commands" => "it is now `exclude_commands`".to_owned(),
+        "pattern" => "it is now `key_pattern`, below `source.redis`".to_owned(),
+        _ => format!("it is now `redis`:\n{}", section(node)),
     };
     let message = format!("`{}` is the spelling of an older RDI", key.value);
-    let diagnostic = Diagnostic::new(Code::E0006, key.span, message, "older spelling");
-    context.report(diagnostic.help(format!(
-        "it is now `{new}`:\nsource:\n  redis:\n    key_pattern: emp:*\n    trigger: write-behind\n    exclude_commands: [json.del]"
-    )));
+    context.report(Diagnostic::new(Code::E0006, key.span, message, "older spelling").help(help));
+}
+
+/// `source` as it is written now, with what the older section says.
+fn section(node: &Node) -> String {
+    let of = |names: &[&str]| match &node.value {
+        Value::Map(entries) => {
+            entries.iter().find(|(key, _)| names.contains(&key.value.as_str())).map(|(_, value)| value)
+        }
+        _ => None,
+    };
+    let pattern = of(&["pattern", "key_pattern"]).or(Some(node)).and_then(Node::text).unwrap_or("emp:*");
+    let mut section = format!("source:\n  redis:\n    key_pattern: {pattern}\n    trigger: write-behind");
+    if let Some(Node { value: Value::List(commands), .. }) = of(&["exclude-commands", "exclude_commands"]) {
+        let commands: Vec<&str> = commands.iter().filter_map(Node::text).collect();
+        let _ = write!(section, "\n    exclude_commands: [{}]", commands.join(", "));
+    }
+    section
 }
 
 const GONE: [(&str, OnGone); 2] = [("delete", OnGone::Delete), ("ignore", OnGone::Ignore)];
@@ -98,7 +114,10 @@ fn trigger(context: &mut Context<'_>, map: &mut Mapping<'_>) {
         Some((_, node)) if node.text() == Some("write-behind") => {}
         Some((_, node)) => {
             let message = "the only trigger is `write-behind`";
-            context.report(Diagnostic::new(Code::E0008, node.span, message, "not `write-behind`").help(HELP));
+            let near = nearest(node.text().unwrap_or_default(), ["write-behind"]);
+            let help = near.map_or_else(|| "write `trigger: write-behind`".to_owned(), meant);
+            let span = node.text_span(context.files);
+            context.report(Diagnostic::new(Code::E0008, span, message, "not `write-behind`").help(help));
         }
     }
 }
@@ -126,7 +145,13 @@ fn key_template(context: &mut Context<'_>, node: &Node) -> Option<KeyTemplate> {
             Some(KeyTemplate { parts, node: node.clone() })
         }
         Err(error) => {
-            syntax(context, node, Code::E0102, &error, "for example `key: orders:<customer_id:int>:<order_id>`");
+            syntax(
+                context,
+                node,
+                Code::E0102,
+                &error,
+                "write the key's name with its parts in `<>`, such as `key: orders:<customer_id:int>:<order_id>`",
+            );
             None
         }
     }

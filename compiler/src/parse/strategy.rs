@@ -4,7 +4,7 @@ use redis_wb_plan::plan::Strategy;
 
 use super::mapping::{Context, Mapping};
 use crate::Diagnostic;
-use crate::ast::Versions;
+use crate::ast::{TargetSql, Versions};
 use crate::codes::Code;
 use crate::source::{Span, Spanned};
 use crate::yaml::Node;
@@ -46,7 +46,7 @@ pub(super) fn strategy(context: &mut Context<'_>, map: &mut Mapping<'_>) -> (Spa
 
 fn versions(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Versions> {
     let active = map.required(context, ACTIVE.0, ACTIVE.1);
-    let active = active.and_then(|(_, node)| context.text(node, ACTIVE.0));
+    let active = active.and_then(|(_, node)| sql(context, node, ACTIVE.0));
     let (key, node) = map.required(context, CLOSING.0, CLOSING.1)?;
     let items = context.list(node, CLOSING.0);
     if items.is_empty() {
@@ -58,12 +58,16 @@ fn versions(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Versions
 }
 
 /// `{source, target}`; a source that is a column's name may stand alone.
-fn closing(context: &mut Context<'_>, key: Span, node: &Node) -> Option<(Spanned<String>, Spanned<String>)> {
+fn closing(context: &mut Context<'_>, key: Span, node: &Node) -> Option<(Spanned<String>, TargetSql)> {
     let mut map = Mapping::open(context, node, CLOSING.0, key)?;
     let source = map.required(context, "source", "source: CURRENT_TIMESTAMP");
-    let source = source.and_then(|(_, node)| context.text(node, "source"));
+    let source = source.and_then(|(_, node)| sql(context, node, "source"));
     let target = map.optional("target").map(|(_, node)| context.text(node, "target"));
     map.finish(context);
     let source = source?;
-    Some((target.unwrap_or_else(|| Some(source.clone()))?, source))
+    Some((target.unwrap_or_else(|| Some(source.text.clone()))?, source))
+}
+
+fn sql(context: &mut Context<'_>, node: &Node, what: &str) -> Option<TargetSql> {
+    Some(TargetSql { text: context.text(node, what)?, node: node.clone() })
 }

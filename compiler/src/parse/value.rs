@@ -4,6 +4,7 @@ use redis_wb_grammar::{SyntaxError, path};
 use redis_wb_plan::Type;
 
 use super::mapping::{Context, Mapping};
+use super::shape;
 use crate::Diagnostic;
 use crate::ast::{Expression, From, Mapping as Column, Path};
 use crate::codes::Code;
@@ -30,7 +31,8 @@ pub(super) fn parsed_path(context: &mut Context<'_>, node: &Node, text: Spanned<
             Some(Path { names: names.into_iter().map(|name| name.text).collect(), text: text.value, span: text.span })
         }
         Err(error) => {
-            let help = "for example `address.city`, or `zip\\.code` for a dot in a name";
+            let help =
+                "write one dot between two names, `address.city`, and `zip\\.code` for a dot that belongs to a name";
             syntax(context, node, Code::E0101, &error, help);
             None
         }
@@ -96,6 +98,16 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
         },
         _ => {
             let column = context.text(node, what)?;
+            let is_plain = node.text_span(context.files).start == node.span.start;
+            if let Some((name, path)) = shape::joined(&column.value).filter(|_| is_plain) {
+                let message = "a space is missing behind the colon";
+                let diagnostic = Diagnostic::new(Code::E0004, column.span, message, "this is one name");
+                context.report(
+                    diagnostic
+                        .help(format!("write `- {name}: {path}`; a column with a colon in its name stands in quotes")),
+                );
+                return None;
+            }
             Some(Column { column, kind: None, from: From::Path(parse_path(context, node)?) })
         }
     }

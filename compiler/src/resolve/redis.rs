@@ -80,7 +80,13 @@ impl Write<'_, '_> {
         if !fits {
             let message = format!("{what} must be {wanted}, never a value of type `{}`", kind.kind);
             let diagnostic = Diagnostic::new(Code::E0327, span, message, format!("this is `{kind}`"));
-            self.diagnostics.report(diagnostic.help(format!("name a field that holds {wanted}, or make one of it")));
+            let made = match kind.kind {
+                _ if wanted != "a text" => "`to_number(...)`",
+                Type::List => "`join(',', ...)`",
+                _ => "`to_string(...)`",
+            };
+            let help = format!("name a field that holds {wanted}, or make one of it, such as by {made}");
+            self.diagnostics.report(diagnostic.help(help));
         }
         fits.then_some(())
     }

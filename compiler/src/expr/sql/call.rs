@@ -8,7 +8,7 @@ use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Span
 use super::Manner;
 use super::lower::{Lowering, Node};
 use crate::codes::Code;
-use crate::suggest::nearest;
+use crate::suggest::{meant, nearest};
 
 const AGGREGATES: [&str; 16] = [
     "avg",
@@ -122,7 +122,8 @@ impl Lowering<'_> {
                 FunctionArg::Unnamed(_) if AGGREGATES.contains(&name) => {}
                 _ => {
                     let message = format!("`{arg}` is not an argument that SQLite knows");
-                    self.report(Code::E0103, place, message, "here", None);
+                    let help = "write plain expressions with commas between them".to_owned();
+                    self.report(Code::E0103, place, message, "here", Some(help));
                     return None;
                 }
             }
@@ -130,7 +131,7 @@ impl Lowering<'_> {
         let plain = list.clauses.is_empty() && list.duplicate_treatment.is_none() && call.within_group.is_empty();
         if !plain && !AGGREGATES.contains(&name) {
             let message = format!("`{name}` takes neither DISTINCT nor ORDER BY, which are for aggregates");
-            self.report(Code::E0103, place, message, "here", None);
+            self.report(Code::E0103, place, message, "here", Some("take it out".to_owned()));
             return None;
         }
         Some(args)
@@ -158,7 +159,7 @@ impl Lowering<'_> {
         if found.is_none() {
             let names = function::all().map(|function| function.definition().name);
             let help = match nearest(name, names) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => meant(near),
                 None => "`docs/sql.md` lists all of them; JMESPath's are others".to_owned(),
             };
             let message = format!("SQLite has no function `{name}`");
@@ -221,7 +222,8 @@ impl Lowering<'_> {
         }
         let Some(Err(reject)) = fold::constant(&fold::fold(node.expr.clone())) else { return Some(node) };
         let message = format!("this is rejected for every record: {}", reject.reason);
-        self.report(Code::E0306, node.span, message, "always rejected", None);
+        let help = "change the constants in it: as they are, no record can get through".to_owned();
+        self.report(Code::E0306, node.span, message, "always rejected", Some(help));
         None
     }
 }

@@ -149,7 +149,13 @@ impl Lowering<'_> {
                 self.refuse(span, message, "compare the parts one by one: `a = 1 AND b = 2`")
             }
             _ => {
-                self.report(Code::E0103, span, "this is not an SQL expression of SQLite", "here", None);
+                self.report(
+                    Code::E0103,
+                    span,
+                    "this is not an SQL expression of SQLite",
+                    "here",
+                    Some(super::SYNTAX_HELP.to_owned()),
+                );
                 None
             }
         }
@@ -167,7 +173,13 @@ impl Lowering<'_> {
                 return self.refuse(span, message, "write the field's name, or the value itself");
             }
             _ => {
-                self.report(Code::E0103, span, "this is not a literal of SQLite", "here", None);
+                self.report(
+                    Code::E0103,
+                    span,
+                    "this is not a literal of SQLite",
+                    "here",
+                    Some(super::SYNTAX_HELP.to_owned()),
+                );
                 return None;
             }
         };
@@ -232,7 +244,13 @@ impl Lowering<'_> {
             (UnaryOperator::Not, _) => SqlOp::Not,
             (UnaryOperator::BitwiseNot, _) => SqlOp::Complement,
             (op, _) => {
-                self.report(Code::E0103, span, format!("`{op}` is not an operator of SQLite"), "here", None);
+                self.report(
+                    Code::E0103,
+                    span,
+                    format!("`{op}` is not an operator of SQLite"),
+                    "here",
+                    Some(super::SYNTAX_HELP.to_owned()),
+                );
                 return None;
             }
         };
@@ -275,7 +293,13 @@ impl Lowering<'_> {
                 return self.refuse(span, message, help);
             }
             other => {
-                self.report(Code::E0103, span, format!("`{other}` is not an operator of SQLite"), "here", None);
+                self.report(
+                    Code::E0103,
+                    span,
+                    format!("`{other}` is not an operator of SQLite"),
+                    "here",
+                    Some(super::SYNTAX_HELP.to_owned()),
+                );
                 return None;
             }
         };
