@@ -11,7 +11,7 @@ use xtask::{Error, root};
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
 /// Licences that ask for no more than being named, or that bind only their own files (MPL).
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -19,6 +19,7 @@ const ALLOWED: [&str; 13] = [
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MPL-2.0",
@@ -29,14 +30,23 @@ const ALLOWED: [&str; 13] = [
 
 /// Old versions that are there beside a newer one: name, version up to its first non-zero part,
 /// and why that is so. An entry that no longer holds is an error too.
-const DOUBLED: [(&str, &str, &str); 12] = [
+const DOUBLED: [(&str, &str, &str); 21] = [
     ("base64", "0.22", "tokio-postgres, until its next release"),
     ("bitflags", "1", "redis-module by nix 0.26"),
+    ("block-buffer", "0.10", "mysql_async, until its next release"),
+    ("const-oid", "0.9", "tokio-postgres-rustls by x509-cert"),
+    ("cpufeatures", "0.2", "mysql_async, until its next release"),
+    ("crypto-common", "0.1", "mysql_async, until its next release"),
+    ("digest", "0.10", "mysql_async, until its next release"),
     ("fallible-iterator", "0.2", "tokio-postgres, until its next release"),
+    ("getrandom", "0.2", "ring"),
+    ("getrandom", "0.3", "mysql_async, until its next release"),
     ("heck", "0.4", "redis-module by strum's macros, when compiling only"),
     ("num-traits", "0.1", "redis-module by enum-primitive-derive, when compiling only"),
     ("object", "0.39", "pest by stacker's build script, when compiling only"),
     ("quote", "0.3", "redis-module by enum-primitive-derive, when compiling only"),
+    ("sha1", "0.10", "mysql_async, until its next release"),
+    ("sha2", "0.10", "mysql_async, until its next release"),
     ("shlex", "1", "redis-module by bindgen, when compiling only"),
     ("syn", "0.11", "redis-module by enum-primitive-derive, when compiling only"),
     ("syn", "1", "redis-module by its macros, when compiling only"),
