@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{DataType, OnGone, Source};
+use redis_wb_plan::plan::{DataType, OnGone, RedisContent, Source, Strategy};
 use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
 use crate::commands::{Command, commands};
+use crate::dead_letters::is_for;
 use crate::error::Failure;
 use crate::evaluate::{Effect, elements, filtered, items};
 use crate::layout::Layout;
@@ -164,9 +165,9 @@ pub(crate) fn rows_of(
         let entry = entries.get(*at)?;
         let record = redis_wb_record::decode(&entry.record).ok()?;
         match outcome(layout, entry.job, record, now_us) {
-            Ok(Outcome::Change(effect, mut input)) => {
+            Ok(Outcome::Change(effect, mut input, command)) => {
                 input.lookups = batch.replies.get(at).cloned().unwrap_or_default();
-                Some(Change { entry: *at, job: entry.job, effect, input })
+                Some(Change { entry: *at, job: entry.job, effect, input, command })
             }
             _ => None,
         }
@@ -202,10 +203,17 @@ fn add<'b>(
         return Ok(made);
     };
     let mut all = Vec::new();
+    let is_for = |keeps_changes: bool| is_for(change.command, &layout.name, keeps_changes);
     for ((at, output), elements) in layout.outputs_of(change.job).zip(elements) {
+        if !is_for(output.strategy == Strategy::Append) {
+            continue;
+        }
         all.push((at, items(output, &change.input, elements, effect)?));
     }
     for write in layout.writes_of(change.job) {
+        if !is_for(matches!(write.content, RedisContent::Stream(_))) {
+            continue;
+        }
         made.extend(commands(write, &change.input, effect)?);
     }
     for (output, items) in all {
@@ -220,6 +228,8 @@ struct Change<'b> {
     job: usize,
     effect: Effect,
     input: Input<'b>,
+    /// The event that the record names.
+    command: &'b str,
 }
 
 /// Reads the records that were not applied before.
@@ -241,7 +251,9 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))
             .and_then(|record| outcome(layout, entry.job, record, now_us));
         match outcome {
-            Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
+            Ok(Outcome::Change(effect, input, command)) => {
+                changes.push(Change { entry: at, job: entry.job, effect, input, command });
+            }
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
             Err(reject) => prepared.rejected.push(rejected(at, reject)),
@@ -253,7 +265,7 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
 
 /// What a record asks for.
 enum Outcome<'b> {
-    Change(Effect, Input<'b>),
+    Change(Effect, Input<'b>, &'b str),
     Nothing,
     Flushed,
 }
@@ -272,7 +284,10 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) 
         return Ok(Outcome::Flushed);
     }
     Ok(match effect(source, &record) {
-        Some(effect) => Outcome::Change(effect, input(source, record, effect, now_us)?),
+        Some(effect) => {
+            let command = record.command;
+            Outcome::Change(effect, input(source, record, effect, now_us)?, command)
+        }
         None => Outcome::Nothing,
     })
 }

@@ -11,6 +11,7 @@
 //! | `isolate` | finds the records that a target refuses, and writes all others |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
+//! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
@@ -21,6 +22,7 @@
 mod batch;
 mod checkpoint;
 mod commands;
+mod dead_letters;
 mod error;
 mod evaluate;
 mod isolate;
@@ -45,6 +47,7 @@ use redis_wb_plan::plan::Connection;
 use redis_wb_plan::schema::Schema;
 use tokio::task::JoinSet;
 
+pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
 use layout::Layout;

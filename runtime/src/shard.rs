@@ -10,6 +10,7 @@ use redis_wb_record::{DataType, Flags, Record, RecordWriter, STREAM_FIELD};
 use crate::Error;
 use crate::batch::Entry;
 use crate::checkpoint::{Epoch, epoch_text};
+use crate::dead_letters::Call;
 use crate::error::Failure;
 use crate::position::Position;
 
@@ -25,6 +26,8 @@ const DEAD_LETTER_SCRIPT: &str = include_str!("dead_letter.lua");
 const SETTLE_SCRIPT: &str = include_str!("settle.lua");
 /// Makes a consumer group.
 const MAKE_GROUP_SCRIPT: &str = include_str!("make_group.lua");
+/// Puts a dead letter back into its stream.
+const REPLAY_SCRIPT: &str = include_str!("replay.lua");
 /// Reads a key of any type.
 const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
 
@@ -233,6 +236,20 @@ impl Connection {
             call.arg(letter.reason).arg(letter.statement).arg(letter.record);
         }
         call.invoke_async(&mut self.redis).await.map_err(failure)
+    }
+
+    /// Sends a command of the caller's.
+    pub(crate) async fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, Failure> {
+        command.query_async(&mut self.redis).await.map_err(failure)
+    }
+
+    /// Puts a dead letter back into its stream; false where it was no longer in its queue.
+    pub(crate) async fn replay(&mut self, queue: &str, stream: &str, id: &str, call: &Call) -> Result<bool, Failure> {
+        let script = redis::Script::new(REPLAY_SCRIPT);
+        let mut invoke = script.prepare_invoke();
+        invoke.key(queue).key(stream).arg(id).arg(&call.change).arg(call.db).arg(&call.key);
+        invoke.arg(&call.present).arg(&call.gone);
+        invoke.invoke_async(&mut self.redis).await.map_err(failure)
     }
 
     /// After a commit: notes the positions of a connection, trims what all connections of each stream have applied.

@@ -1,0 +1,276 @@
+//! Dead-letter queues for people: listed, replayed, dropped.
+//!
+//! A replay never overwrites a newer row: what says how a key is now is read anew, behind all changes so far, and only
+//! what keeps every change gets the old one.
+
+use redis::Value;
+use redis_wb_plan::Plan;
+use redis_wb_plan::plan::{Job, RedisContent, Strategy};
+use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter};
+
+use crate::Error;
+use crate::error::Failure;
+use crate::shard::{Connection, Shard};
+
+/// What the event of a record is called that says how a key is now.
+const PRESENT: &str = "wb.replay";
+/// How many entries one command reads.
+const PAGE_ROWS: usize = 500;
+/// What the name of a queue begins with.
+const QUEUE_PREFIX: &str = "dlq:";
+
+/// One rejected record.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// The queue, a stream: `dlq:wb:{0}:emp`.
+    pub queue: String,
+    /// Its id there; the milliseconds before the dash are when it was rejected.
+    pub id: String,
+    /// The job.
+    pub job: String,
+    /// The connection whose rows the record could not become.
+    pub connection: String,
+    /// The place of the record in the change stream.
+    pub position: String,
+    /// The key, as Redis has it.
+    pub key: Vec<u8>,
+    /// The kind of reason, such as `R0520`.
+    pub code: String,
+    /// The reason in words.
+    pub reason: String,
+    /// The statement that the target refused; empty where it was not the target.
+    pub statement: String,
+    /// The change record, encoded; see [`redis_wb_record::decode`].
+    pub record: Vec<u8>,
+}
+
+/// Which letters.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// The jobs, or the names of queues; all where there is none.
+    pub jobs: Vec<String>,
+    /// The codes; all where there is none.
+    pub codes: Vec<String>,
+    /// The ids; all where there is none.
+    pub ids: Vec<String>,
+    /// Rejected at this time or later, in milliseconds since 1970-01-01T00:00:00Z.
+    pub since_ms: Option<u64>,
+    /// Rejected before this time, in milliseconds since 1970-01-01T00:00:00Z.
+    pub until_ms: Option<u64>,
+    /// Whether the oldest come first; else the newest do.
+    pub oldest_first: bool,
+    /// The most letters of one queue.
+    pub max: usize,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Letters that are back in their stream.
+    pub replayed: usize,
+    /// Letters that were no longer in their queue.
+    pub gone: usize,
+}
+
+/// The dead-letter queues of one Redis.
+pub struct DeadLetters {
+    redis: Connection,
+}
+
+impl DeadLetters {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Where the address is none, or nobody answers there.
+    pub async fn connect(redis_url: &str) -> Result<Self, Error> {
+        Ok(Self { redis: Shard::new(redis_url)?.connect().await? })
+    }
+
+    /// Every queue that has letters, by name.
+    ///
+    /// # Errors
+    /// Where Redis does not answer; the same holds for every method below.
+    pub async fn queues(&mut self) -> Result<Vec<String>, Error> {
+        let mut queues = Vec::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(&cursor).arg("MATCH").arg("dlq:wb:{*}:*").arg("COUNT").arg(1_000).arg("TYPE").arg("stream");
+            let (next, page): (String, Vec<String>) = self.redis.query(&scan).await?;
+            queues.extend(page);
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+        queues.sort();
+        queues.dedup();
+        Ok(queues)
+    }
+
+    /// The letters of a selection, queue by queue.
+    pub async fn select(&mut self, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
+        let mut letters = Vec::new();
+        for queue in self.queues().await? {
+            if selection.jobs.is_empty() || selection.jobs.iter().any(|name| *name == queue || name == job_of(&queue)) {
+                letters.extend(self.of_queue(&queue, selection).await?);
+            }
+        }
+        Ok(letters)
+    }
+
+    async fn of_queue(&mut self, queue: &str, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
+        let (mut low, mut high) = (
+            selection.since_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string()),
+            selection.until_ms.map_or_else(|| "+".to_owned(), |ms| format!("({ms}-0")),
+        );
+        let mut found = Vec::new();
+        while found.len() < selection.max {
+            let (command, first, second) =
+                if selection.oldest_first { ("XRANGE", &low, &high) } else { ("XREVRANGE", &high, &low) };
+            let mut range = redis::cmd(command);
+            range.arg(queue).arg(first).arg(second).arg("COUNT").arg(PAGE_ROWS);
+            let page: redis::streams::StreamRangeReply = self.redis.query(&range).await?;
+            let Some(last) = page.ids.last() else { break };
+            let beyond = format!("({}", last.id);
+            if selection.oldest_first {
+                low = beyond;
+            } else {
+                high = beyond;
+            }
+            let wanted = |letter: &DeadLetter| {
+                (selection.ids.is_empty() || selection.ids.contains(&letter.id))
+                    && (selection.codes.is_empty()
+                        || selection.codes.iter().any(|code| code.eq_ignore_ascii_case(&letter.code)))
+            };
+            found.extend(page.ids.iter().map(|entry| letter(queue, entry)).filter(wanted));
+        }
+        found.truncate(selection.max);
+        Ok(found)
+    }
+
+    /// Drops letters for good; gives how many were still there.
+    pub async fn drop(&mut self, letters: &[DeadLetter]) -> Result<usize, Error> {
+        let mut dropped = 0;
+        for letter in letters {
+            let gone: usize = self.redis.query(redis::cmd("XDEL").arg(&letter.queue).arg(&letter.id)).await?;
+            dropped += gone;
+        }
+        Ok(dropped)
+    }
+
+    /// Puts letters back into their streams, in the order given, and takes them out of their queues.
+    ///
+    /// # Errors
+    /// Also where the plan has no such job or connection any more; nothing is replayed then.
+    pub async fn replay(&mut self, plan: &Plan, letters: &[DeadLetter]) -> Result<Replayed, Error> {
+        // A life of its own: nothing of it counts as applied before, whatever the stream's clock says.
+        let epoch = rand::random_range(1..1_u64 << 63);
+        let calls: Vec<Call> = letters.iter().map(|letter| call(plan, letter, epoch)).collect::<Result<_, _>>()?;
+        let mut outcome = Replayed::default();
+        for (letter, call) in letters.iter().zip(&calls) {
+            let stream = letter.queue.strip_prefix(QUEUE_PREFIX).unwrap_or(&letter.queue);
+            if self.redis.replay(&letter.queue, stream, &letter.id, call).await? {
+                outcome.replayed += 1;
+            } else {
+                outcome.gone += 1;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// What goes back into a stream for one letter; an empty record stands for none.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) change: Vec<u8>,
+    pub(crate) db: u32,
+    pub(crate) key: Vec<u8>,
+    pub(crate) present: Vec<u8>,
+    pub(crate) gone: Vec<u8>,
+}
+
+/// `emp` of `dlq:wb:{0}:emp`.
+fn job_of(queue: &str) -> &str {
+    queue.split_once("}:").map_or(queue, |(_, job)| job)
+}
+
+fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
+    let bytes = |field: &str| match entry.map.get(field) {
+        Some(Value::BulkString(bytes)) => bytes.clone(),
+        _ => Vec::new(),
+    };
+    let text = |field: &str| String::from_utf8_lossy(&bytes(field)).into_owned();
+    DeadLetter {
+        queue: queue.to_owned(),
+        id: entry.id.clone(),
+        job: text("job"),
+        connection: text("connection"),
+        position: text("position"),
+        key: bytes("key"),
+        code: text("code"),
+        reason: text("reason"),
+        statement: text("statement"),
+        record: bytes("record"),
+    }
+}
+
+fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
+    let lacking = |what: String| Error::new(what, "take the job back into the project, or `redis-wb dlq drop` the record");
+    let DeadLetter { id, job: name, connection, .. } = letter;
+    let job = plan.jobs.iter().find(|job| job.name == *name);
+    let job = job.ok_or_else(|| lacking(format!("no job `{name}` is there to replay {id} with")))?;
+    let (keeps_changes, keeps_state) = kinds(job, connection);
+    if !keeps_changes && !keeps_state {
+        return Err(lacking(format!("the job `{name}` no longer writes to the connection `{connection}` ({id})")));
+    }
+    let record = redis_wb_record::decode(&letter.record).map_err(|error| {
+        let why = format!("{id} is no change record and never becomes rows: {error}");
+        Error::new(why, "`redis-wb dlq drop` it")
+    })?;
+    let mut call = Call { db: record.db, key: record.key.to_vec(), ..Call::default() };
+    if keeps_changes {
+        let command = format!("{PRESENT} {connection}");
+        redis_wb_record::encode(&Record { epoch, command: &command, ..record.clone() }, &mut call.change);
+    }
+    if keeps_state {
+        let mut present = RecordWriter::new(&mut call.present);
+        let Record { time_us, db, key, .. } = record;
+        present.head(epoch, time_us, db, key, Opcode::Update, PRESENT, DataType::Unknown, Flags::THIN);
+        present.no_image();
+        present.no_image();
+        let gone = Record {
+            epoch,
+            opcode: Opcode::Delete,
+            command: PRESENT,
+            after: None,
+            // What is known of the content, so that rows are found whose keys come from it.
+            before: record.before.or(record.after),
+            flags: Flags::NONE,
+            ..record
+        };
+        redis_wb_record::encode(&gone, &mut call.gone);
+    }
+    Ok(call)
+}
+
+/// Whether a job has something at a connection that keeps every change, and something that says how a key is now.
+fn kinds(job: &Job, connection: &str) -> (bool, bool) {
+    let outputs = job.outputs.iter().filter(|output| output.connection == connection);
+    let writes = job.redis.iter().filter(|write| write.connection == connection);
+    let all: Vec<bool> = outputs
+        .map(|output| output.strategy == Strategy::Append)
+        .chain(writes.map(|write| matches!(write.content, RedisContent::Stream(_))))
+        .collect();
+    (all.contains(&true), all.contains(&false))
+}
+
+/// Whether a record that was replayed is for an output: one that keeps every change, or one that says how a key is now.
+pub(crate) fn is_for(command: &str, connection: &str, keeps_changes: bool) -> bool {
+    match command.strip_prefix(PRESENT) {
+        None => true,
+        Some("") => !keeps_changes,
+        Some(own) => keeps_changes && own.trim_start() == connection,
+    }
+}
+
