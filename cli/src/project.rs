@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, source::FileId};
+use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, Unanswered, diagnostic, source::FileId};
 use redis_wb_plan::plan::Dialect;
 use redis_wb_plan::schema::Schema;
 
@@ -24,6 +24,9 @@ pub(crate) struct Location {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
+
+/// What connections told of their tables, of those that were asked.
+pub(crate) type Live = BTreeMap<String, Result<Schema, Unanswered>>;
 
 /// The files of a compilation, read.
 pub(crate) struct Project {
@@ -116,13 +119,14 @@ fn read(path: &Path) -> Result<String, String> {
 
 impl Project {
     /// Compiles the jobs; `live` holds what connections told of their tables.
-    pub(crate) fn compile(&mut self, live: BTreeMap<String, Schema>) -> Compiled {
+    pub(crate) fn compile(&mut self, live: Live) -> Compiled {
         let folder = &self.folder;
         let mut read = |path: &str| read(&folder.join(path));
         let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
         let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
         // As the paths of DDL files, that of a SQLite file counts from the folder of the configuration.
         let connections = compiled.plan.iter_mut().flat_map(|plan| plan.connections.values_mut());
+        let connections = connections.chain(compiled.targets.values_mut().map(|target| &mut target.connection));
         for connection in connections.filter(|connection| connection.dialect == Dialect::Sqlite) {
             if let Some(file) = connection.database.as_mut().filter(|file| !file.starts_with("${")) {
                 *file = folder.join(file.as_str()).to_string_lossy().into_owned();

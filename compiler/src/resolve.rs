@@ -389,9 +389,11 @@ fn find_table<'a>(schema: &'a Schema, ast: &ast::Relational, diagnostics: &mut D
     if found.is_none() {
         let in_schema = wanted.map(|schema| format!(" in the schema `{schema}`")).unwrap_or_default();
         let message = format!("there is no table `{}`{in_schema}", ast.table.value);
-        let names = schema.tables.iter().filter(|table| table.schema.as_deref() == wanted);
-        let help = did_you_mean(&ast.table.value, names.map(|table| table.name.as_str()));
-        let help = help.unwrap_or_else(|| "the schema that was read has no table; add its CREATE TABLE".to_owned());
+        let read = schema.tables.iter().map(|table| (&table.schema, &table.name));
+        let names = read.chain(schema.others.iter().map(|(schema, name)| (schema, name)));
+        let names = names.filter(|(schema, _)| schema.as_deref() == wanted).map(|(_, name)| name.as_str());
+        let help = did_you_mean(&ast.table.value, names);
+        let help = help.unwrap_or_else(|| "there is no table at all: create it, or add its CREATE TABLE".to_owned());
         diagnostics.report(Diagnostic::new(Code::E0401, ast.table.span, message, "unknown table").help(help));
     }
     found
