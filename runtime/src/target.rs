@@ -1,4 +1,5 @@
-//! Targets: the databases that rows are written to. One file per kind; this one only dispatches.
+//! Targets: the databases that rows are written to. One file per kind; this one only dispatches. `steps` is the order
+//! of writes, for those kinds that take rows one behind the other.
 //!
 //! A target connects, tells its tables, keeps the checkpoint, writes a batch in one transaction, and finds the rows
 //! that it refuses.
