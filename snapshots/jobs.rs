@@ -7,9 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use redis_wb_compiler::codes::Code;
-use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, compile, create, describe, diagnostic, dialect};
+use redis_wb_compiler::{
+    Compiled, Diagnostic, Files, Inputs, Unanswered, compile, create, describe, diagnostic, dialect,
+};
 use redis_wb_plan::Strategy;
 use redis_wb_plan::plan::Dialect;
+use redis_wb_plan::schema::Schema;
 
 fn jobs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs")
@@ -44,10 +47,19 @@ fn run_with(
     config: &str,
     jobs: &[(String, String)],
 ) -> (Files, Compiled) {
+    run_live(read, config, jobs, BTreeMap::new())
+}
+
+fn run_live(
+    read: &mut dyn FnMut(&str) -> Result<String, String>,
+    config: &str,
+    jobs: &[(String, String)],
+    live: BTreeMap<String, Result<Schema, Unanswered>>,
+) -> (Files, Compiled) {
     let mut files = Files::new();
     let config = files.add("config.yaml", config);
     let jobs = jobs.iter().map(|(name, text)| (name.clone(), files.add(format!("{name}.yaml"), text))).collect();
-    let compiled = compile(&mut files, Inputs { config, jobs, read, live: BTreeMap::new() });
+    let compiled = compile(&mut files, Inputs { config, jobs, read, live });
     assert_eq!(compiled.bugs, Vec::<String>::new());
     (files, compiled)
 }
@@ -145,7 +157,13 @@ fn run_fixture(path: &Path) -> (Files, Compiled) {
     let config = read(&folder.join("config.yaml"));
     if text.contains("\nconnections:") {
         let good = read(&jobs().join("employees.yaml"));
-        return run(&folder, &text, &[("employees".to_owned(), good)]);
+        let good = [("employees".to_owned(), good)];
+        if name.starts_with(Code::E0416.name()) {
+            let why = "Connection refused (db.internal, port 5432)".to_owned();
+            let live = BTreeMap::from([("target".to_owned(), Err(Unanswered { why, help: None }))]);
+            return run_live(&mut |_| Err("no DDL is read".to_owned()), &text, &good, live);
+        }
+        return run(&folder, &text, &good);
     }
     let twice = name.starts_with(Code::E0206.name());
     let beside = [Code::W0216, Code::W0217].iter().any(|code| name.starts_with(code.name()));

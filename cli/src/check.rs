@@ -1,14 +1,13 @@
 //! `redis-wb check`: what is wrong with the jobs.
 
+mod connect;
 mod github;
 mod sarif;
-
-use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 
 use crate::exit::{Failure, print};
-use crate::project::{Location, count, refuse_bugs};
+use crate::project::{Live, Location, count, refuse_bugs};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -17,6 +16,9 @@ pub(crate) struct Arguments {
     /// How to print what is wrong.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Ask the connections for their tables, and check the jobs against these instead of the DDL.
+    #[arg(long)]
+    connect: bool,
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -36,7 +38,10 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let compiled = project.compile(BTreeMap::new());
+    let mut compiled = project.compile(Live::new());
+    if arguments.connect {
+        compiled = project.compile(connect::ask(compiled.targets)?);
+    }
     refuse_bugs(&compiled)?;
     let (errors, warnings) = count(&compiled.diagnostics);
     match arguments.format {

@@ -1,6 +1,5 @@
 //! `redis-wb compile`: the plan, for people (`sql`, `yaml`) or for `run` (`json`); or the tables that it writes.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use redis_wb_compiler::{create, describe, secret};
 use redis_wb_plan::Plan;
 
 use crate::exit::{Failure, print};
-use crate::project::{Location, refuse_bugs};
+use crate::project::{Live, Location, refuse_bugs};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -38,7 +37,7 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let compiled = project.compile(BTreeMap::new());
+    let compiled = project.compile(Live::new());
     refuse_bugs(&compiled)?;
     project.report(compiled.diagnostics);
     let plan = without_passwords(compiled.plan.ok_or(Failure::Reported)?);

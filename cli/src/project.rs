@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use clap::Args;
-use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, secret, source::FileId};
-use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Dialect;
+use redis_wb_compiler::{
+    Compiled, Diagnostic, Files, Inputs, Severity, Unanswered, diagnostic, secret, source::FileId,
+};
+use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
 use crate::exit::{Failure, print};
@@ -26,6 +27,9 @@ pub(crate) struct Location {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
+
+/// What connections told of their tables, of those that were asked.
+pub(crate) type Live = BTreeMap<String, Result<Schema, Unanswered>>;
 
 /// The files of a compilation, read.
 pub(crate) struct Project {
@@ -146,14 +150,20 @@ fn not_utf8(path: &Path, error: &FromUtf8Error) -> Unreadable {
 
 impl Project {
     /// Compiles the jobs; `live` holds what connections told of their tables.
-    pub(crate) fn compile(&mut self, live: BTreeMap<String, Schema>) -> Compiled {
+    pub(crate) fn compile(&mut self, live: Live) -> Compiled {
         let folder = &self.folder;
         let mut read = |path: &str| read(&folder.join(path)).map_err(|error| error.why);
         let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
         let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
-        if let Some(plan) = &mut compiled.plan {
-            paths_from(folder, plan);
-        }
+        let (connections, redis) = match &mut compiled.plan {
+            Some(plan) => (Some(&mut plan.connections), Some(&mut plan.redis)),
+            None => (None, None),
+        };
+        let targets = compiled.targets.values_mut().map(|target| &mut target.connection);
+        let connections = connections.into_iter().flat_map(|connections| connections.values_mut()).chain(targets);
+        connections.for_each(|connection| paths_from(folder, connection));
+        let redis = redis.into_iter().flat_map(|redis| redis.values_mut());
+        redis.for_each(|redis| secrets_from(folder, &mut redis.password, &mut redis.args));
         compiled
     }
 
@@ -184,27 +194,25 @@ impl Project {
     }
 }
 
-/// Makes the paths of a plan count from where this process stands. As those of DDL files, the configuration counts those
-/// of SQLite and secret files from its own folder.
-fn paths_from(folder: &Path, plan: &mut Plan) {
-    let secret = |text: &mut String| {
-        if secret::is_path(text) {
-            let path = folder.join(text.strip_prefix("./").unwrap_or(text));
-            // A path without one of the beginnings that tell it would be read as the secret itself.
-            let path = if path.is_absolute() { path } else { Path::new("./").join(path) };
-            *text = path.to_string_lossy().into_owned();
-        }
-    };
-    for connection in plan.connections.values_mut() {
-        let files = connection.args.iter_mut().filter(|(name, _)| name.starts_with("ssl")).map(|(_, value)| value);
-        connection.password.iter_mut().chain(files).for_each(secret);
-        if let Some(file) = connection.database.as_mut().filter(|_| connection.dialect == Dialect::Sqlite)
-            && !file.starts_with("${")
-        {
-            *file = folder.join(file.as_str()).to_string_lossy().into_owned();
-        }
+/// Makes the paths of a connection count from where this process stands. As those of DDL files, the configuration counts
+/// those of SQLite and secret files from its own folder.
+fn paths_from(folder: &Path, connection: &mut Connection) {
+    secrets_from(folder, &mut connection.password, &mut connection.args);
+    if let Some(file) = connection.database.as_mut().filter(|_| connection.dialect == Dialect::Sqlite)
+        && !file.starts_with("${")
+    {
+        *file = folder.join(file.as_str()).to_string_lossy().into_owned();
     }
-    plan.redis.values_mut().flat_map(|connection| &mut connection.password).for_each(secret);
+}
+
+fn secrets_from(folder: &Path, password: &mut Option<String>, args: &mut BTreeMap<String, String>) {
+    let files = args.iter_mut().filter(|(name, _)| name.starts_with("ssl")).map(|(_, value)| value);
+    for text in password.iter_mut().chain(files).filter(|text| secret::is_path(text)) {
+        let path = folder.join(text.strip_prefix("./").unwrap_or(text));
+        // A path without one of the beginnings that tell it would be read as the secret itself.
+        let path = if path.is_absolute() { path } else { Path::new("./").join(path) };
+        *text = path.to_string_lossy().into_owned();
+    }
 }
 
 /// Bugs of the compiler end a command: no plan can be trusted then.

@@ -1,18 +1,16 @@
 //! `redis-wb run`: carries changes from Redis to their targets.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use redis_wb_plan::Plan;
-use redis_wb_plan::schema::Schema;
 use redis_wb_runtime::{Error, Options, Shutdown};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Failure;
-use crate::project::{Location, Project, refuse_bugs};
+use crate::project::{Live, Location, Project, refuse_bugs};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -57,21 +55,15 @@ fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
 /// Compiles the jobs. Tables of which no DDL tells are asked of their database, and the jobs compiled again.
 async fn compile(location: &Location, shutdown: &Shutdown) -> Result<Plan, Failure> {
     let mut project = location.read()?;
-    let first = project.compile(BTreeMap::new());
+    let first = project.compile(Live::new());
     refuse_bugs(&first)?;
-    let Some(plan) = &first.plan else {
-        project.report(first.diagnostics);
-        return Err(Failure::Reported);
-    };
-    if first.blind.is_empty() {
+    if first.plan.is_none() || first.targets.values().all(|target| !target.is_blind) {
         return finish(&project, first);
     }
-    let mut live: BTreeMap<String, Schema> = BTreeMap::new();
-    for (name, tables) in &first.blind {
-        if let Some(connection) = plan.connections.get(name) {
-            let schema = redis_wb_runtime::schema(connection, tables, shutdown.clone()).await.map_err(failure)?;
-            live.insert(name.clone(), schema);
-        }
+    let mut live = Live::new();
+    for (name, target) in first.targets.into_iter().filter(|(_, target)| target.is_blind) {
+        let told = redis_wb_runtime::wait_for_schema(&target.connection, &target.tables, shutdown.clone()).await;
+        live.insert(name, Ok(told.map_err(failure)?));
     }
     let second = project.compile(live);
     refuse_bugs(&second)?;

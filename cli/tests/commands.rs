@@ -134,12 +134,12 @@ fn the_tables_of_the_jobs_can_be_made() {
 #[test]
 fn what_is_only_compiled_is_not_run() {
     let folder = project(JOB);
-    fs::write(folder.path().join("config.yaml"), CONFIG.replace("postgresql", "mysql")).unwrap();
+    fs::write(folder.path().join("config.yaml"), CONFIG.replace("postgresql", "sqlserver")).unwrap();
     assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
     let output = redis_wb(folder.path(), &["run"]);
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
-    assert!(text.contains("this version compiles for MySQL but does not run against it"), "{text}");
+    assert!(text.contains("this version compiles for SQL Server but does not run against it"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use redis::Commands as _;
 use support::maria::Maria;
 use support::{Project, Row, assert_same_rows, text};
@@ -39,7 +41,7 @@ fn rows(list: &[&[&str]]) -> Vec<Row> {
 
 /// The columns of the table of values.
 const COLUMNS: &str = "
-    small smallint, big bigint, huge bigint unsigned, flag boolean, price decimal(12, 2), money decimal(40, 10),
+    small smallint, big bigint, huge bigint unsigned, flag boolean, one bit(1), five bit(5), price decimal(12, 2), money decimal(40, 10),
     half float, twice double, day date, clock time, clock6 time(6), at datetime, at3 datetime(3), at6 datetime(6),
     instant timestamp(6) NULL, word varchar(3), latin varchar(9) CHARACTER SET latin1, raw varbinary(4), blob_ longblob,
     doc json, id_ uuid, pick enum('a', 'b')";
@@ -54,6 +56,10 @@ const VALUES: &[(&str, &[u8], Result<&str, &str>)] = &[
     ("huge", b"-1", Err("R0505")),
     ("flag", b"yes", Ok("1")),
     ("flag", b"2", Err("R0504")),
+    ("one", b"true", Ok("1")),
+    ("one", b"0", Ok("0")),
+    ("five", b"31", Ok("31")),
+    ("five", b"32", Err("R0505")),
     ("price", b"9999999999.99", Ok("9999999999.99")),
     ("price", b"1.005", Err("R0507")),
     ("price", b"10000000000", Err("R0505")),
@@ -111,7 +117,11 @@ fn values_land_to_the_byte_or_are_rejected() {
     let letters = dead_letters(&project);
     let mut wrong = Vec::new();
     for (at, (column, value, expected)) in VALUES.iter().enumerate() {
-        let shown = if ["raw", "blob_"].contains(column) { format!("hex({column})") } else { (*column).to_owned() };
+        let shown = match *column {
+            "raw" | "blob_" => format!("hex({column})"),
+            "one" | "five" => format!("{column} + 0"),
+            _ => (*column).to_owned(),
+        };
         let found = maria.rows(&format!("SELECT CAST({shown} AS text) FROM t WHERE id = {at}"));
         let letter = letters.iter().find_map(|letter| letter.strip_prefix(&format!("t:{at} ")));
         let found = found.first().and_then(|row| row.first()).map(String::as_str);
@@ -246,6 +256,22 @@ fn two_workers_do_no_harm() {
         worker.stop();
         assert!(worker.status().unwrap().success(), "{}", project.log());
     }
+}
+
+#[test]
+fn a_connection_that_the_server_ends_comes_back() {
+    let tables = "CREATE TABLE t (id int PRIMARY KEY, name text); SET GLOBAL wait_timeout = 1";
+    let (project, maria) = project(&job("int", "name", ""), tables);
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    let mut client = project.client();
+    for id in 0..3 {
+        let _: () = client.hset(format!("t:{id}"), "name", "Ada").unwrap();
+        project.wait("the row", || maria.rows("SELECT name FROM t").len() == id + 1);
+        std::thread::sleep(Duration::from_millis(2_500));
+    }
+    worker.stop();
+    assert!(worker.status().unwrap().success(), "{}", project.log());
 }
 
 /// What a run to the end says that cannot begin.

@@ -196,6 +196,8 @@ codes! {
     E0414 "one_row_per_key",
     /// An upsert that may update the row of another key.
     W0415 "upsert_by_any_index",
+    /// A connection that does not tell its tables.
+    E0416 "no_answer",
     /// Tables whose foreign keys go round in a circle.
     W0420 "cyclic_foreign_keys",
     /// An output that writes a child before the parent.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use redis_wb_plan::plan::{Job as PlanJob, OnMissing, Output, PLAN_VERSION, Plan};
+use redis_wb_plan::plan::{Connection, Job as PlanJob, OnMissing, Output, PLAN_VERSION, Plan};
 use redis_wb_plan::schema::Schema;
 
 use crate::codes::Code;
 use crate::resolve::{Scope, Tables};
-use crate::source::{FileId, Files};
+use crate::source::{FileId, Files, Spanned};
 use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parse, render, resolve, yaml};
 
 /// What is compiled.
@@ -18,8 +18,28 @@ pub struct Inputs<'i> {
     pub jobs: Vec<(String, FileId)>,
     /// Reads a file that the configuration names; the error is in words for the user.
     pub read: &'i mut dyn FnMut(&str) -> Result<String, String>,
-    /// The tables of connections that were asked for them; they come before any DDL.
-    pub live: BTreeMap<String, Schema>,
+    /// What connections told of their tables, of those that were asked; it comes before any DDL.
+    pub live: BTreeMap<String, Result<Schema, Unanswered>>,
+}
+
+/// Why a connection does not tell its tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// What is wrong.
+    pub why: String,
+    /// What to do, where it is known.
+    pub help: Option<String>,
+}
+
+/// What a connection can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where it is.
+    pub connection: Connection,
+    /// The tables that the jobs write: schema and name, each once.
+    pub tables: Vec<(Option<String>, String)>,
+    /// Whether nothing is known of its tables.
+    pub is_blind: bool,
 }
 
 /// What came out.
@@ -29,8 +49,8 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// Everything that is wrong, by place.
     pub diagnostics: Vec<Diagnostic>,
-    /// Connections of which no table is known, and the tables that the jobs write: a live connection could tell.
-    pub blind: BTreeMap<String, Vec<(Option<String>, String)>>,
+    /// The connections that the jobs write rows to.
+    pub targets: BTreeMap<String, Target>,
     /// Bugs of the compiler that showed, in words for their report.
     pub bugs: Vec<String>,
 }
@@ -64,22 +84,32 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     };
     let scope = Scope { config: &config, tables: &tables, files };
     let mut resolved_jobs = Vec::new();
-    let mut blind: BTreeMap<String, Vec<(Option<String>, String)>> = BTreeMap::new();
+    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
     let mut bugs = Vec::new();
     for ast in &asts {
         let resolved = resolve::job(ast, &scope, &mut diagnostics);
         check::job(&resolved, files, &mut diagnostics);
-        for output in resolved.outputs.iter().filter(|output| output.blind) {
-            let schema = output.ast.schema.as_ref().map(|schema| schema.value.clone());
-            let tables = blind.entry(output.ast.connection.value.clone()).or_default();
-            tables.push((schema, output.ast.table.value.clone()));
-        }
+        resolved.outputs.iter().for_each(|output| add_target(output, &mut targets));
         resolved_jobs.push(resolved);
     }
     check::between(&resolved_jobs, &mut diagnostics);
     let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
-    Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
+    Compiled { plan, diagnostics: diagnostics.into_sorted(), targets, bugs }
+}
+
+/// Adds the table of an output to what its connection can be asked for.
+fn add_target(output: &resolve::Output<'_>, targets: &mut BTreeMap<String, Target>) {
+    let schema = output.ast.schema.as_ref().map(|schema| schema.value.clone());
+    let table = (schema, output.ast.table.value.clone());
+    let target = targets.entry(output.ast.connection.value.clone()).or_insert_with(|| Target {
+        connection: output.connection.plan.clone(),
+        tables: Vec::new(),
+        is_blind: output.blind,
+    });
+    if !target.tables.contains(&table) {
+        target.tables.push(table);
+    }
 }
 
 /// Warns of secret files that are not there. They may be where the worker runs, so this is no error.
@@ -102,12 +132,15 @@ fn schemas(
     inputs: &mut Inputs<'_>,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Option<Schema>> {
-    let live = std::mem::take(&mut inputs.live);
-    let mut schemas: BTreeMap<_, _> = live.into_iter().map(|(name, schema)| (name, Some(schema))).collect();
+    let mut live = std::mem::take(&mut inputs.live);
+    let mut schemas: BTreeMap<_, _> = BTreeMap::new();
     for (name, connection) in &config.connections {
-        let Some(path) = connection.ddl.as_ref().filter(|_| !schemas.contains_key(&name.value)) else {
+        if let Some(told) = live.remove(&name.value) {
+            let schema = told.map_err(|unanswered| diagnostics.report(no_answer(name, unanswered)));
+            schemas.insert(name.value.clone(), schema.ok());
             continue;
-        };
+        }
+        let Some(path) = &connection.ddl else { continue };
         match (inputs.read)(&path.value) {
             Ok(text) => {
                 let file = files.add(path.value.clone(), text);
@@ -126,6 +159,12 @@ fn schemas(
         }
     }
     schemas
+}
+
+fn no_answer(name: &Spanned<String>, Unanswered { why, help }: Unanswered) -> Diagnostic {
+    let message = format!("`{}` does not tell its tables: {why}", name.value);
+    let help = help.unwrap_or_else(|| "start the database, and check that it can be reached from here".to_owned());
+    Diagnostic::new(Code::E0416, name.span, message, "asked this connection").help(help)
 }
 
 fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {

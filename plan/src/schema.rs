@@ -5,8 +5,11 @@ use crate::ColumnType;
 /// The tables of one connection, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schema {
-    /// The tables, in the order of the DDL.
+    /// The tables, in the order of the DDL, or of those that a live connection is asked for.
     pub tables: Vec<Table>,
+    /// Tables of which no more is known than that they are there: what a live connection has where it lacks one that it
+    /// is asked for.
+    pub others: Vec<(Option<String>, String)>,
 }
 
 /// One table.
@@ -21,7 +24,7 @@ pub struct Table {
     /// The column sets over which the table has a primary key or a unique index, without partial or expression ones.
     pub unique: Vec<Vec<String>>,
     /// The tables that its foreign keys point to: schema and name. Those that are checked only at the end of a
-    /// transaction are left out, and a live connection tells none.
+    /// transaction are left out, and a live connection tells only those that it is asked for as well.
     pub references: Vec<(Option<String>, String)>,
     /// Whether `Emp` and `EMP` are the same name to the target even where both are quoted.
     pub ignores_case: bool,

@@ -114,6 +114,8 @@ fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
     match first {
         "boolean" | "bool" => Type::Bool.into(),
         "tinyint" if arguments == [1] && !is_unsigned => Type::Bool.into(),
+        "bit" if matches!(arguments, [] | [1]) => Type::Bool.into(),
+        "bit" => unsigned(arguments.first().and_then(|bits| u8::try_from(*bits).ok()).unwrap_or(64)),
         "tinyint" => whole(8),
         "smallint" => whole(16),
         "mediumint" => whole(24),
@@ -301,6 +303,8 @@ mod tests {
             (Dialect::MySql, "INT UNSIGNED", "int32"),
             (Dialect::MySql, "tinyint(1)", "bool"),
             (Dialect::MySql, "tinyint(4)", "int8"),
+            (Dialect::MySql, "bit(1)", "bool"),
+            (Dialect::MariaDb, "bit(5)", "int5"),
             (Dialect::MySql, "decimal", "decimal(10,0)"),
             (Dialect::MySql, "double precision", "float"),
             (Dialect::MySql, "float(7,2)", "float32"),

@@ -101,7 +101,7 @@ pub struct ColumnType {
     /// What the values are.
     #[serde(rename = "type")]
     pub kind: Type,
-    /// Bits of a whole or floating-point number: 8, 16, 32 or 64.
+    /// Bits of a whole or floating-point number: 8, 16, 32 or 64, and any number of a field of bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u8>,
     /// Whether a whole number cannot be negative.

@@ -13,10 +13,12 @@ end
 for at = 3, #ARGV, 9 do
   local position = ARGV[at + 1] .. '-' .. ARGV[at + 2]
   if not is_applied(ARGV[at], ARGV[at + 1], ARGV[at + 2])
-    and redis.call('SADD', KEYS[2], ARGV[at] .. ' ' .. position) == 1 then
+    and redis.call('SISMEMBER', KEYS[2], ARGV[at] .. ' ' .. position) == 0 then
     redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[1], '*', 'connection', ARGV[2], 'position', position,
       'job', ARGV[at + 3], 'key', ARGV[at + 4], 'code', ARGV[at + 5], 'reason', ARGV[at + 6],
       'statement', ARGV[at + 7], 'record', ARGV[at + 8])
+    -- Last: where the queue cannot be written to, the script ends above and nothing counts as buried.
+    redis.call('SADD', KEYS[2], ARGV[at] .. ' ' .. position)
   end
 end
 -- What an epoch that ended left here goes by itself.

@@ -9,7 +9,6 @@ use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter};
 
 use crate::Error;
-use crate::error::Failure;
 use crate::shard::{Connection, Shard};
 
 /// What the event of a record is called that says how a key is now.
@@ -216,7 +215,8 @@ fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
 }
 
 fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
-    let lacking = |what: String| Error::new(what, "take the job back into the project, or `redis-wb dlq drop` the record");
+    let lacking =
+        |what: String| Error::new(what, "take the job back into the project, or `redis-wb dlq drop` the record");
     let DeadLetter { id, job: name, connection, .. } = letter;
     let job = plan.jobs.iter().find(|job| job.name == *name);
     let job = job.ok_or_else(|| lacking(format!("no job `{name}` is there to replay {id} with")))?;
@@ -273,4 +273,3 @@ pub(crate) fn is_for(command: &str, connection: &str, keeps_changes: bool) -> bo
         Some(own) => keeps_changes && own.trim_start() == connection,
     }
 }
-

@@ -41,6 +41,7 @@ mod target;
 mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis_wb_plan::Plan;
 use redis_wb_plan::plan::Connection;
@@ -136,19 +137,32 @@ async fn retry(failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {
     wait(pause, shutdown).await;
 }
 
-/// Asks a target for tables: their schema, where the job names one, and their name. Tables that it does not have are
-/// left out. Waits for a target that is not there for the moment.
+/// How long a target may take to tell its tables.
+const SCHEMA_SECONDS_MAX: Duration = Duration::from_secs(30);
+
+/// A table that is asked for: its schema, where the job names one, and its name.
+pub type TableName = (Option<String>, String);
+
+/// Asks a target for tables. Those that it does not have are left out.
+///
+/// # Errors
+/// Why it does not tell them: it does not answer, the password is wrong, this version does not connect to its kind.
+pub async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Error> {
+    Ok(ask(connection, tables).await?)
+}
+
+/// As [`schema`], but waits for a target that is not there for the moment.
 ///
 /// # Errors
 /// What somebody has to mend: the address, the password, the rights.
-pub async fn schema(
+pub async fn wait_for_schema(
     connection: &Connection,
-    tables: &[(Option<String>, String)],
+    tables: &[TableName],
     mut shutdown: Shutdown,
 ) -> Result<Schema, Error> {
     let mut pauses = Pauses::new(redis_wb_plan::plan::Applier::default().retry_ms);
     loop {
-        match target::schema(connection, tables).await {
+        match ask(connection, tables).await {
             Ok(schema) => return Ok(schema),
             Err(failure @ Failure::Transient(_)) if !shutdown.is_requested() => {
                 retry(failure, &mut pauses, &mut shutdown).await;
@@ -156,4 +170,10 @@ pub async fn schema(
             Err(failure) => return Err(failure.into()),
         }
     }
+}
+
+async fn ask(connection: &Connection, tables: &[TableName]) -> Result<Schema, Failure> {
+    let asked = tokio::time::timeout(SCHEMA_SECONDS_MAX, target::schema(connection, tables));
+    let seconds = SCHEMA_SECONDS_MAX.as_secs();
+    asked.await.unwrap_or_else(|_| Err(Failure::Transient(format!("it did not answer for {seconds} seconds"))))
 }

@@ -1,4 +1,5 @@
-//! Targets: the databases that rows are written to. One file per kind; this one only dispatches.
+//! Targets: the databases that rows are written to. One file per kind; this one only dispatches. `steps` is the order
+//! of writes, for those kinds that take rows one behind the other.
 //!
 //! A target connects, tells its tables, keeps the checkpoint, writes a batch in one transaction, and finds the rows
 //! that it refuses.
@@ -15,6 +16,7 @@ use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 use redis_wb_plan::{ColumnType, Value};
 
+use crate::TableName;
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
@@ -23,9 +25,6 @@ use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
 
 pub(crate) use redis::Unburied;
-
-/// A table that is asked for: its schema, where the job names one, and its name.
-pub(crate) type TableName = (Option<String>, String);
 
 /// A connected target.
 pub(crate) enum Target {

@@ -25,8 +25,10 @@ impl<'a> Place<'a> {
             let in_schema = wanted.map(|schema| format!(" in the schema `{schema}`")).unwrap_or_default();
             let message = format!("there is no table `{name}`{in_schema}");
             let help = self.elsewhere(name).or_else(|| {
-                let tables = self.schema.tables.iter().filter(|table| table.schema.as_deref() == wanted);
-                did_you_mean(name, tables.map(|table| table.name.as_str()))
+                let read = self.schema.tables.iter().map(|table| (&table.schema, &table.name));
+                let all = read.chain(self.schema.others.iter().map(|(schema, name)| (schema, name)));
+                let names = all.filter(|(schema, _)| schema.as_deref() == wanted).map(|(_, name)| name.as_str());
+                did_you_mean(name, names)
             });
             self.report(Code::E0401, &ast.table, message, help, "its CREATE TABLE", diagnostics);
         }

@@ -81,7 +81,7 @@ pub(super) fn of(error: Error) -> Failure {
             | DriverError::CantParseServerVersion { .. }),
         ) => Failure::configuration(
             format!("the server cannot be talked to: {error}"),
-            "give the user a password by `caching_sha2_password`, `mysql_native_password` or `ed25519`",
+            "have the user authenticated by `caching_sha2_password` or `mysql_native_password`",
         ),
         other => Failure::Transient(other.to_string()),
     }

@@ -8,8 +8,8 @@ use redis_wb_plan::sql_type;
 
 use super::connect::{self, Session};
 use super::failure;
+use crate::TableName;
 use crate::error::Failure;
-use crate::target::TableName;
 
 /// The schema and the name that a table really has: the server may compare names without regard to case.
 const REAL: &str = "\
@@ -32,6 +32,10 @@ const REFERENCES: &str = "\
     SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage \
     WHERE table_schema = ? AND table_name = ? AND referenced_table_name IS NOT NULL";
 
+const OTHERS: &str = "\
+    SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(?, DATABASE()) \
+    ORDER BY table_name LIMIT 1000";
+
 /// The schema and the name of a table.
 type Name = (String, String);
 type ColumnRow = (String, String, String, bool, String);
@@ -45,13 +49,18 @@ pub(in crate::target) async fn schema(plan: &Connection, tables: &[TableName]) -
 }
 
 async fn read(connection: &mut Conn, dialect: Dialect, tables: &[TableName]) -> Result<Schema, mysql_async::Error> {
+    let mut schema = Schema::default();
     let mut found: Vec<(Name, &TableName)> = Vec::new();
     for asked in tables {
         let of = Params::from((asked.0.clone(), asked.1.clone(), asked.1.clone()));
         let real: Option<Name> = connection.exec_first(REAL, of).await?;
-        found.extend(real.map(|real| (real, asked)));
+        if let Some(real) = real {
+            found.push((real, asked));
+        } else {
+            let others: Vec<String> = connection.exec(OTHERS, Params::from((asked.0.clone(),))).await?;
+            schema.others.extend(others.into_iter().map(|name| (asked.0.clone(), name)));
+        }
     }
-    let mut schema = Schema::default();
     for (real, asked) in &found {
         let mut table = table(connection, dialect, real).await?;
         (table.schema, table.name) = (*asked).clone();

@@ -6,8 +6,8 @@ use redis_wb_plan::sql_type;
 use tokio_postgres::{Client, Row};
 
 use super::{connect, failure};
+use crate::TableName;
 use crate::error::Failure;
-use crate::target::TableName;
 
 const COLUMNS: &str = "\
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, \
@@ -25,26 +25,56 @@ const UNIQUE: &str = "\
       AND i.indexprs IS NULL AND k.place <= i.indnkeyatts \
     GROUP BY i.indexrelid ORDER BY i.indexrelid";
 
+/// The tables among those asked for that foreign keys point to, by their place from 1. Those that are checked at the
+/// end of a transaction are left out.
+const REFERENCES: &str = "\
+    SELECT DISTINCT asked.place FROM pg_constraint c \
+    JOIN unnest($2::text[]) WITH ORDINALITY AS asked(name, place) ON c.confrelid = to_regclass(asked.name) \
+    WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND NOT c.condeferred ORDER BY asked.place";
+
+const OTHERS: &str = "\
+    SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = COALESCE($1, current_schema()) AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY 1 LIMIT 1000";
+
 pub(in crate::target) async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Failure> {
     let session = connect::connect(connection).await?;
+    let names: Vec<String> = tables.iter().map(full).collect();
     let mut schema = Schema::default();
-    for (in_schema, name) in tables {
-        if let Some(table) = table(&session.client, in_schema.as_deref(), name).await.map_err(failure::of)? {
+    for (asked, name) in tables.iter().zip(&names) {
+        if let Some(mut table) = table(&session.client, asked, name).await.map_err(failure::of)? {
+            let parents = session.client.query(REFERENCES, &[name, &names]).await.map_err(failure::of)?;
+            table.references = parents.iter().filter_map(|row| parent(row, tables)).collect();
             schema.tables.push(table);
+        } else {
+            let others = session.client.query(OTHERS, &[&asked.0]).await.map_err(failure::of)?;
+            schema.others.extend(others.iter().map(|row| (asked.0.clone(), row.get(0))));
         }
     }
     Ok(schema)
 }
 
-async fn table(client: &Client, schema: Option<&str>, name: &str) -> Result<Option<Table>, tokio_postgres::Error> {
+/// A name as `to_regclass` reads it.
+fn full((schema, name): &TableName) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let full = schema.map_or_else(|| quote(name), |schema| format!("{}.{}", quote(schema), quote(name)));
-    let columns: Vec<TableColumn> = client.query(COLUMNS, &[&full]).await?.iter().map(column).collect();
+    schema.as_ref().map_or_else(|| quote(name), |schema| format!("{}.{}", quote(schema), quote(name)))
+}
+
+fn parent(row: &Row, tables: &[TableName]) -> Option<TableName> {
+    let place = usize::try_from(row.get::<_, i64>(0)).ok()?;
+    tables.get(place.checked_sub(1)?).cloned()
+}
+
+async fn table(
+    client: &Client,
+    (schema, name): &TableName,
+    full: &String,
+) -> Result<Option<Table>, tokio_postgres::Error> {
+    let columns: Vec<TableColumn> = client.query(COLUMNS, &[full]).await?.iter().map(column).collect();
     if columns.is_empty() {
         return Ok(None);
     }
-    let unique = client.query(UNIQUE, &[&full]).await?.iter().map(|row| row.get(0)).collect();
-    let (schema, name) = (schema.map(str::to_owned), name.to_owned());
+    let unique = client.query(UNIQUE, &[full]).await?.iter().map(|row| row.get(0)).collect();
+    let (schema, name) = (schema.clone(), name.clone());
     Ok(Some(Table { schema, name, columns, unique, references: Vec::new(), ignores_case: false }))
 }
 

@@ -3,11 +3,13 @@
 use redis_wb_plan::plan::{Connection as PlanConnection, Dialect};
 use redis_wb_plan::schema::{Schema, Table, TableColumn};
 use redis_wb_plan::sql_type;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use crate::TableName;
 use crate::error::Failure;
-use crate::target::TableName;
 
+/// The schema of the file itself.
+const MAIN: &str = "main";
 /// The pragma calls an ordinary column 0; 2 and 3 are generated ones.
 const ORDINARY: i64 = 0;
 
@@ -15,15 +17,47 @@ pub(in crate::target) fn schema(connection: &PlanConnection, tables: &[TableName
     let file = Connection::open_with_flags(super::path(connection)?, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut schema = Schema::default();
     for (in_schema, name) in tables {
-        if let Some(table) = table(&file, in_schema.as_deref(), name)? {
+        if let Some(mut table) = table(&file, in_schema.as_deref(), name)? {
+            let parents = parents(&file, in_schema.as_deref().unwrap_or(MAIN), name)?;
+            let is_parent = |asked: &&TableName| {
+                asked.0 == *in_schema && parents.iter().any(|parent| parent.eq_ignore_ascii_case(&asked.1))
+            };
+            table.references = tables.iter().filter(is_parent).cloned().collect();
             schema.tables.push(table);
+        } else {
+            let others = others(&file, in_schema.as_deref().unwrap_or(MAIN))?;
+            schema.others.extend(others.into_iter().map(|name| (in_schema.clone(), name)));
         }
     }
     Ok(schema)
 }
 
+/// The names of all tables.
+fn others(file: &Connection, schema: &str) -> rusqlite::Result<Vec<String>> {
+    let mut select = file.prepare(
+        "SELECT name FROM pragma_table_list WHERE schema = ?1 AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name",
+    )?;
+    select.query_map([schema], |row| row.get(0))?.collect()
+}
+
+/// The tables that foreign keys point to; they are in the same schema. A pragma does not tell which keys are checked
+/// only at the end of a transaction, so where there may be one, none is told.
+fn parents(file: &Connection, schema: &str, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut select = file.prepare(&format!(
+        "SELECT sql FROM \"{}\".sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+        schema.replace('"', "\"\"")
+    ))?;
+    let sql: Option<String> = select.query_row([table], |row| row.get(0)).optional()?.flatten();
+    let words: Vec<String> = sql.iter().flat_map(|sql| sql.split_whitespace()).map(str::to_ascii_lowercase).collect();
+    if words.iter().zip(words.iter().skip(1)).any(|(one, next)| one == "initially" && next.starts_with("deferred")) {
+        return Ok(Vec::new());
+    }
+    let mut select = file.prepare("SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1, ?2)")?;
+    select.query_map([table, schema], |row| row.get(0))?.collect()
+}
+
 fn table(file: &Connection, schema: Option<&str>, name: &str) -> rusqlite::Result<Option<Table>> {
-    let within = schema.unwrap_or("main");
+    let within = schema.unwrap_or(MAIN);
     let mut select =
         file.prepare("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, ?2)")?;
     let columns = select.query_map([name, within], |row| {

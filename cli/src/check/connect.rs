@@ -1,0 +1,27 @@
+//! `check --connect`: asks the connections for their tables, all at once.
+
+use std::collections::BTreeMap;
+
+use redis_wb_compiler::{Target, Unanswered};
+use tokio::task::JoinSet;
+
+use crate::exit::Failure;
+use crate::project::Live;
+
+/// What each connection tells, or why it does not.
+pub(super) fn ask(targets: BTreeMap<String, Target>) -> Result<Live, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unable { message: format!("cannot start: {error}"), help: None })?;
+    Ok(runtime.block_on(async {
+        let mut asked = JoinSet::new();
+        for (name, target) in targets {
+            asked.spawn(async move {
+                let told = redis_wb_runtime::schema(&target.connection, &target.tables).await;
+                (name, told.map_err(|error| Unanswered { why: error.to_string(), help: error.help() }))
+            });
+        }
+        asked.join_all().await.into_iter().collect()
+    }))
+}
