@@ -205,7 +205,7 @@ fn output<'a>(
     };
     let tables = connection.map_or(Tables::Unreadable, |_| (scope.tables)(&ast.connection.value));
     let place = match tables {
-        Tables::Known(schema) => Some(Place { schema, ddl: connection.and_then(ast::Connection::ddl) }),
+        Tables::Known(schema) => connection.map(|connection| Place { schema, connection }),
         Tables::Nothing | Tables::Unreadable => None,
     };
     let found = place.and_then(|place| Some((place, place.table(ast, diagnostics)?)));

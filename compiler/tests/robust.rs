@@ -11,7 +11,7 @@ use redis_wb_compiler::{Files, Inputs, compile};
 
 fn gallery() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs");
-    let folders = [folder.clone(), folder.join("reject"), folder.join("rdi")];
+    let folders = [folder.clone(), folder.join("reject"), folder.join("reject/more"), folder.join("rdi")];
     let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the folder is there"));
     let paths = entries.map(|entry| entry.expect("readable").path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
@@ -19,10 +19,17 @@ fn gallery() -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).expect("readable")).collect()
 }
 
-fn try_compile(job: &str) {
+/// Compiles a text as a job or, where it has connections, as the configuration of a job that is right.
+fn try_compile(text: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("readable");
+    let (config, job) = if text.contains("connections") {
+        (text.to_owned(), read("employees.yaml"))
+    } else {
+        (read("config.yaml"), text.to_owned())
+    };
     let mut files = Files::new();
-    let config = files.add("config.yaml", fs::read_to_string(folder.join("config.yaml")).expect("readable"));
+    let config = files.add("config.yaml", config);
     let jobs = vec![("job".to_owned(), files.add("job.yaml", job))];
     let mut read = |path: &str| fs::read_to_string(folder.join(path)).map_err(|error| error.to_string());
     let compiled = compile(&mut files, Inputs { config, jobs, read: &mut read, live: BTreeMap::new() });

@@ -31,7 +31,13 @@ pub(super) fn compile(text: &Text<'_>, scope: &dyn Scope, diagnostics: &mut Diag
 }
 
 /// What to do about an expression that does not parse.
-fn syntax_help(message: &str) -> String {
+fn syntax_help(message: &str, rest: &str) -> String {
+    let number = rest.len() - rest.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.').len();
+    if let Some(number) =
+        rest.get(..number).filter(|number| !number.is_empty() && message.ends_with("cannot stand here"))
+    {
+        return format!("write a number in backticks: `` `{number}` ``");
+    }
     let pairs = [("`(` is closed", ')'), ("`[` is closed", ']'), ("`{` is closed", '}')];
     let close = pairs.into_iter().find(|(open, _)| message.contains(open)).map(|(_, close)| format!("add `{close}`"));
     let what = close.as_deref().unwrap_or("mend the expression here");
@@ -48,7 +54,7 @@ pub(super) fn compile_with(
     let ast = match jmespath::parse(text.text) {
         Ok(ast) => ast,
         Err(error) => {
-            let help = syntax_help(&error.message);
+            let help = syntax_help(&error.message, text.text.get(error.span.start..).unwrap_or_default());
             let diagnostic = Diagnostic::new(Code::E0103, text.span(error.span), error.message, "here");
             diagnostics.report(diagnostic.help(help));
             return None;

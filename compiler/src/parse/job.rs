@@ -111,8 +111,8 @@ fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> O
     let top = Span { end: node.span.start, ..node.span };
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required(context, "uses", "uses: relational.write");
-    let with = map.required(context, "with", "with:\n      connection: target\n      table: emp");
-    map.finish_below(context, "with", &["connection", "table", "schema", "keys", "mapping", "foreach", "key"]);
+    let with = map.required_above(context, "with", "with:\n  connection: target\n  table: emp", &BELOW);
+    map.finish_below(context, "with", &BELOW);
     let (_, uses) = uses?;
     let writer = context.block(uses, "output", &WRITERS, ("transform", &transform::NAMES))?;
     let (key, with) = with?;
@@ -121,6 +121,10 @@ fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> O
         None => redis::write(context, key.span, with, defaults).map(Written::Redis),
     }
 }
+
+/// Keys that belong below `with`.
+const BELOW: [&str; 9] =
+    ["connection", "schema", "table", "keys", "mapping", "foreach", "key", "data_type", "load_strategy"];
 
 /// The names of the writers, to tell where a misplaced block belongs.
 pub(super) const NAMES: [&str; 3] = ["relational.write", "redis.write", "cassandra.write"];

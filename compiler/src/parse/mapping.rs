@@ -89,7 +89,11 @@ impl Context<'_> {
         let found = words.iter().find(|(word, _)| text.value.eq_ignore_ascii_case(word)).map(|(_, value)| *value);
         if found.is_none() {
             let message = format!("`{what}` cannot be `{}`", text.value);
-            let help = did_you_mean(&text.value, words.iter().map(|(word, _)| *word));
+            let help = if text.value.contains("${") {
+                Some(shape::NOT_A_VARIABLE.to_owned())
+            } else {
+                did_you_mean(&text.value, words.iter().map(|(word, _)| *word))
+            };
             self.report(Diagnostic::new(Code::E0005, text.span, message, "not a known word").maybe_help(help));
         }
         found
@@ -160,6 +164,20 @@ impl<'n> Mapping<'n> {
     /// Whether a key is there that nobody took yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name.value == key)
+    }
+
+    /// The same for a key whose own keys may stand beside it by mistake, which is reported when they are.
+    pub(super) fn required_above(
+        &mut self,
+        context: &mut Context<'_>,
+        key: &'static str,
+        example: &str,
+        below: &[&str],
+    ) -> Option<(&'n Spanned<String>, &'n Node)> {
+        if below.iter().any(|below| self.has(below)) {
+            return self.optional(key);
+        }
+        self.required(context, key, example)
     }
 
     /// Takes a key that must be there; `example` shows how to write it.

@@ -42,13 +42,19 @@ pub(super) fn write(
         ignored(context, key.into_iter().chain(args).map(|(key, _)| key), "`nest`", "tells the place by its own keys");
     }
     let nest = nest.and_then(|(key, node)| nested(context, key.span, node));
-    let on_update = map.optional("on_update").and_then(|(_, node)| context.word(node, "on_update", &ON_UPDATE));
+    let update = map.optional("on_update");
+    let on_update = update.and_then(|(_, node)| context.word(node, "on_update", &ON_UPDATE));
+    if is_nested {
+        let update = update.filter(|_| on_update == Some(OnUpdate::Replace));
+        let kind = kind.filter(|_| data_type.is_some_and(|data_type| data_type != RedisType::Json));
+        let keys = update.into_iter().chain(kind).map(|(key, _)| key);
+        ignored(context, keys, "`nest`", "merges into a JSON document, whatever else is said");
+    }
     let expire = map.optional("expire").and_then(|(_, node)| context.number(node, "expire", 0, EXPIRE_S_MAX));
     let when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
     map.finish(context);
     let data_type = if is_nested { RedisType::Json } else { data_type.unwrap_or(defaults.data_type) };
     let unsaid = match data_type {
-        RedisType::Json if is_nested => OnUpdate::Merge,
         RedisType::Json => defaults.json_on_update,
         _ => OnUpdate::Replace,
     };
@@ -71,7 +77,7 @@ pub(super) fn write(
         key,
         args: args_given,
         mapping: mapping.map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default(),
-        on_update: on_update.unwrap_or(unsaid),
+        on_update: if is_nested { OnUpdate::Merge } else { on_update.unwrap_or(unsaid) },
         expire_s: expire.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
         nest,
         when,
@@ -125,7 +131,7 @@ fn nested(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Nest> {
     let nesting_key = map.required(context, "nesting_key", "nesting_key: line_id");
     let nesting_key = nesting_key.and_then(|(_, node)| parse_path(context, node));
     let path = map.required(context, "path", "path: $.lines");
-    let path = path.and_then(|(_, node)| context.text(node, "path"));
+    let path = path.and_then(|(_, node)| place(context, node));
     if let Some((_, node)) = map.optional("structure") {
         context.word(node, "structure", &[("map", ())]);
     }
@@ -138,13 +144,28 @@ fn nested(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Nest> {
     Some(Nest { table: table?, parent_key, child_key, nesting_key: nesting_key?, path: path? })
 }
 
-/// `parent`: of `server_name`, `schema` and `table` the table alone is part of the parent's key.
+/// `path`: a place below the top of the document, so that its other fields stay.
+fn place(context: &mut Context<'_>, node: &Node) -> Option<Spanned<String>> {
+    let path = context.text(node, "path")?;
+    let fields = path.value.strip_prefix("$.");
+    if fields.is_some_and(|fields| !fields.is_empty() && !fields.starts_with('.') && !fields.ends_with('.')) {
+        return Some(path);
+    }
+    let below = path.value.trim_matches(['$', '.']);
+    let below = if below.is_empty() { "lines" } else { below };
+    let message = "`path` names no field of the parent's document";
+    let diagnostic = Diagnostic::new(Code::E0101, path.span, message, "not `$.` and a field");
+    context.report(diagnostic.help(format!("write `path: $.{below}`: the map stands in a field of its own")));
+    None
+}
+
+/// `parent`. Only the table is part of the parent's key, as in RDI; `server_name` and `schema` tell there which table
+/// of which database it is, and here there is none.
 fn parent_table(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Spanned<String>> {
     let mut map = Mapping::open(context, node, "parent", key)?;
     let table = map.required(context, "table", "table: invoice");
-    for name in ["server_name", "schema"] {
-        map.optional(name);
-    }
+    let database: Vec<_> = ["server_name", "schema"].into_iter().filter_map(|name| map.optional(name)).collect();
+    ignored(context, database.into_iter().map(|(key, _)| key), "the parent's key", "holds its `table` alone");
     map.finish(context);
     let (_, node) = table?;
     context.text(node, "table")

@@ -2,15 +2,25 @@
 
 use crate::yaml::{Node, Value};
 
+/// Help where a variable stands for what the compiler has to know.
+pub(super) const NOT_A_VARIABLE: &str =
+    "write the value itself: the compiler has to know it, and variables are read only when `redis-wb run` starts";
+
 /// The remedy where a node is not what is wanted, such as `a list`.
 pub(super) fn help(node: &Node, wanted: &str) -> String {
     let text = node.text().unwrap_or_default();
     let dash = text.strip_prefix('-').filter(|rest| !rest.is_empty());
     match (&node.value, wanted) {
-        _ if text.contains("${") => "write the value itself: the compiler has to know it, and variables are read only \
-                                     when `redis-wb run` starts"
-            .to_owned(),
+        _ if text.contains("${") => NOT_A_VARIABLE.to_owned(),
         (_, "a list") if let Some(item) = dash => format!("write a space behind the dash: `- {item}`"),
+        (Value::Map(entries), _) if wanted.starts_with("a list") => {
+            let first = entries.first().map_or("", |(key, _)| &key.value);
+            if first == "uses" {
+                "write `- ` before `uses`, and indent the lines that belong to it by as much".to_owned()
+            } else {
+                format!("write `- ` before each of them: `- {first}: …`")
+            }
+        }
         (_, "a list") if !text.is_empty() => format!("write `[{text}]`, or `- {text}` on a line of its own"),
         (Value::Text(_), _) if wanted.starts_with("a mapping") && joined(text).is_some() => {
             let (key, value) = joined(text).unwrap_or_default();

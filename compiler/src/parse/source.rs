@@ -7,12 +7,12 @@ use redis_wb_plan::Type;
 use redis_wb_plan::plan::{DataType, OnGone};
 
 use super::mapping::{Context, Mapping};
-use super::value::{parsed_path, syntax};
+use super::value::{no_type, parsed_path, syntax, type_name};
 use crate::Diagnostic;
 use crate::ast::{KeyTemplate, Path, Source};
 use crate::codes::Code;
 use crate::source::{Span, Spanned};
-use crate::suggest::{did_you_mean, meant, nearest};
+use crate::suggest::{meant, nearest};
 use crate::yaml::{Node, Value};
 
 /// The section `source`.
@@ -131,17 +131,15 @@ fn key_template(context: &mut Context<'_>, node: &Node) -> Option<KeyTemplate> {
     let text = context.text(node, "key")?;
     match key::parse(&text.value) {
         Ok(parts) => {
-            let words = Type::NAMED.map(Type::name);
             for part in &parts {
                 if let key::Part::Field { kind: Some((kind, span)), .. } = part
                     && Type::named(kind).is_none()
                 {
                     let span = node.part_span(context.files, span.start, span.end);
-                    let diagnostic =
-                        Diagnostic::new(Code::E0005, span, format!("there is no type `{kind}`"), "not a type");
-                    context.report(diagnostic.maybe_help(did_you_mean(kind, words)));
+                    no_type(context, kind, span);
                 }
             }
+            names_a_part(context, &text, &parts)?;
             Some(KeyTemplate { parts, node: node.clone() })
         }
         Err(error) => {
@@ -157,17 +155,30 @@ fn key_template(context: &mut Context<'_>, node: &Node) -> Option<KeyTemplate> {
     }
 }
 
+/// A template without a field that has the brackets or wildcards of another notation is meant to have one.
+fn names_a_part(context: &mut Context<'_>, text: &Spanned<String>, parts: &[key::Part]) -> Option<()> {
+    let has_field = parts.iter().any(|part| matches!(part, key::Part::Field { .. }));
+    if has_field || !text.value.contains(['{', '}', '*', '?', '%', '$']) {
+        return Some(());
+    }
+    let named = text.value.replace("${", "{").replace('{', "<").replace('}', ">").replace('*', "<id>");
+    let message = "the template names no part of the key";
+    let diagnostic = Diagnostic::new(Code::E0102, text.span, message, "all of it stands for itself");
+    let parses = key::parse(&named).is_ok_and(|parts| parts.len() > 1 || named.contains('<'));
+    let example = if parses { named } else { "orders:<customer_id:int>:<order_id>".to_owned() };
+    context.report(diagnostic.help(format!("write the parts in `<>`, such as `key: {example}`")));
+    None
+}
+
 fn fields(context: &mut Context<'_>, key: Span, node: &Node) -> Vec<(Path, Spanned<Type>)> {
-    let words = Type::NAMED.map(|kind| (kind.name(), kind));
     let Some(mut map) = Mapping::open(context, node, "source.redis.fields", key) else {
         return Vec::new();
     };
     map.rest()
         .into_iter()
         .filter_map(|(name, node)| {
-            let kind = context.word(node, "fields", &words)?;
-            let path = parsed_path(context, node, name.clone())?;
-            Some((path, Spanned { value: kind, span: node.text_span(context.files) }))
+            let kind = type_name(context, node)?;
+            Some((parsed_path(context, node, name.clone())?, kind))
         })
         .collect()
 }

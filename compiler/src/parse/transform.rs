@@ -31,6 +31,20 @@ const BLOCKS: [(&str, Block); 6] = [
     ("redis.lookup", Block::Lookup),
 ];
 
+/// Keys that belong below `with`.
+const BELOW: [&str; 10] = [
+    "field",
+    "fields",
+    "expression",
+    "language",
+    "from_field",
+    "to_field",
+    "connection",
+    "cmd",
+    "args",
+    "on_unmatched",
+];
+
 /// The names of the blocks, to tell where a misplaced one belongs.
 pub(super) const NAMES: [&str; 6] = ["add_field", "rename_field", "remove_field", "map", "filter", "redis.lookup"];
 
@@ -47,8 +61,8 @@ fn read_block(context: &mut Context<'_>, node: &Node) -> Option<Vec<Step>> {
     let top = Span { end: node.span.start, ..node.span };
     let mut map = Mapping::open(context, node, "transform", top)?;
     let uses = map.required(context, "uses", "uses: add_field");
-    let with = map.required(context, "with", "with:\n      field: name");
-    map.finish(context);
+    let with = map.required_above(context, "with", "with:\n  field: name", &BELOW);
+    map.finish_below(context, "with", &BELOW);
     let (_, uses) = uses?;
     let block = context.block(uses, "transform", &BLOCKS, ("output", &job::NAMES))?;
     let (key, with) = with?;

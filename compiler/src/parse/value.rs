@@ -10,7 +10,49 @@ use crate::ast::{Expression, From, Mapping as Column, Path};
 use crate::codes::Code;
 use crate::expr::Language;
 use crate::source::{Span, Spanned};
+use crate::suggest::{did_you_mean, meant};
 use crate::yaml::{Node, Value};
+
+/// What types are called elsewhere.
+const OTHER_NAMES: [(&str, Type); 18] = [
+    ("integer", Type::Int),
+    ("bigint", Type::Int),
+    ("smallint", Type::Int),
+    ("long", Type::Int),
+    ("number", Type::Decimal),
+    ("numeric", Type::Decimal),
+    ("double", Type::Float),
+    ("real", Type::Float),
+    ("boolean", Type::Bool),
+    ("string", Type::Text),
+    ("str", Type::Text),
+    ("varchar", Type::Text),
+    ("char", Type::Text),
+    ("datetime", Type::Timestamp),
+    ("jsonb", Type::Json),
+    ("blob", Type::Bytes),
+    ("bytea", Type::Bytes),
+    ("binary", Type::Bytes),
+];
+
+/// Reports a word that is no type.
+pub(super) fn no_type(context: &mut Context<'_>, word: &str, span: Span) {
+    let lower = word.to_ascii_lowercase();
+    let other = OTHER_NAMES.iter().find(|(name, _)| *name == lower).map(|(_, kind)| meant(kind.name()));
+    let help = other.or_else(|| did_you_mean(word, Type::NAMED.map(Type::name)));
+    let diagnostic = Diagnostic::new(Code::E0005, span, format!("there is no type `{word}`"), "not a type");
+    context.report(diagnostic.maybe_help(help));
+}
+
+/// The name of a type.
+pub(super) fn type_name(context: &mut Context<'_>, node: &Node) -> Option<Spanned<Type>> {
+    let text = context.text(node, "type")?;
+    let found = Type::NAMED.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&text.value));
+    if found.is_none() {
+        no_type(context, &text.value, text.span);
+    }
+    Some(Spanned { value: found?, span: text.span })
+}
 
 /// Reports a text that does not parse.
 pub(super) fn syntax(context: &mut Context<'_>, node: &Node, code: Code, error: &SyntaxError, help: &str) {
@@ -83,6 +125,7 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
     match &node.value {
         Value::Map(entries) => match entries.as_slice() {
             [(column, value)] if value.text().is_some() => {
+                is_a_name(context, column, value)?;
                 let from = From::Path(parse_path(context, value)?);
                 Some(Column { column: column.clone(), kind: None, from })
             }
@@ -91,7 +134,14 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
                 context.wrong_shape(value, what, "the path of a field, or `expression` and `language`");
                 None
             }
-            _ => {
+            [(first, _), ..] => {
+                let message = format!("an item of `{what}` is one column, and this one has {}", entries.len());
+                let diagnostic = Diagnostic::new(Code::E0004, node.span, message, "several columns");
+                let help = format!("write each as an item of its own, the first as `- {}: …`", first.value);
+                context.report(diagnostic.help(help));
+                None
+            }
+            [] => {
                 context.wrong_shape(node, what, "a list whose items are `column` or `column: path`");
                 None
             }
@@ -113,19 +163,35 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
     }
 }
 
+/// Refuses an expression in the place of a field, which would read a field of that name and find none.
+fn is_a_name(context: &mut Context<'_>, column: &Spanned<String>, node: &Node) -> Option<()> {
+    let text = node.text().unwrap_or_default();
+    let is_quoted = node.text_span(context.files).start != node.span.start;
+    let is_call =
+        text.ends_with(')') && text.find('(').is_some_and(|at| text.as_bytes().first() != Some(&b'(') && at > 0);
+    if is_quoted || !(is_call || text.contains(" || ")) {
+        return Some(());
+    }
+    let message = "the name of a field is wanted here, and this is an expression";
+    let diagnostic = Diagnostic::new(Code::E0101, node.span, message, "would be read as a name");
+    let language = if text.contains(" || ") { "sql" } else { "jmespath" };
+    context.report(diagnostic.help(format!(
+        "write:\n- {}:\n    expression: {text}\n    language: {language}\na field that has this name stands in quotes",
+        column.value
+    )));
+    None
+}
+
 /// `{expression, language, type}` or `{field, type}`; without either the field has the column's name.
 fn typed_column(context: &mut Context<'_>, column: &Spanned<String>, node: &Node) -> Option<Column> {
-    let words = Type::NAMED.map(|kind| (kind.name(), kind));
     let mut map = Mapping::open(context, node, "column", column.span)?;
-    let kind = map.optional("type").and_then(|(_, node)| {
-        let value = context.word(node, "type", &words)?;
-        Some(Spanned { value, span: node.text_span(context.files) })
-    });
+    let written = map.optional("type");
+    let kind = written.and_then(|(_, node)| type_name(context, node));
     let field = map.optional("field");
     let has_expression = map.has("expression") || map.has("language");
     let from = match field {
         Some((_, node)) => parse_path(context, node).map(From::Path),
-        None if has_expression || kind.is_none() => expression_of(context, &mut map).map(From::Expression),
+        None if has_expression || written.is_none() => expression_of(context, &mut map).map(From::Expression),
         None => parsed_path(context, node, column.clone()).map(From::Path),
     };
     map.finish(context);

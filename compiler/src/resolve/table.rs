@@ -4,6 +4,7 @@ use redis_wb_plan::schema::{Schema, Table, TableColumn};
 
 use crate::ast;
 use crate::codes::Code;
+use crate::dialect;
 use crate::source::Spanned;
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -12,15 +13,17 @@ use crate::{Diagnostic, Diagnostics};
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) schema: &'a Schema,
-    /// The DDL file that it comes from; `None` where the database itself told it.
-    pub(super) ddl: Option<&'a str>,
+    pub(super) connection: &'a ast::Connection,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn table(self, ast: &ast::Relational, diagnostics: &mut Diagnostics) -> Option<&'a Table> {
         let wanted = ast.schema.as_ref().map(|schema| schema.value.as_str());
         let name = &ast.table.value;
-        let found = self.schema.table(wanted, name);
+        let found = self
+            .schema
+            .table(wanted, name)
+            .or_else(|| wanted.filter(|schema| self.is_default(schema)).and_then(|_| self.schema.table(None, name)));
         if found.is_none() {
             let in_schema = wanted.map(|schema| format!(" in the schema `{schema}`")).unwrap_or_default();
             let message = format!("there is no table `{name}`{in_schema}");
@@ -33,6 +36,15 @@ impl<'a> Place<'a> {
             self.report(Code::E0401, &ast.table, message, help, "its CREATE TABLE", diagnostics);
         }
         found
+    }
+
+    /// Whether a table that is named without a schema is in this one.
+    fn is_default(self, schema: &str) -> bool {
+        let ast::Connection { plan, .. } = self.connection;
+        match dialect::of(plan.dialect).default_schema() {
+            "" => [&plan.database, &plan.user].into_iter().flatten().any(|name| name == schema),
+            default => default == schema,
+        }
     }
 
     /// Help where the table is in another schema.
@@ -69,9 +81,10 @@ impl<'a> Place<'a> {
         what: &str,
         diagnostics: &mut Diagnostics,
     ) {
-        let label = self.ddl.map_or_else(|| "the target has none".to_owned(), |ddl| format!("not in `{ddl}`"));
-        let missing = self
-            .ddl
+        // Without DDL the database itself was asked.
+        let ddl = self.connection.ddl();
+        let label = ddl.map_or_else(|| "the target has none".to_owned(), |ddl| format!("not in `{ddl}`"));
+        let missing = ddl
             .map_or_else(|| "create it there".to_owned(), |ddl| format!("if the target has it, add {what} to `{ddl}`"));
         let help = match help {
             Some(help) if help.starts_with("known here") => format!("{help}; {missing}"),

@@ -96,7 +96,8 @@ pub(super) fn indentation(text: &Text<'_>, said: &str) -> Option<Mistake> {
     let at = line.content();
     let (own, other) = (line.indent(), above.indent());
     if said.contains("did not find expected '-'") {
-        let help = "begin it by `- ` if it is an item; otherwise indent it less, as the key of the list";
+        let help = "begin it by `- ` if it is an item, indent it more if it belongs to the item above, or less if it \
+                    stands beside the key of the list";
         return Some(Mistake::new(at, "a line that is no item stands in a list", "no `- ` before it", help));
     }
     let is_deeper = said.starts_with("mapping values are not allowed") && own > other;
