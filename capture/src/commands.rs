@@ -1,4 +1,4 @@
-//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules, the module's arguments.
+//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.SNAPSHOT`, the INFO section, saving and loading of rules, the module's arguments.
 //! It must not know how changes become records.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use crate::capture::{self, State};
 use crate::exclude;
 use crate::ffi::{Context, Info, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
+use crate::snapshot;
 
 /// What a command replies.
 pub(crate) enum Answer {
@@ -77,6 +78,37 @@ pub(crate) fn rules(words: &[&[u8]]) -> Answer {
     }
     let rules = capture::with(|state| state.rules.iter().map(|rule| described(rule)).collect());
     Answer::List(rules.unwrap_or_default())
+}
+
+/// `WB.SNAPSHOT name cursor [COUNT n]`: appends records of the next keys that a rule wants. Gives the cursor that goes
+/// on from there, how many keys it saw, and how many records it appended.
+pub(crate) fn snapshot(context: &Context, words: &[&[u8]]) -> Answer {
+    const USAGE: &str = "WB.SNAPSHOT name cursor [COUNT n]";
+    let (name, cursor, keys_max) = match words {
+        [name, cursor] => (name, cursor, Some(snapshot::SLICE_KEYS)),
+        [name, cursor, count, number] if count.eq_ignore_ascii_case(b"COUNT") => {
+            let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+            (name, cursor, number.filter(|number| *number > 0))
+        }
+        _ => return Answer::Error(format!("ERR wrong arguments: {USAGE}")),
+    };
+    let Some(keys_max) = keys_max else {
+        return Answer::Error(format!("ERR COUNT wants a number of keys: {USAGE}"));
+    };
+    if !context.standing().captures() {
+        return Answer::Error("READONLY this server is a replica: its primary makes snapshots".to_owned());
+    }
+    let rule = capture::with(|state| state.place(name).and_then(|place| state.rules.get(place).cloned()));
+    let Some(rule) = rule.flatten() else {
+        return Answer::Error(format!("ERR there is no rule `{}`: WB.TRACK makes it", String::from_utf8_lossy(name)));
+    };
+    match snapshot::slice(context, &rule, cursor, keys_max) {
+        Ok(slice) => {
+            let number = |count| Answer::Number(i64::try_from(count).unwrap_or(i64::MAX));
+            Answer::List(vec![Answer::Text(slice.cursor), number(slice.seen), number(slice.appended)])
+        }
+        Err(why) => Answer::Error(format!("ERR snapshot: {why}")),
+    }
 }
 
 fn described(rule: &Rule) -> Answer {

@@ -161,8 +161,11 @@ impl Server {
                 Opcode::Flush => keys.clear(),
                 Opcode::Delete => drop(keys.remove(&key)),
                 Opcode::Create | Opcode::Update => {
-                    let bare = if record.flags.contains(Flags::THIN) { "thin" } else { record.data_type.name() };
-                    let content = record.after.as_ref().map_or_else(|| bare.to_owned(), image);
+                    let content = match &record.after {
+                        Some(after) => image(after),
+                        None if record.flags.contains(Flags::THIN) => self.content(&key),
+                        None => record.data_type.name().to_owned(),
+                    };
                     keys.insert(key, content);
                 }
             }
