@@ -1,11 +1,11 @@
-//! `redis-wb compile`: the plan, for people (`sql`, `yaml`) or for `run` (`json`).
+//! `redis-wb compile`: the plan, for people (`sql`, `yaml`) or for `run` (`json`); or the tables that it writes.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use redis_wb_compiler::describe;
+use redis_wb_compiler::{create, describe};
 use redis_wb_plan::Plan;
 
 use crate::exit::{Failure, print};
@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// How to print the plan.
     #[arg(long, value_enum, default_value_t = Format::Sql)]
     format: Format,
+    /// Print the CREATE TABLE statements of the tables that the jobs write, instead of the plan.
+    #[arg(long, conflicts_with = "format")]
+    ddl: bool,
     /// Write to a file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -40,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     project.report(compiled.diagnostics);
     let plan = without_passwords(compiled.plan.ok_or(Failure::Reported)?);
     let text = match arguments.format {
+        _ if arguments.ddl => create::tables(&plan).map_err(bug)?,
         Format::Sql => describe::sql(&plan),
         Format::Yaml => serde_yaml::to_string(&plan).map_err(unable)?,
         Format::Json => serde_json::to_string_pretty(&plan).map_err(unable)? + "\n",
@@ -58,11 +62,23 @@ fn unable(error: impl std::fmt::Display) -> Failure {
     Failure::Unable { message: format!("the plan cannot be printed: {error}"), help: None }
 }
 
-/// A plan that leaves the process holds no password, only how to come by one.
+fn bug(what: String) -> Failure {
+    Failure::with_help(what, "this is a bug in redis-wb: please report it with the job")
+}
+
+/// A plan that leaves the process holds no password, only how to come by one: a variable, or a file that is there.
 fn without_passwords(mut plan: Plan) -> Plan {
-    for connection in plan.connections.values_mut() {
-        let is_reference = |text: &String| text.contains("${") || text.contains('/');
-        connection.password = connection.password.take().filter(is_reference);
+    for (name, connection) in &mut plan.connections {
+        let is_reference = |text: &String| {
+            let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+            variable.is_some_and(|variable| !variable.contains('}')) || Path::new(text).is_file()
+        };
+        if connection.password.as_ref().is_some_and(|password| !is_reference(password)) {
+            eprintln!(
+                "the password of `{name}` is left out of the plan: it is neither ${{VAR}} nor a file that is there"
+            );
+            connection.password = None;
+        }
     }
     plan
 }

@@ -34,8 +34,9 @@ pub(crate) struct Arguments {
     ir: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Language {
+/// The language of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
     /// JMESPath.
     Jmespath,
     /// SQL, as SQLite has it.

@@ -57,7 +57,7 @@ enum Command {
     Run(run::Arguments),
     /// Evaluate an expression over a JSON document.
     Eval(eval::Arguments),
-    /// Print the builtin functions of expressions, or all about one.
+    /// Print the builtin functions of both languages, or all about one.
     Functions(functions::Arguments),
     /// Explain a code of a diagnostic or of a rejected record.
     Explain(explain::Arguments),

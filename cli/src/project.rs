@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Severity, diagnostic, source::FileId};
+use redis_wb_plan::plan::Dialect;
 use redis_wb_plan::schema::Schema;
 
 use crate::exit::{Failure, print};
@@ -119,7 +120,15 @@ impl Project {
         let folder = &self.folder;
         let mut read = |path: &str| read(&folder.join(path));
         let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
-        redis_wb_compiler::compile(&mut self.files, inputs)
+        let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
+        // As the paths of DDL files, that of a SQLite file counts from the folder of the configuration.
+        let connections = compiled.plan.iter_mut().flat_map(|plan| plan.connections.values_mut());
+        for connection in connections.filter(|connection| connection.dialect == Dialect::Sqlite) {
+            if let Some(file) = connection.database.as_mut().filter(|file| !file.starts_with("${")) {
+                *file = folder.join(file.as_str()).to_string_lossy().into_owned();
+            }
+        }
+        compiled
     }
 
     /// How many jobs there are.

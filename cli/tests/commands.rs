@@ -36,7 +36,7 @@ fn project(job: &str) -> TempDir {
 
 fn redis_wb(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    command.args(arguments).current_dir(folder).env("COLUMNS", "80").output().unwrap()
+    command.args(arguments).current_dir(folder).env_remove("PASSWORD").output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -93,6 +93,8 @@ fn what_cannot_run_exits_with_2_and_says_what_to_do() {
         &["run", "--plan", "config.yaml"],
         &["explain", "E9999"],
         &["run", "--redis", "http://localhost"],
+        // PASSWORD is not set.
+        &["run", "--redis", "redis://127.0.0.1:1"],
     ] {
         let output = redis_wb(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
@@ -114,6 +116,53 @@ fn a_plan_is_for_people_or_for_run() {
     let plan = redis_wb_plan::Plan::from_json(&plan).unwrap();
     assert_eq!(plan.jobs[0].name, "emp");
     assert_eq!(plan.connections["target"].password.as_deref(), Some("${PASSWORD}"));
+}
+
+#[test]
+fn the_tables_of_the_jobs_can_be_made() {
+    let folder = project(JOB);
+    let output = redis_wb(folder.path(), &["compile", "--ddl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let expected = "-- on connection target, PostgreSQL: written by emp\nCREATE TABLE \"emp\" (\n    \
+                    \"empno\" integer NOT NULL,\n    \"fname\" text,\n    PRIMARY KEY (\"empno\")\n);\n\n";
+    assert_eq!(stdout(&output), expected);
+    // What is made can be read.
+    fs::write(folder.path().join("schema.sql"), expected).unwrap();
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_only_compiled_is_not_run() {
+    let folder = project(JOB);
+    fs::write(folder.path().join("config.yaml"), CONFIG.replace("postgresql", "mysql")).unwrap();
+    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
+    let output = redis_wb(folder.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("this version compiles for MySQL but does not run against it"), "{text}");
+    let (source, _) = JOB.split_once("output:").unwrap();
+    let folder = project(&format!(
+        "{source}output:\n  - uses: redis.write\n    with:\n      connection: cache\n      key:\n        \
+         expression: concat(['e:', fname])\n        language: jmespath\n      mapping: [fname]\n"
+    ));
+    fs::write(folder.path().join("config.yaml"), "connections:\n  cache:\n    type: redis\n    host: localhost\n")
+        .unwrap();
+    let output = redis_wb(folder.path(), &["run"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("this version compiles `redis.write` but does not run it"), "{text}");
+}
+
+#[test]
+fn a_plan_that_is_printed_holds_no_password() {
+    let folder = project(JOB);
+    for password in ["hunter2", "sec/ret", "/no/such/file", "x${PASSWORD}"] {
+        fs::write(folder.path().join("config.yaml"), CONFIG.replace("${PASSWORD}", password)).unwrap();
+        let output = redis_wb(folder.path(), &["compile", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(!stdout(&output).contains(password), "{password}");
+        assert!(stderr(&output).contains("left out of the plan"), "{}", stderr(&output));
+    }
 }
 
 #[test]
@@ -140,8 +189,13 @@ fn logs_can_be_json_and_have_no_colours_off_a_terminal() {
     let folder = project(JOB);
     let arguments = ["run", "--redis", "redis://127.0.0.1:1", "--log-format", "json"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
-    let mut child =
-        command.args(arguments).current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(arguments)
+        .env("PASSWORD", "secret")
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line).unwrap();
     child.kill().unwrap();

@@ -94,14 +94,16 @@ fn a_worker_goes_on_where_another_stopped_and_two_do_no_harm() {
     }
     let mut workers = [project.worker(), project.worker()];
     for id in 0..500 {
-        hset(&project, id, "Alan");
+        hset(&project, id, if id % 50 == 0 { "no\0name" } else { "Alan" });
     }
     project.wait("both have drained the streams", || {
         redis::Commands::xlen::<_, usize>(&mut project.client(), "wb:{0}:emps") == Ok(0)
     });
-    let expected: Vec<Row> = (0..500).map(|id| row(id, "Alan")).collect();
+    let expected: Vec<Row> = (0..500).map(|id| row(id, if id % 50 == 0 { "Ada" } else { "Alan" })).collect();
     assert_same_rows(&project.pg_rows(ROWS), &expected);
     assert_same_rows(&project.lite_rows(ROWS), &expected);
+    let letters: usize = redis::Commands::xlen(&mut project.client(), "dlq:wb:{0}:emps").unwrap();
+    assert_eq!(letters, 20, "each poison is buried once for each connection");
     for worker in &mut workers {
         worker.stop();
         assert!(worker.status().unwrap().success(), "{}", project.log());
@@ -138,4 +140,66 @@ fn a_job_without_ddl_asks_the_database() {
     project.drain();
     assert_eq!(project.pg_rows(ROWS), [row(7, "Ada")]);
     assert_eq!(project.lite_rows(ROWS), [row(7, "Ada")]);
+}
+
+#[test]
+fn a_full_redis_is_drained() {
+    let project = Project::new("emps", JOB, TABLES);
+    project.drain();
+    let note = "x".repeat(2_000);
+    for id in 0..300 {
+        let _: () = redis::Commands::hset_multiple(
+            &mut project.client(),
+            format!("emp:{id}"),
+            &[("name", "Ada"), ("note", note.as_str())],
+        )
+        .unwrap();
+    }
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("2mb").query(&mut project.client()).unwrap();
+    project.drain();
+    assert_eq!(project.pg_rows(ROWS).len(), 300);
+    assert_eq!(project.lite_rows(ROWS).len(), 300);
+    assert_eq!(redis::Commands::xlen::<_, usize>(&mut project.client(), "wb:{0}:emps"), Ok(0));
+}
+
+#[test]
+fn a_worker_stops_although_its_target_is_locked() {
+    let project = Project::new("emps", JOB, TABLES);
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (client, wire) = tokio_postgres::connect(&project.postgres.url(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(wire);
+        client.batch_execute("BEGIN; LOCK TABLE emp IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        hset(&project, 1, "Ada");
+        project.wait("SQLite has it", || project.lite_rows(ROWS).len() == 1);
+        worker.stop();
+    });
+    assert!(worker.status().unwrap().success(), "{}", project.log());
+    drop(runtime);
+    project.drain();
+    assert_eq!(project.pg_rows(ROWS), [row(1, "Ada")]);
+}
+
+#[test]
+fn large_values_are_read_when_they_are_needed() {
+    let mut project = Project::new("emps", JOB, TABLES);
+    project.redis = Redis::start_with_module_arguments(&["image-bytes-max", "200"]);
+    project.drain();
+    hset(&project, 1, "Ada");
+    hset(&project, 2, &"x".repeat(1_000));
+    hset(&project, 3, &"y".repeat(1_000));
+    project.drain();
+    assert_eq!(project.pg_rows(ROWS), [row(1, "Ada"), row(2, &"x".repeat(1_000)), row(3, &"y".repeat(1_000))]);
+    // What is gone when it is looked for follows what its own record says: expired rows stay, deleted ones go.
+    let mut client = project.client();
+    hset(&project, 2, &"z".repeat(1_000));
+    let _: () = redis::Commands::pexpire(&mut client, "emp:2", 1).unwrap();
+    hset(&project, 3, &"z".repeat(1_000));
+    let _: () = redis::Commands::del(&mut client, "emp:3").unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(redis::Commands::exists::<_, bool>(&mut client, "emp:2"), Ok(false));
+    project.drain();
+    assert_eq!(project.pg_rows(ROWS), [row(1, "Ada"), row(2, &"x".repeat(1_000))]);
 }

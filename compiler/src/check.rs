@@ -1,20 +1,41 @@
 //! Proves what can be proved of a resolved job: its columns against the table, its keys, the types of its fields.
 //! Reports only; what was reported before is not reported again as a consequence.
+//!
+//! | part | what it proves |
+//! |---|---|
+//! | this file | columns against their table, keys |
+//! | `children` | rows of a list, against their key and against each other |
+//! | `steps` | conditions and fields that steps set |
+//! | `target` | what the dialect can do |
+//! | `between` | jobs against each other |
+//! | `foreign_keys` | the order in which rows are written |
+
+mod between;
+mod children;
+mod foreign_keys;
+mod steps;
+mod target;
 
 use redis_wb_plan::Type;
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::plan::Strategy;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
-use crate::expr::Compiled;
-use crate::resolve::{Column, ColumnValue, Job, Output};
+use crate::resolve::{Bound, Column, Job, Output};
 use crate::source::Span;
 use crate::{Diagnostic, Diagnostics, ast};
+
+/// Checks jobs against each other.
+pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
+    between::jobs(jobs, diagnostics);
+    foreign_keys::circles(jobs, diagnostics);
+}
 
 /// Checks a job.
 pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
     template_matches(job.ast, diagnostics);
     for output in &job.outputs {
+        target::output(output, diagnostics);
         for column in &output.columns {
             type_fits(column, diagnostics);
             written(column, diagnostics);
@@ -25,8 +46,13 @@ pub fn job(job: &Job<'_>, diagnostics: &mut Diagnostics) {
         } else if output.blind {
             types_are_known(output, diagnostics);
         }
-        keys_stay(job.ast, output, diagnostics);
+        keys_stay(job, output, diagnostics);
+        children::rows(output, diagnostics);
     }
+    foreign_keys::order(job, diagnostics);
+    steps::conditions(job, diagnostics);
+    steps::fields(job, diagnostics);
+    limits(job.ast, diagnostics);
 }
 
 /// A key of the template must be able to match the pattern: its literal start must agree with the pattern's.
@@ -58,7 +84,7 @@ const fn can_fit(from: Type, to: Type) -> bool {
         (from, to),
         (Bool | Int | Decimal | Float | Date | Time | Timestamp | TimestampTz | Uuid, Text | Json)
             | (Int | Float | Decimal, Int | Float | Decimal)
-            | (Bool, Int | Bool)
+            | (Bool, Int | Bool | Decimal)
             | (Int, Bool)
             | (Text, _)
             | (Json, Text | Json)
@@ -74,10 +100,9 @@ fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
         return;
     };
     let kind = target.column_type.kind;
-    let (declared, span) = match &column.value {
-        ColumnValue::Path { declared: Some(declared), .. } => *declared,
-        ColumnValue::Expression(compiled) => return expression_fits(column, compiled, target, diagnostics),
-        _ => return,
+    let Some(bound) = &column.value else { return };
+    let Some((declared, span)) = bound.declared else {
+        return expression_fits(column, bound, target, diagnostics);
     };
     if can_fit(declared, kind) {
         return;
@@ -89,15 +114,17 @@ fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
     diagnostics.report(diagnostic.help(format!("declare the field as `{kind}`, or write it to another column")));
 }
 
-fn expression_fits(column: &Column<'_>, compiled: &Compiled, target: &TableColumn, diagnostics: &mut Diagnostics) {
-    let (from, to) = (compiled.kind.kind, target.column_type.kind);
+fn expression_fits(column: &Column<'_>, bound: &Bound, target: &TableColumn, diagnostics: &mut Diagnostics) {
+    let Some(of) = &bound.kind else { return };
+    let (from, to) = (of.kind, target.column_type.kind);
     let is_document = matches!(from, Type::List | Type::Object) && matches!(to, Type::Json | Type::Text);
     if from == Type::Null || is_document || can_fit(from, to) {
         return;
     }
-    let message = format!("an expression of type `{}` never fits the column `{}`", compiled.kind, target.name);
+    let message = format!("an expression of type `{of}` never fits the column `{}`", target.name);
     let label = format!("the column is `{}`", target.type_name);
     let diagnostic = Diagnostic::new(Code::E0308, column.ast.from.span(), message, label);
+    let diagnostic = because_set(diagnostic, bound);
     diagnostics.report(diagnostic.help(format!("make it a `{to}`, or write it to another column")));
 }
 
@@ -113,12 +140,10 @@ fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
 
 fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
     let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
-    // A key column that does not exist was reported.
-    if keys.is_empty() || keys.iter().any(|column| column.target.is_none()) {
-        return;
-    }
-    let names: Vec<&str> = keys.iter().map(|column| column.ast.column.value.as_str()).collect();
-    if table.is_unique(&names) {
+    let names: Vec<&str> = keys.iter().filter_map(|column| Some(column.target?.name.as_str())).collect();
+    // A key column that does not exist was reported. No other strategy asks the index which row a key has.
+    let is_upsert = output.ast.strategy.value == Strategy::Upsert;
+    if keys.is_empty() || names.len() < keys.len() || !is_upsert || table.is_unique(&names) {
         return;
     }
     let list = names.join(", ");
@@ -126,10 +151,10 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     let label = "an upsert needs one: without it rows would double";
     let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
     let help = if unique.is_empty() {
-        format!("create one: `CREATE UNIQUE INDEX ON {} ({list})`", table.name)
+        format!("create one: `CREATE UNIQUE INDEX {0}_keys ON {0} ({list})`", table.name)
     } else {
         format!(
-            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX ON {} ({list})`",
+            "unique are {}; use those as `keys`, or `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`",
             unique.join(" and "),
             table.name
         )
@@ -141,7 +166,7 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
 }
 
 fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
-    let is_written = |name: &str| output.columns.iter().any(|column| column.ast.column.value == name);
+    let is_written = |name: &str| output.columns.iter().any(|column| column.target.is_some_and(|own| own.name == name));
     for column in &table.columns {
         if column.nullable || column.has_default || column.generated || is_written(&column.name) {
             continue;
@@ -154,6 +179,9 @@ fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagno
     }
 }
 
+/// The most columns that one message names.
+const NAMED_MAX: usize = 8;
+
 fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     let unknown: Vec<&str> = output
         .columns
@@ -164,7 +192,10 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     if unknown.is_empty() {
         return;
     }
-    let message = format!("nothing tells the types of {}", unknown.join(", "));
+    let more = unknown.len().saturating_sub(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let named: Vec<&str> = unknown.into_iter().take(NAMED_MAX).collect();
+    let message = format!("nothing tells the types of {}{more}", named.join(", "));
     let name = &output.ast.connection.value;
     let help = format!(
         "name the table's DDL in config.yaml, `connections.{name}.ddl: schema.sql`, so that the job is proved before \
@@ -174,18 +205,56 @@ fn types_are_known(output: &Output<'_>, diagnostics: &mut Diagnostics) {
     diagnostics.report(diagnostic.help(help));
 }
 
+/// The same with a label on the step that set the field, where one did.
+fn because_set(diagnostic: Diagnostic, bound: &Bound) -> Diagnostic {
+    match bound.set {
+        Some(span) => diagnostic.because(span, "the field is set here"),
+        None => diagnostic,
+    }
+}
+
 /// A key column taken from a field that can change would leave the old row behind.
-fn keys_stay(job: &ast::Job, output: &Output<'_>, diagnostics: &mut Diagnostics) {
-    for column in output.columns.iter().take(output.key_columns) {
-        if ![Root::Value, Root::Before, Root::After].into_iter().any(|root| column.reads(root)) {
+fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    if job.ast.source.key_unreadable {
+        return;
+    }
+    for column in output.deleted_by() {
+        let Some(bound) = column.value.as_ref().filter(|bound| job.reads_content(&bound.expr)) else {
             continue;
-        }
+        };
         let name = column.ast.from.text();
         let message = format!("the key column `{}` comes from a field that can change", column.ast.column.value);
         let label = format!("when `{name}` changes, the row of its old value stays");
-        let fixed = job.source.key_pattern.value.trim_end_matches('*');
-        let field = if matches!(column.value, ColumnValue::Path { .. }) { name } else { &column.ast.column.value };
+        let fixed = job.ast.source.key_pattern.value.trim_end_matches('*');
+        let is_path = matches!(column.ast.from, ast::From::Path(_));
+        let field = if is_path { name } else { &column.ast.column.value };
         let help = format!("if the key's name holds it, take it from there: `source.redis.key: {fixed}<{field}>`");
-        diagnostics.report(Diagnostic::new(Code::W0302, column.ast.from.span(), message, label).help(help));
+        let diagnostic = Diagnostic::new(Code::W0302, column.ast.from.span(), message, label);
+        diagnostics.report(because_set(diagnostic, bound).help(help));
     }
+}
+
+/// The most columns of one output.
+const COLUMNS_MAX: usize = 1_000;
+/// The most steps of one job; each `add_field` of a list is one.
+const STEPS_MAX: usize = 1_000;
+
+/// The most lookups of one job: each is a round trip for every batch.
+const LOOKUPS_MAX: usize = 8;
+
+fn limits(job: &ast::Job, diagnostics: &mut Diagnostics) {
+    let mut refuse = |what: &str, count: usize, max: usize, span: Span| {
+        if count > max {
+            let message = format!("{count} {what}; the most is {max}");
+            let help = format!("split the job: two jobs may have the same key pattern and {what} of their own");
+            diagnostics.report(Diagnostic::new(Code::E0017, span, message, "too many").help(help));
+        }
+    };
+    for output in &job.outputs {
+        refuse("columns", output.keys.len() + output.mapping.len(), COLUMNS_MAX, output.table.span);
+    }
+    refuse("steps", job.transform.len(), STEPS_MAX, job.source.key_pattern.span);
+    let lookups: Vec<&ast::Lookup> = job.transform.iter().filter_map(ast::Step::lookup).collect();
+    let first_beyond = lookups.get(LOOKUPS_MAX).map_or(job.source.key_pattern.span, |lookup| lookup.command.span);
+    refuse("lookups", lookups.len(), LOOKUPS_MAX, first_beyond);
 }

@@ -57,10 +57,23 @@ codes! {
     E0008 "missing_trigger",
     /// A number outside its bounds.
     E0009 "number_out_of_bounds",
-    /// Part of the job language that this version does not compile yet.
-    E0010 "not_supported",
+    // E0010 is retired: it told what an earlier version did not compile yet.
     /// A password that stands in the configuration in plain text.
     W0011 "plain_password",
+    /// A transform or writer that does not exist.
+    E0012 "unknown_block",
+    /// A `foreach` that is not `name: expression`.
+    E0013 "foreach_shape",
+    /// A key that says nothing where it stands.
+    W0014 "no_effect",
+    /// An argument of a data type that is missing or unknown.
+    E0015 "redis_arguments",
+    /// A block with one field and a list of them.
+    E0016 "both_forms",
+    /// More columns or steps than there may be.
+    E0017 "too_many",
+    /// An expression that grows too large once the fields that it uses are put in.
+    E0018 "too_large",
     /// A path that does not parse.
     E0101 "bad_path",
     /// A key template that does not parse.
@@ -87,6 +100,22 @@ codes! {
     E0208 "unknown_name",
     /// A collation that SQLite does not have.
     E0209 "unknown_collation",
+    /// A field that a step took away.
+    E0210 "field_gone",
+    /// A field that is read before the step that sets it.
+    W0211 "used_before_set",
+    /// A connection of another type than the writer needs.
+    E0212 "wrong_connection",
+    /// A lookup by a command that is not known to only read.
+    E0213 "not_a_read",
+    /// A `parent` that is no column of the output.
+    E0214 "unknown_parent",
+    /// A field that a step sets and nothing reads.
+    W0215 "unused_field",
+    /// Two jobs that write the same column of one table.
+    W0216 "written_by_two_jobs",
+    /// Two jobs whose different key patterns have keys in common.
+    W0217 "overlapping_patterns",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
@@ -109,6 +138,24 @@ codes! {
     W0310 "never_equal",
     /// A cast that rejects what is no number.
     W0311 "cast_may_reject",
+    /// A part of a `concat` that is always null.
+    W0312 "null_left_out",
+    /// A filter that leaves rows of records behind that no longer pass.
+    W0320 "filter_leaves_rows",
+    /// A condition that is the same for every record.
+    E0321 "constant_condition",
+    /// A `map` whose result has no fields.
+    E0322 "map_not_record",
+    /// A `foreach` over what is never a list.
+    E0323 "foreach_not_list",
+    /// Rows of a list that nothing ties to their key.
+    W0324 "children_not_tied",
+    /// A `parent` column that is not the same for all elements.
+    E0325 "parent_differs",
+    /// Elements that all become the same row.
+    E0326 "elements_share_row",
+    /// A score that is never a number, a key or member that is never a text.
+    E0327 "redis_value",
     /// A table that the schema does not have.
     E0401 "unknown_table",
     /// A column that the table does not have.
@@ -127,6 +174,22 @@ codes! {
     E0408 "name_not_quotable",
     /// A column whose type nothing tells.
     W0409 "unknown_type",
+    /// A name that is longer than the target's names can be.
+    E0410 "name_too_long",
+    /// A load strategy that the target cannot do.
+    E0411 "strategy_not_possible",
+    /// An expression of the target's SQL that does not parse.
+    E0412 "target_expression",
+    /// A key of `TYPE2` with another strategy.
+    E0413 "only_for_type2",
+    /// A strategy that keeps several rows of a key, into a table that takes one.
+    E0414 "one_row_per_key",
+    /// An upsert that may update the row of another key.
+    W0415 "upsert_by_any_index",
+    /// Tables whose foreign keys go round in a circle.
+    W0420 "cyclic_foreign_keys",
+    /// An output that writes a child before the parent.
+    W0421 "child_before_parent",
 }
 
 impl Code {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis_wb_plan::plan::{Job as PlanJob, Output, PLAN_VERSION, Plan};
+use redis_wb_plan::plan::{Job as PlanJob, OnMissing, Output, PLAN_VERSION, Plan};
 use redis_wb_plan::schema::Schema;
 
 use crate::codes::Code;
@@ -59,7 +59,7 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
         None => Tables::Nothing,
     };
     let scope = Scope { config: &config, tables: &tables, files };
-    let mut jobs = Vec::new();
+    let mut resolved_jobs = Vec::new();
     let mut blind: BTreeMap<String, Vec<(Option<String>, String)>> = BTreeMap::new();
     let mut bugs = Vec::new();
     for ast in &asts {
@@ -70,8 +70,10 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
             let tables = blind.entry(output.ast.connection.value.clone()).or_default();
             tables.push((schema, output.ast.table.value.clone()));
         }
-        jobs.push(plan_job(&resolved, &mut diagnostics, &mut bugs));
+        resolved_jobs.push(resolved);
     }
+    check::between(&resolved_jobs, &mut diagnostics);
+    let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), blind, bugs }
 }
@@ -118,38 +120,76 @@ fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {
     }
 }
 
-fn plan_job(job: &resolve::Job<'_>, diagnostics: &mut Diagnostics, bugs: &mut Vec<String>) -> PlanJob {
+fn plan_job(job: &resolve::Job<'_>, diagnostics: &Diagnostics, bugs: &mut Vec<String>) -> PlanJob {
     let mut outputs = Vec::new();
     for output in job.outputs.iter().filter(|output| output.key_columns > 0) {
-        let mut columns = lower::columns(output);
-        match render::statements(output, &columns, dialect::of(output.connection.dialect()), diagnostics) {
-            Ok(statements) => outputs.push(Output {
-                connection: output.ast.connection.value.clone(),
-                schema: output.ast.schema.as_ref().map(|schema| schema.value.clone()),
-                table: output.ast.table.value.clone(),
-                shared: lower::shared(&mut columns),
-                columns,
-                key_columns: output.key_columns,
-                upsert: statements.upsert,
-                delete: statements.delete,
-            }),
-            Err(render::Failure::Reported) => {}
+        match plan_output(job, output) {
+            Ok(output) => outputs.push(output),
+            // Without an error there is a plan, and then nothing may be missing from it.
+            Err(render::Failure::Job) if diagnostics.has_errors() => {}
+            Err(render::Failure::Job) => bugs.push(format!("job `{}`: an output went without a report", job.ast.name)),
             Err(render::Failure::Bug(what)) => bugs.push(format!("job `{}`: {what}", job.ast.name)),
         }
     }
-    PlanJob { name: job.ast.name.clone(), source: lower::source(job), outputs }
+    let redis = job.redis.iter().map(|write| lower::redis(job, write)).collect();
+    PlanJob { name: job.ast.name.clone(), source: lower::source(job), steps: lower::steps(job), outputs, redis }
+}
+
+fn plan_output(job: &resolve::Job<'_>, output: &resolve::Output<'_>) -> Result<Output, render::Failure> {
+    let ast = output.ast;
+    let mut columns = lower::columns(output);
+    let versions = lower::versions(output);
+    let type_names: Vec<Option<&str>> =
+        output.columns.iter().map(|column| Some(column.target?.type_name.as_str())).collect();
+    let rows = render::Rows {
+        schema: ast.schema.as_ref().map(|schema| schema.value.as_str()),
+        table: &ast.table.value,
+        columns: &columns,
+        type_names: &type_names,
+        key_columns: output.key_columns,
+        strategy: ast.strategy.value,
+        versions: versions.as_ref(),
+        parent: output.foreach.as_ref().map_or(&[], |foreach| &foreach.parent),
+        keep: ast.on_missing == OnMissing::Keep,
+    };
+    let render::Statements { write, delete, children } =
+        render::statements(&rows, dialect::of(output.connection.dialect()))?;
+    Ok(Output {
+        connection: ast.connection.value.clone(),
+        schema: ast.schema.as_ref().map(|schema| schema.value.clone()),
+        table: ast.table.value.clone(),
+        when: lower::when(job, ast.when.as_ref(), output.when.as_ref()),
+        foreach: lower::foreach(output),
+        opcode: output.opcode.clone(),
+        on_missing: ast.on_missing,
+        shared: lower::shared(&mut columns),
+        columns,
+        key_columns: output.key_columns,
+        strategy: ast.strategy.value,
+        versions,
+        write,
+        delete,
+        children,
+    })
 }
 
 fn plan(config: ast::Config, mut jobs: Vec<PlanJob>, files: &Files, inputs: &Inputs<'_>) -> Plan {
     jobs.sort_by(|left, right| left.name.cmp(&right.name));
     let used = |name: &str| jobs.iter().flat_map(|job| &job.outputs).any(|output| output.connection == name);
+    let uses_redis = |name: &str| {
+        let writes = jobs.iter().flat_map(|job| &job.redis).map(|write| &write.connection);
+        jobs.iter().flat_map(PlanJob::lookups).map(|lookup| &lookup.connection).chain(writes).any(|used| used == name)
+    };
+    let redis = config.redis.into_iter().filter(|(name, _)| uses_redis(&name.value));
+    let redis = redis.map(|(name, connection)| (name.value, connection)).collect();
     let connections = config
         .connections
         .into_iter()
         .filter(|(name, _)| used(&name.value))
         .map(|(name, connection)| (name.value, connection.plan))
         .collect();
-    Plan { version: PLAN_VERSION, fingerprint: fingerprint(files, inputs), applier: config.applier, connections, jobs }
+    let fingerprint = fingerprint(files, inputs);
+    Plan { version: PLAN_VERSION, fingerprint, applier: config.applier, connections, redis, jobs }
 }
 
 /// A hash over all that was compiled, to tell plans apart; FNV-1a, since it guards against nothing but mix-ups.

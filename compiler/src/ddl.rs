@@ -4,8 +4,8 @@
 use redis_wb_plan::schema::{Schema, Table, TableColumn};
 use redis_wb_plan::sql_type::column_type;
 use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateIndex, CreateTable, Expr, GeneratedAs, Ident,
-    IndexColumn, ObjectName, Statement, TableConstraint,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateIndex, CreateTable, DeferrableInitial, Expr,
+    ForeignKeyConstraint, GeneratedAs, Ident, IndexColumn, ObjectName, Statement, TableConstraint,
 };
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
@@ -21,18 +21,24 @@ pub fn parse(file: FileId, files: &Files, dialect: Dialect, diagnostics: &mut Di
     let text = &files.get(file).text;
     let mut schema = Schema::default();
     let mut complete = true;
-    let tokens = match Tokenizer::new(dialect.parser(), text).tokenize_with_location() {
+    let Some(reader) = dialect.reader() else {
+        let message = format!("redis-wb does not read DDL of {}", dialect.id().title());
+        let diagnostic = Diagnostic::new(Code::E0407, Span::top(file), message, "not read");
+        diagnostics.report(diagnostic.help("take `ddl` out of the connection; declare types by `source.redis.fields`"));
+        return None;
+    };
+    let tokens = match Tokenizer::new(reader, text).tokenize_with_location() {
         Ok(tokens) => tokens,
         Err(error) => {
             report(file, text, error.location, &error.message, diagnostics);
             return None;
         }
     };
-    for statement in tokens.split(|token| token.token == Token::SemiColon) {
+    for statement in statements(&tokens, dialect) {
         if !concerns_tables(statement) {
             continue;
         }
-        match Parser::new(dialect.parser()).with_tokens_with_locations(statement.to_vec()).parse_statement() {
+        match Parser::new(reader).with_tokens_with_locations(statement.to_vec()).parse_statement() {
             Ok(statement) => apply(&mut schema, statement, dialect),
             Err(error) => {
                 let start =
@@ -48,6 +54,15 @@ pub fn parse(file: FileId, files: &Files, dialect: Dialect, diagnostics: &mut Di
         }
     }
     complete.then_some(schema)
+}
+
+/// The statements of a script: between semicolons, and between what else the dialect ends a statement with.
+fn statements(tokens: &[TokenWithSpan], dialect: Dialect) -> impl Iterator<Item = &[TokenWithSpan]> {
+    tokens.split(move |token| match &token.token {
+        Token::SemiColon => true,
+        Token::Word(word) => word.quote_style.is_none() && dialect.ends_statement(&word.value),
+        _ => false,
+    })
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {
@@ -105,7 +120,8 @@ fn apply(schema: &mut Schema, statement: Statement, dialect: Dialect) {
 
 fn create_table(statement: CreateTable, dialect: Dialect) -> Table {
     let (schema, name) = names(&statement.name, dialect);
-    let mut table = Table { schema, name, columns: Vec::new(), unique: Vec::new() };
+    let (columns, unique, references) = (Vec::new(), Vec::new(), Vec::new());
+    let mut table = Table { schema, name, columns, unique, references, ignores_case: dialect.ignores_case() };
     for column in statement.columns {
         add_column(&mut table, &column, dialect);
     }
@@ -153,7 +169,7 @@ fn names(name: &ObjectName, dialect: Dialect) -> (Option<String>, String) {
 }
 
 fn identifier(ident: &Ident, dialect: Dialect) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { dialect.fold(&ident.value) }
+    dialect.named(&ident.value, ident.quote_style.is_some())
 }
 
 fn add_column(table: &mut Table, definition: &ColumnDef, dialect: Dialect) {
@@ -183,11 +199,18 @@ fn add_column(table: &mut Table, definition: &ColumnDef, dialect: Dialect) {
                 column.generated = generation_expr.is_some() || *generated_as == GeneratedAs::Always;
                 column.has_default = true;
             }
+            ColumnOption::ForeignKey(key) => add_reference(table, key, dialect),
             ColumnOption::Identity(_) => column.has_default = true,
+            ColumnOption::DialectSpecific(tokens) => column.has_default |= tokens.iter().any(numbers_rows),
             _ => {}
         }
     }
     table.columns.push(column);
+}
+
+/// MySQL's `AUTO_INCREMENT`, SQLite's `AUTOINCREMENT`.
+fn numbers_rows(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if ["AUTO_INCREMENT", "AUTOINCREMENT"].contains(&word.value.to_uppercase().as_str()))
 }
 
 fn add_constraint(table: &mut Table, constraint: &TableConstraint, dialect: Dialect) {
@@ -200,8 +223,17 @@ fn add_constraint(table: &mut Table, constraint: &TableConstraint, dialect: Dial
                 table.unique.push(columns);
             }
         }
+        TableConstraint::ForeignKey(key) => add_reference(table, key, dialect),
         TableConstraint::Unique(unique) => table.unique.extend(index_columns(&unique.columns, dialect)),
         _ => {}
+    }
+}
+
+/// A foreign key that is checked with each statement.
+fn add_reference(table: &mut Table, key: &ForeignKeyConstraint, dialect: Dialect) {
+    let initially = key.characteristics.as_ref().and_then(|characteristics| characteristics.initially);
+    if initially != Some(DeferrableInitial::Deferred) {
+        table.references.push(names(&key.foreign_table, dialect));
     }
 }
 
@@ -213,3 +245,6 @@ fn index_columns(columns: &[IndexColumn], dialect: Dialect) -> Option<Vec<String
     };
     columns.iter().map(column).collect()
 }
+
+#[cfg(test)]
+mod tests;

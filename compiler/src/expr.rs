@@ -15,10 +15,11 @@ pub mod sql;
 mod call;
 mod jmespath;
 
-use redis_wb_plan::expr::EXPR_DEPTH_MAX;
-use redis_wb_plan::{Expr, ExprType, fold, infer};
+use redis_wb_plan::expr::{EXPR_DEPTH_MAX, Root};
+use redis_wb_plan::functions::Function;
+use redis_wb_plan::{Expr, ExprType, Type, fold, infer};
 
-pub use scope::Scope;
+pub use scope::{Gone, Scope};
 
 use crate::codes::Code;
 use crate::source::Span;
@@ -86,4 +87,33 @@ pub fn compile(
     }
     let kind = infer::infer(&expr, scope::types(&|root| scope.type_of(root), &ExprType::UNKNOWN));
     Some(Compiled { expr, kind })
+}
+
+/// A field of an expression of this type, read as near to the record as it can be.
+#[must_use]
+pub fn field_of(of: Expr, kind: &ExprType, name: &str) -> Expr {
+    match parsed(of, kind) {
+        Expr::Path { root, mut names } if root != Root::Opcode => {
+            names.push(name.to_owned());
+            Expr::Path { root, names }
+        }
+        Expr::Object(fields) => {
+            let found = fields.into_iter().find(|(known, _)| known == name);
+            found.map_or(Expr::NULL, |(_, value)| value)
+        }
+        Expr::Altered { of, set, without } => match set.into_iter().find(|(known, _)| known == name) {
+            Some((_, value)) => value,
+            None if without.iter().any(|gone| gone == name) => Expr::NULL,
+            None => field_of(*of, &ExprType::UNKNOWN, name),
+        },
+        of => Expr::Field { of: Box::new(of), name: name.to_owned() },
+    }
+}
+
+/// A document of type `json` as the values that it holds.
+fn parsed(expr: Expr, kind: &ExprType) -> Expr {
+    match Function::named("json_parse") {
+        Some(parse) if kind.kind == Type::Json => Expr::call(parse, vec![expr]),
+        _ => expr,
+    }
 }

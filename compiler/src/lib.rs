@@ -9,6 +9,7 @@
 //! | [`check`] | resolved job, schema | nothing: only diagnostics | `check::job` |
 //! | [`lower`] | resolved job | typed IR: the columns of a plan | `lower::job` |
 //! | [`render`] | columns | statements, by the templates of a [`dialect`] | `render::statements` |
+//! | [`create`] | a plan | the `CREATE TABLE` of its tables | `create::tables` |
 //!
 //! [`expr`] compiles the expressions that the phases meet. [`describe`] shows a plan to people.
 //!
@@ -19,6 +20,7 @@
 pub mod ast;
 pub mod check;
 pub mod codes;
+pub mod create;
 pub mod ddl;
 pub mod describe;
 pub mod diagnostic;
@@ -33,6 +35,7 @@ pub mod yaml;
 
 mod compile;
 mod suggest;
+mod templates;
 
 pub use compile::{Compiled, Inputs, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -1,5 +1,7 @@
 //! YAML into a tree whose every node knows its place. Knows nothing of jobs.
 
+mod places;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -76,20 +78,24 @@ impl Node {
     /// Where the characters of the scalar begin: behind the quote, if it has one.
     #[must_use]
     pub fn text_span(&self, files: &Files) -> Span {
-        match files.text(self.span).chars().next() {
-            Some('"' | '\'') if self.span.end > self.span.start + 1 => {
-                Span { start: self.span.start + 1, end: self.span.end - 1, ..self.span }
-            }
-            _ => self.span,
+        let file = &files.get(self.span.file).text;
+        if self.span.end > self.span.start + 1 && places::is_quoted(file, self.span.start) {
+            return Span { start: self.span.start + 1, end: self.span.end - 1, ..self.span };
         }
+        self.span
     }
 
-    /// The place of the bytes `start..end` of the scalar's text, where the file writes that text as it is; else of
-    /// the whole scalar.
+    /// The place of the bytes `start..end` of the scalar's text, in whichever style the file writes it.
     #[must_use]
     pub fn part_span(&self, files: &Files, start: usize, end: usize) -> Span {
         let whole = self.text_span(files);
-        if self.text() == Some(files.text(whole)) { whole.part(start, end) } else { whole }
+        let Some(text) = self.text() else { return whole };
+        if text == files.text(whole) {
+            return whole.part(start, end);
+        }
+        let file = &files.get(self.span.file).text;
+        let found = places::find(file, self.span.start, text, start..end);
+        found.map_or(whole, |found| Span { start: found.start, end: found.end, ..whole })
     }
 }
 

@@ -15,12 +15,8 @@ fn functions() -> String {
         let _ = write!(out, "\n### {}\n\n| | | example | gives |\n|---|---|---|---|\n", family.title());
         for function in function::all().filter(|function| function.definition().family == family) {
             let definition = function.definition();
-            let parentheses = !definition.name.starts_with("current_");
-            let call = |name: &str| {
-                if parentheses { format!("`{name}({})`", definition.args) } else { format!("`{name}`") }
-            };
-            let names: Vec<String> =
-                std::iter::once(&definition.name).chain(definition.aliases).map(|name| call(name)).collect();
+            let names = std::iter::once(&definition.name).chain(definition.aliases);
+            let names: Vec<String> = names.map(|name| format!("`{}`", definition.call(name))).collect();
             let (example, result) = definition.example;
             let cell = |text: &str| text.replace('|', "\\|").replace('\n', "⏎");
             let _ = writeln!(

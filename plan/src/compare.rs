@@ -26,6 +26,14 @@ pub fn is_true_in_sql(value: &Value<'_>) -> bool {
     }
 }
 
+/// Whether a record passes a condition that gives this value, in either language: neither null nor false nor 0 nor
+/// empty.
+#[must_use]
+pub fn passes(value: &Value<'_>) -> bool {
+    let is_zero = number::order(value, &Value::Int(0)) == Some(Ordering::Equal);
+    is_true(value) && !is_zero
+}
+
 /// The outcome of a comparison; `None` for an order of what has none.
 #[must_use]
 pub fn compare(op: Comparator, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {

@@ -9,10 +9,12 @@ mod held;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 
+pub(crate) use held::Item;
 pub use held::{Elements, Held, Ref};
 
-use crate::expr::{Comparator, Input, Literal};
+use crate::expr::{Comparator, Input, Literal, Root};
 use crate::functions::Args;
+use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
 
 /// The most items visited and bytes made for one record: about a second of work, and as many bytes of memory.
@@ -21,6 +23,9 @@ pub const UNITS_MAX: u64 = 256 * 1024 * 1024;
 pub(crate) const VALUE_UNITS: usize = size_of::<Value<'_>>();
 /// What a field that is made costs.
 const FIELD_UNITS: usize = size_of::<crate::value::Field<'_>>();
+
+/// The most items for which a list is made in advance.
+const EXPECTED_ITEMS_MAX: usize = 1024;
 
 type Slot<'a> = OnceCell<Result<Value<'a>, Reject>>;
 
@@ -50,19 +55,27 @@ impl<'a> Slots<'a> {
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate(&self, expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
-        if let Expr::Path { root, names } = expr
-            && let Some(start) = input.root(*root)
-        {
-            // The commonest expression needs nothing of what follows.
-            return Ok(follow(start, names).borrowed());
-        }
         let shared = Shared { exprs: self.exprs, values: &self.values };
         let record = Record { input, shared, units: &self.units };
         Evaluator { record: &record, current: Ref::NULL }.value(expr)
     }
 }
 
+/// The value of an expression that stands alone.
+pub(crate) fn alone<'a>(expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
+    let units = Cell::new(UNITS_MAX);
+    let record = Record { input, shared: Shared { exprs: &[], values: &[] }, units: &units };
+    Evaluator { record: &record, current: Ref::NULL }.value(expr)
+}
+
+/// What a path leads to.
+#[inline]
+pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &[String]) -> Value<'a> {
+    input.root(root).map_or(Value::Null, |start| follow(start, names).borrowed())
+}
+
 /// What names lead to; null where they lead nowhere.
+#[inline]
 fn follow<'a>(start: &'a Value<'a>, names: &[String]) -> &'a Value<'a> {
     names.iter().try_fold(start, |value, name| value.field(name)).unwrap_or(held::null())
 }
@@ -115,8 +128,9 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
             Expr::List(items) => self.list(items),
             Expr::Object(fields) => self.object(fields),
+            Expr::Altered { of, set, without } => self.altered(of, set, without),
             Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
-            Expr::Compare { op, left, right } => self.compare(*op, left, right),
+            Expr::Compare { op, left, right } => Ok(self.compare(*op, left, right)?.map_or(Value::Null, Value::Bool)),
             Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
             Expr::Sql { op, args } => sql::evaluate(self, op, args),
             Expr::Lambda(_) => Err(misplaced("an expression reference", "an argument")),
@@ -132,6 +146,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
         match expr {
             Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
+            Expr::Sql { op, args } => sql::evaluate(self, op, args).map(Held::Own),
             Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
             Expr::Index { of, at } => Ok(self.look(of)?.index(*at)),
             Expr::Shared(at) => self.slot(*at),
@@ -145,9 +160,47 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
     }
 
+    /// What `then` makes of a value that it only looks at. The value stays where it was made: to move one costs more
+    /// than most operators.
+    #[inline]
+    pub(crate) fn seen<R>(
+        &self,
+        expr: &'a Expr,
+        then: impl FnOnce(Ref<'_, 'a>) -> Result<R, Reject>,
+    ) -> Result<R, Reject> {
+        let made;
+        let held;
+        let seen = match self.plain(expr) {
+            Some(found) => found,
+            None if makes(expr) => {
+                made = self.value(expr);
+                match &made {
+                    Ok(value) => Ref::Passing(value),
+                    Err(reject) => return Err(reject.clone()),
+                }
+            }
+            None => {
+                held = self.look(expr)?;
+                held.as_ref()
+            }
+        };
+        then(seen)
+    }
+
+    /// The same with two values, looked at from left to right.
+    #[inline]
+    pub(crate) fn both<R>(
+        &self,
+        left: &'a Expr,
+        right: &'a Expr,
+        then: impl FnOnce(&Value<'a>, &Value<'a>) -> Result<R, Reject>,
+    ) -> Result<R, Reject> {
+        self.seen(left, |left| self.seen(right, |right| then(left.get(), right.get())))
+    }
+
     /// The value of an expression that only leads to one, without anything being made; `None` for any other.
     #[inline]
-    fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
+    pub(crate) fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
         match expr {
             Expr::Literal(Literal(value)) => Some(Ref::Lasting(value)),
             Expr::Path { root, names } => Some(Ref::Lasting(follow(self.record.input.root(*root)?, names))),
@@ -160,6 +213,18 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
     }
 
+    /// How long a list expression gets, roughly: how much room to make.
+    fn expected_len(&self, expr: &'a Expr) -> usize {
+        match expr {
+            Expr::Project { of, .. } | Expr::Flatten(of) => self.expected_len(of),
+            Expr::Filter { of, .. } | Expr::Slice { of, .. } => self.expected_len(of) / 2,
+            other => match self.plain(other).map(Ref::get) {
+                Some(Value::List(items)) => items.len().min(EXPECTED_ITEMS_MAX),
+                _ => 0,
+            },
+        }
+    }
+
     /// [`Self::plain`] of an inner expression, out of line.
     fn plain_of(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
         self.plain(expr)
@@ -169,19 +234,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     pub(crate) fn is_true(&self, expr: &'a Expr) -> Result<bool, Reject> {
         match expr {
             Expr::Compare { op, left, right } => {
-                if let (Some(left), Some(right)) = (self.plain(left), self.plain(right)) {
-                    return Ok(compare::compare(*op, left.get(), right.get()) == Some(true));
-                }
-                let (left, right) = (self.look(left)?, self.look(right)?);
-                Ok(compare::compare(*op, left.get(), right.get()) == Some(true))
+                self.both(left, right, |left, right| Ok(compare::compare(*op, left, right) == Some(true)))
             }
             Expr::Not(of) => Ok(!self.is_true(of)?),
             Expr::And(items) => self.are(items, true),
             Expr::Or(items) => Ok(!self.are(items, false)?),
-            other => match self.plain(other) {
-                Some(value) => Ok(compare::is_true(value.get())),
-                None => Ok(compare::is_true(self.look(other)?.get())),
-            },
+            other => self.seen(other, |value| Ok(compare::is_true(value.get()))),
         }
     }
 
@@ -284,30 +342,67 @@ impl<'t, 'a> Evaluator<'t, 'a> {
 
     /// The first operand that is true, or false; else the last.
     fn first(&self, items: &'a [Expr], wanted: bool) -> Result<Held<'t, 'a>, Reject> {
-        let mut last = Held::NULL;
+        let Some((last, items)) = items.split_last() else { return Ok(Held::NULL) };
         for item in items {
-            last = self.look(item)?;
-            if compare::is_true(last.get()) == wanted {
-                break;
+            if let Some(found) = self.plain(item) {
+                if compare::is_true(found.get()) == wanted {
+                    return Ok(found.held());
+                }
+            } else if let Expr::Compare { op, left, right } = item {
+                let outcome = self.compare(*op, left, right)?;
+                if (outcome == Some(true)) == wanted {
+                    return Ok(Held::Own(outcome.map_or(Value::Null, Value::Bool)));
+                }
+            } else {
+                let held = self.look(item)?;
+                if compare::is_true(held.get()) == wanted {
+                    return Ok(held);
+                }
             }
         }
-        Ok(last)
+        self.look(last)
     }
 
-    fn compare(&self, op: Comparator, left: &'a Expr, right: &'a Expr) -> Result<Value<'a>, Reject> {
-        let (left, right) = (self.look(left)?, self.look(right)?);
-        Ok(compare::compare(op, left.get(), right.get()).map_or(Value::Null, Value::Bool))
+    fn compare(&self, op: Comparator, left: &'a Expr, right: &'a Expr) -> Result<Option<bool>, Reject> {
+        self.both(left, right, |left, right| Ok(compare::compare(op, left, right)))
     }
 
-    fn list(&self, items: &'a [Expr]) -> Result<Value<'a>, Reject> {
-        self.charge(items.len().saturating_mul(VALUE_UNITS))?;
-        items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::List)
+    fn list(&self, exprs: &'a [Expr]) -> Result<Value<'a>, Reject> {
+        self.charge(exprs.len().saturating_mul(VALUE_UNITS))?;
+        let mut items = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            items.push(self.value(expr)?);
+        }
+        Ok(Value::List(items.into()))
     }
 
-    fn object(&self, fields: &'a [(String, Expr)]) -> Result<Value<'a>, Reject> {
-        self.charge(fields.len().saturating_mul(FIELD_UNITS))?;
-        let field = |(name, value): &'a (String, Expr)| Ok((Cow::Borrowed(name.as_str()), self.value(value)?));
-        fields.iter().map(field).collect::<Result<_, _>>().map(Value::Object)
+    fn object(&self, exprs: &'a [(String, Expr)]) -> Result<Value<'a>, Reject> {
+        self.charge(exprs.len().saturating_mul(FIELD_UNITS))?;
+        let mut fields = Vec::with_capacity(exprs.len());
+        for (name, expr) in exprs {
+            fields.push((Cow::Borrowed(name.as_str()), self.value(expr)?));
+        }
+        Ok(Value::Object(fields.into()))
+    }
+
+    fn altered(&self, of: &'a Expr, set: &'a [(String, Expr)], without: &[String]) -> Result<Value<'a>, Reject> {
+        let mut fields = match self.keep(self.look(of)?)? {
+            Value::Object(Items::Owned(fields)) => fields,
+            Value::Object(Items::Borrowed(fields)) => {
+                fields.iter().map(|(name, value)| (Cow::Borrowed(name.as_ref()), value.borrowed())).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.charge(fields.len().saturating_add(set.len()).saturating_mul(FIELD_UNITS))?;
+        fields.retain(|(name, _)| without.iter().all(|gone| gone != name));
+        for (name, expr) in set {
+            let value = self.value(expr)?;
+            match fields.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = value,
+                None => fields.push((Cow::Borrowed(name.as_str()), value)),
+            }
+        }
+        Ok(Value::Object(fields.into()))
     }
 
     fn case(
@@ -329,6 +424,11 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
         otherwise.map_or(Ok(Held::NULL), |otherwise| self.look(otherwise))
     }
+}
+
+/// Whether an expression makes a value of its own, which [`Evaluator::value`] gives without a copy.
+const fn makes(expr: &Expr) -> bool {
+    matches!(expr, Expr::Sql { .. } | Expr::Call { .. } | Expr::Compare { .. } | Expr::Convert { .. } | Expr::Not(_))
 }
 
 #[cold]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use literal::Literal;
 
-use crate::evaluate::Slots;
+use crate::evaluate;
 use crate::functions::{Function, Prepared};
 use crate::sql::SqlOp;
 use crate::{ColumnType, Reject, Value};
@@ -30,11 +30,10 @@ pub enum Root {
     After,
     /// The opcode: `c`, `u` or `d`.
     Opcode,
-}
-
-impl Root {
-    /// Every root.
-    pub const ALL: [Self; 5] = [Self::Key, Self::Value, Self::Before, Self::After, Self::Opcode];
+    /// The element of the list that an output makes rows of.
+    Element,
+    /// The reply to a lookup, by its place among the lookups of the job.
+    Lookup(u16),
 }
 
 /// An expression. `Current` is what the nearest enclosing `Project`, `Filter`, `Pipe` or `Lambda` hands in.
@@ -103,6 +102,18 @@ pub enum Expr {
     /// An object of these fields.
     #[serde(with = "fields")]
     Object(Vec<(String, Expr)>),
+    /// An object as the steps of a job left it: some of its fields set, others taken away. What is no object counts as
+    /// an empty one.
+    Altered {
+        /// The object before.
+        of: Box<Expr>,
+        /// The fields that were set.
+        #[serde(with = "fields")]
+        set: Vec<(String, Expr)>,
+        /// The fields that were taken away.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<String>,
+    },
     /// The body, with the result of another expression as `Current`.
     Pipe {
         /// What is handed in.
@@ -218,13 +229,18 @@ pub struct Input<'a> {
     pub after: Value<'a>,
     /// `c`, `u` or `d`.
     pub opcode: &'static str,
+    /// The element of a list, where an output makes rows of its elements; else null.
+    pub element: Value<'a>,
+    /// The replies to the job's lookups, in their order.
+    pub lookups: Vec<Value<'a>>,
 }
 
 impl<'a> Input<'a> {
     /// A record without key and history, as `redis-wb eval` sees its input.
     #[must_use]
     pub const fn of(value: Value<'a>) -> Self {
-        Self { key: Value::Null, before: Value::Null, after: value, opcode: "c" }
+        let (key, before, element) = (Value::Null, Value::Null, Value::Null);
+        Self { key, before, after: value, opcode: "c", element, lookups: Vec::new() }
     }
 
     /// What a path starts from.
@@ -235,6 +251,8 @@ impl<'a> Input<'a> {
             Root::Before => Some(&self.before),
             Root::After => Some(&self.after),
             Root::Value => Some(if self.after.is_null() { &self.before } else { &self.after }),
+            Root::Element => Some(&self.element),
+            Root::Lookup(at) => Some(self.lookups.get(usize::from(at)).unwrap_or(&Value::Null)),
             Root::Opcode => None,
         }
     }
@@ -276,7 +294,11 @@ impl Expr {
     /// # Errors
     /// The reason for which the record must be rejected.
     pub fn evaluate<'a>(&'a self, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
-        Slots::new(&[]).evaluate(self, input)
+        // The commonest expression needs nothing of an evaluation.
+        match self {
+            Self::Path { root, names } if *root != Root::Opcode => Ok(evaluate::path(input, *root, names)),
+            _ => evaluate::alone(self, input),
+        }
     }
 
     /// Which parts of the record the expression reads. Of the shared expressions of an output, ask each.

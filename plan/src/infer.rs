@@ -49,6 +49,7 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
         Expr::Object(fields) => {
             ExprType::object(fields.iter().map(|(name, value)| (name.clone(), infer(value, types))).collect())
         }
+        Expr::Altered { of, set, without } => altered(&infer(of, types), set, without, types),
         Expr::Pipe { of, body, stops_at_null } => pipe(&infer(of, types), body, *stops_at_null, types),
         Expr::And(items) => either(items, types),
         Expr::Or(items) => {
@@ -131,6 +132,19 @@ fn values(of: &ExprType) -> ExprType {
         Type::Unknown => ExprType::list(ExprType::UNKNOWN).or_null(),
         _ => ExprType::NULL,
     }
+}
+
+fn altered(of: &ExprType, set: &[(String, Expr)], without: &[String], types: Types<'_>) -> ExprType {
+    let is_changed = |name: &String| without.contains(name) || set.iter().any(|(own, _)| own == name);
+    let kept = of.fields.iter().filter(|(name, _)| !is_changed(name)).cloned();
+    let gone = without.iter().map(|name| (name.clone(), ExprType::NULL));
+    let set = set.iter().map(|(name, value)| (name.clone(), infer(value, types)));
+    let rest = match of.kind {
+        Type::Object => of.item.as_deref().cloned().unwrap_or(ExprType::UNKNOWN),
+        Type::Unknown | Type::Json => ExprType::UNKNOWN,
+        _ => ExprType::NULL,
+    };
+    ExprType::record(kept.chain(gone).chain(set).collect(), rest)
 }
 
 fn pipe(of: &ExprType, body: &Expr, stops_at_null: bool, types: Types<'_>) -> ExprType {

@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
             fields.insert(name, value);
             self.space();
             if self.take(b'}') {
-                return Ok(Value::Object(fields.list.into()));
+                return Ok(fields.into_object());
             }
             if !self.take(b',') {
                 return Err(self.wrong("`,` or `}`"));
@@ -271,14 +271,19 @@ pub fn number(text: &str) -> Result<Value<'_>, Reject> {
 
 /// Fields in their order, each name once.
 #[derive(Default)]
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     list: Vec<Field<'a>>,
     /// Where each name stands, once there are too many to look through.
     places: HashMap<Cow<'a, str>, usize>,
 }
 
 impl<'a> Fields<'a> {
-    fn insert(&mut self, name: Cow<'a, str>, value: Value<'a>) {
+    pub(crate) fn into_object(self) -> Value<'a> {
+        Value::Object(self.list.into())
+    }
+
+    /// Of a doubled name the last value counts, in the place of the first.
+    pub(crate) fn insert(&mut self, name: Cow<'a, str>, value: Value<'a>) {
         let place = if self.list.len() <= FIELDS_SCANNED_MAX {
             self.list.iter().position(|(known, _)| *known == name)
         } else {

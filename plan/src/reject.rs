@@ -1,6 +1,7 @@
 //! Why a record cannot become rows. The codes are those of the dead-letter queue and are never reused.
 
 use std::fmt;
+use std::ops::Deref;
 
 /// A stable code of a rejected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,15 +112,15 @@ impl RejectCode {
             }
             Self::NotConvertible => {
                 "The value cannot be read as the column's type: the text `abc` as a whole number, say.\n\
-                 Mend the value in Redis, then replay the record, or map the field to a column of another type."
+                 Mend the value in Redis, write the key again, or map the field to a column of another type."
             }
             Self::OutOfRange => {
                 "The value is of the right kind but outside what the column can hold: 40000 in a smallint, say.\n\
-                 Widen the column, then replay the record."
+                 Widen the column, then write the key again."
             }
             Self::TooLong => {
                 "The text or the bytes are longer than the column allows.\n\
-                 Widen the column, then replay the record."
+                 Widen the column, then write the key again."
             }
             Self::Inexact => {
                 "The value has digits that the column cannot hold: 4.5 in an integer, 1.234 in a decimal(10,2).\n\
@@ -143,7 +144,7 @@ impl RejectCode {
             }
             Self::Unreadable => {
                 "The record carries no image of the key (it was too large, or another producer left it out),\n\
-                 and the key could not be read from Redis. Replay the record when the key can be read."
+                 and the key could not be read from Redis. Write the key again when it can be read."
             }
             Self::InvalidArgument => {
                 "A function of an expression got a value that it cannot take: `abs` of a text, say.\n\
@@ -155,19 +156,19 @@ impl RejectCode {
             }
             Self::MalformedText => {
                 "A function of an expression reads a text that is not in its form: no JSON, base64, XML or date.\n\
-                 Mend the value in Redis, then replay the record, or keep such records out by a filter."
+                 Mend the value in Redis, write the key again, or keep such records out by a filter."
             }
             Self::Constraint => {
                 "The target refused the row: a CHECK, UNIQUE, NOT NULL or other constraint does not hold.\n\
-                 The reason names the constraint. Mend the value or the constraint, then replay the record."
+                 The reason names the constraint. Mend the value or the constraint, then write the key again."
             }
             Self::TargetValue => {
                 "The target could not take a value of the row. The reason is the target's own message.\n\
-                 Mend the value or the column, then replay the record."
+                 Mend the value or the column, then write the key again."
             }
             Self::ForeignKey => {
                 "The row points to a row of another table that did not come in time.\n\
-                 Write the parent, then replay the record."
+                 Write the parent, then write the key again."
             }
         }
     }
@@ -179,10 +180,14 @@ impl fmt::Display for RejectCode {
     }
 }
 
-/// One record that cannot become rows.
+/// One record that cannot become rows. It is the size of a pointer, since every step of an evaluation may give one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} ({code})")]
-pub struct Reject {
+#[error("{} ({})", .0.reason, .0.code)]
+pub struct Reject(Box<Rejection>);
+
+/// Why a record cannot become rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
     /// The kind of reason.
     pub code: RejectCode,
     /// The reason in words, with the column, the value and what was expected.
@@ -191,7 +196,22 @@ pub struct Reject {
 
 impl Reject {
     /// A rejection with its reason.
+    #[cold]
     pub fn new(code: RejectCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        Self(Box::new(Rejection { code, reason: reason.into() }))
+    }
+
+    /// The code and the reason, to keep.
+    #[must_use]
+    pub fn into_rejection(self) -> Rejection {
+        *self.0
+    }
+}
+
+impl Deref for Reject {
+    type Target = Rejection;
+
+    fn deref(&self) -> &Rejection {
+        &self.0
     }
 }

@@ -21,13 +21,30 @@ pub fn hoist(exprs: &mut [&mut Expr]) -> Vec<Expr> {
         shared.iter_mut().for_each(|expr| replace(expr, &best, &at));
         shared.push(best);
     }
-    // The largest came first, and may hold smaller ones: turned round, each sees those before it.
-    let last = shared.len().saturating_sub(1);
-    let renumber = |expr: &mut Expr| renumber(expr, last);
-    exprs.iter_mut().for_each(|expr| renumber(expr));
-    shared.iter_mut().for_each(renumber);
-    shared.reverse();
-    shared
+    in_order(exprs, shared)
+}
+
+/// The shared parts, each behind those that it uses: a small part that saves much is found before a larger one that
+/// holds it, and the other way round.
+fn in_order(exprs: &mut [&mut Expr], shared: Vec<Expr>) -> Vec<Expr> {
+    let mut order: Vec<usize> = Vec::with_capacity(shared.len());
+    while order.len() < shared.len() {
+        let is_ready = |at: &usize| {
+            let part = shared.get(*at);
+            let waits =
+                part.is_some_and(|part| part.any(&mut |e| matches!(e, Expr::Shared(on) if !order.contains(on))));
+            !order.contains(at) && !waits
+        };
+        // No part holds itself, so one of those that are left is always ready.
+        let Some(next) = (0..shared.len()).find(is_ready) else { break };
+        order.push(next);
+    }
+    let place = |at: usize| order.iter().position(|own| *own == at).unwrap_or(at);
+    exprs.iter_mut().for_each(|expr| renumber(expr, &place));
+    let mut placed: Vec<(usize, Expr)> = shared.into_iter().enumerate().map(|(at, part)| (place(at), part)).collect();
+    placed.sort_by_key(|(at, _)| *at);
+    placed.iter_mut().for_each(|(_, part)| renumber(part, &place));
+    placed.into_iter().map(|(_, part)| part).collect()
 }
 
 /// The same expression, what stands in it more than once shared.
@@ -69,7 +86,7 @@ fn cost(expr: &Expr) -> usize {
         Expr::Path { names, .. } => names.len(),
         Expr::Field { .. } | Expr::Index { .. } | Expr::Pipe { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => 1,
         Expr::Compare { .. } | Expr::Case { .. } | Expr::With { .. } => 2,
-        Expr::Convert { .. } | Expr::List(_) | Expr::Object(_) => 4,
+        Expr::Convert { .. } | Expr::List(_) | Expr::Object(_) | Expr::Altered { .. } => 4,
         Expr::Call { .. } | Expr::Sql { .. } => 6,
         Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => 16,
     };
@@ -86,11 +103,11 @@ fn replace(expr: &mut Expr, part: &Expr, by: &Expr) {
     expr.each_child_mut(&mut |child, _: Sees| replace(child, part, by));
 }
 
-fn renumber(expr: &mut Expr, last: usize) {
+fn renumber(expr: &mut Expr, place: &dyn Fn(usize) -> usize) {
     if let Expr::Shared(at) = expr {
-        *at = last.saturating_sub(*at);
+        *at = place(*at);
     }
-    expr.each_child_mut(&mut |child, _| renumber(child, last));
+    expr.each_child_mut(&mut |child, _| renumber(child, place));
 }
 
 #[cfg(test)]
@@ -123,6 +140,19 @@ mod tests {
         assert_eq!(slots.evaluate(&left, &input), Ok(Value::Text("X".into())));
         let list = Value::List(vec![Value::Text("X".into()), Value::Int(1)].into());
         assert_eq!(slots.evaluate(&right, &input), Ok(list));
+    }
+
+    #[test]
+    fn a_part_stands_behind_those_it_uses() {
+        // The small part saves more than the large one that holds it, and is found first.
+        let small = || call("upper", path(&["a"]));
+        let large = || call("lower", call("upper", Expr::List(vec![small(), path(&["b"])])));
+        let mut exprs = [small(), small(), small(), small(), large(), large()];
+        let shared = hoist(&mut exprs.iter_mut().collect::<Vec<_>>());
+        assert_eq!(shared.first(), Some(&small()));
+        for (at, part) in shared.iter().enumerate() {
+            assert!(!part.any(&mut |expr| matches!(expr, Expr::Shared(on) if *on >= at)), "{shared:?}");
+        }
     }
 
     #[test]

@@ -9,11 +9,16 @@ use crate::{ColumnType, Type};
 /// values are sent as text and cast by the target.
 #[must_use]
 pub fn column_type(dialect: Dialect, name: &str) -> ColumnType {
-    let lower = name.trim().to_ascii_lowercase().replace('"', "");
+    let lower = name.trim().to_ascii_lowercase().replace(['"', '[', ']', '`'], "");
     let (base, arguments) = split(&lower);
     match dialect {
         Dialect::PostgreSql => postgresql(&base, &arguments),
+        Dialect::MySql | Dialect::MariaDb => mysql(&base, &arguments),
         Dialect::Sqlite => sqlite(&base, &arguments),
+        Dialect::SqlServer => sqlserver(&base, &arguments),
+        Dialect::Oracle => oracle(&base, &arguments),
+        Dialect::Db2 => db2(&base, &arguments),
+        Dialect::Cassandra => cassandra(&base),
     }
 }
 
@@ -23,7 +28,9 @@ fn split(name: &str) -> (String, Vec<u32>) {
         return (squeeze(name), Vec::new());
     };
     let (inside, after) = rest.split_once(')').unwrap_or((rest, ""));
-    let arguments = inside.split(',').map_while(|argument| argument.trim().parse().ok()).collect();
+    // A length may have a unit: `40 char`.
+    let number = |argument: &str| argument.split_whitespace().next()?.parse().ok();
+    let arguments = inside.split(',').map_while(number).collect();
     (squeeze(&format!("{before} {after}")), arguments)
 }
 
@@ -33,6 +40,10 @@ fn squeeze(text: &str) -> String {
 
 fn int(bits: u8) -> ColumnType {
     ColumnType { bits: Some(bits), ..Type::Int.into() }
+}
+
+fn unsigned(bits: u8) -> ColumnType {
+    ColumnType { unsigned: true, ..int(bits) }
 }
 
 fn float(bits: u8) -> ColumnType {
@@ -45,8 +56,17 @@ fn decimal(arguments: &[u32]) -> ColumnType {
     ColumnType { precision, scale, ..Type::Decimal.into() }
 }
 
+/// A decimal whose digits are these where the name says none.
+fn decimal_or(arguments: &[u32], otherwise: [u32; 2]) -> ColumnType {
+    if arguments.is_empty() { decimal(&otherwise) } else { decimal(arguments) }
+}
+
 fn text(length_max: Option<u32>) -> ColumnType {
     ColumnType { length_max, ..Type::Text.into() }
+}
+
+fn bytes(length_max: Option<u32>) -> ColumnType {
+    ColumnType { length_max, ..Type::Bytes.into() }
 }
 
 /// <https://www.postgresql.org/docs/current/datatype.html>, aliases included.
@@ -74,6 +94,51 @@ fn postgresql(base: &str, arguments: &[u32]) -> ColumnType {
     }
 }
 
+/// <https://dev.mysql.com/doc/refman/8.4/en/data-types.html> and <https://mariadb.com/kb/en/data-types/>.
+///
+/// A display width as in `int(11)` bounds nothing. `tinyint(1)` is what both make of `boolean`. Texts in bytes
+/// (`tinytext`, `text`) are bound by bytes of which a character has up to four, so no bound in characters is known.
+fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
+    let is_unsigned = base.split(' ').any(|word| word == "unsigned" || word == "zerofill");
+    let whole = |bits| if is_unsigned { unsigned(bits) } else { int(bits) };
+    let first = base.split(' ').next().unwrap_or_default();
+    match first {
+        "boolean" | "bool" => Type::Bool.into(),
+        "tinyint" if arguments == [1] && !is_unsigned => Type::Bool.into(),
+        "tinyint" => whole(8),
+        "smallint" => whole(16),
+        "mediumint" => whole(24),
+        "int" | "integer" => whole(32),
+        "bigint" | "serial" => whole(64),
+        "year" => unsigned(16),
+        "float" => {
+            float(if arguments.len() == 1 && arguments.first().is_some_and(|bits| *bits > 24) { 64 } else { 32 })
+        }
+        "double" | "real" => float(64),
+        "decimal" | "numeric" | "dec" | "fixed" => decimal_or(arguments, [10, 0]),
+        "char" | "character" | "nchar" if !base.contains("varying") => {
+            text(Some(arguments.first().copied().unwrap_or(1)))
+        }
+        "varchar" | "nvarchar" | "character" | "char" => text(arguments.first().copied()),
+        "tinytext" | "text" | "mediumtext" | "longtext" => text(None),
+        "binary" => bytes(Some(arguments.first().copied().unwrap_or(1))),
+        "varbinary" => bytes(arguments.first().copied()),
+        "tinyblob" => bytes(Some(255)),
+        "blob" => bytes(Some(65_535)),
+        "mediumblob" | "longblob" => bytes(None),
+        "date" => Type::Date.into(),
+        "time" => Type::Time.into(),
+        "datetime" => Type::Timestamp.into(),
+        "timestamp" => Type::TimestampTz.into(),
+        "uuid" => Type::Uuid.into(),
+        "json" => Type::Json.into(),
+        _ => Type::Unknown.into(),
+    }
+}
+
+/// What NUMERIC affinity keeps: <https://www.sqlite.org/datatype3.html#type_affinity>.
+const SQLITE_SIGNIFICANT_MAX: u32 = 15;
+
 /// Names that say more than SQLite's affinity are taken at their word; the rest by affinity, with the rules of
 /// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>.
 fn sqlite(base: &str, arguments: &[u32]) -> ColumnType {
@@ -85,7 +150,9 @@ fn sqlite(base: &str, arguments: &[u32]) -> ColumnType {
         "timestamptz" | "timestamp with time zone" => return Type::TimestampTz.into(),
         "uuid" => return Type::Uuid.into(),
         "json" | "jsonb" => return Type::Json.into(),
-        "numeric" | "decimal" => return decimal(arguments),
+        "numeric" | "decimal" => {
+            return ColumnType { significant_max: Some(SQLITE_SIGNIFICANT_MAX), ..decimal(arguments) };
+        }
         _ => {}
     }
     if base.contains("int") {
@@ -98,6 +165,107 @@ fn sqlite(base: &str, arguments: &[u32]) -> ColumnType {
         float(64)
     } else {
         Type::Unknown.into()
+    }
+}
+
+/// <https://learn.microsoft.com/en-us/sql/t-sql/data-types/data-types-transact-sql>. `varchar` counts bytes of the
+/// column's code page, `nvarchar` pairs of bytes; characters are what they hold of text in the common plane.
+fn sqlserver(base: &str, arguments: &[u32]) -> ColumnType {
+    match base {
+        "bit" => Type::Bool.into(),
+        "tinyint" => unsigned(8),
+        "smallint" => int(16),
+        "int" | "integer" => int(32),
+        "bigint" => int(64),
+        "real" => float(32),
+        "float" | "double precision" => {
+            float(if arguments.first().is_some_and(|digits| *digits <= 24) { 32 } else { 64 })
+        }
+        "decimal" | "numeric" | "dec" => decimal_or(arguments, [18, 0]),
+        "money" => decimal(&[19, 4]),
+        "smallmoney" => decimal(&[10, 4]),
+        "char" | "nchar" | "character" => text(Some(arguments.first().copied().unwrap_or(1))),
+        "varchar" | "nvarchar" | "character varying" | "text" | "ntext" => text(arguments.first().copied()),
+        "binary" => bytes(Some(arguments.first().copied().unwrap_or(1))),
+        "varbinary" | "image" => bytes(arguments.first().copied()),
+        "date" => Type::Date.into(),
+        "time" => Type::Time.into(),
+        "datetime" | "datetime2" | "smalldatetime" => Type::Timestamp.into(),
+        "datetimeoffset" => Type::TimestampTz.into(),
+        "uniqueidentifier" => Type::Uuid.into(),
+        "json" => Type::Json.into(),
+        _ => Type::Unknown.into(),
+    }
+}
+
+/// <https://docs.oracle.com/en/database/oracle/oracle-database/19/sqlrf/Data-Types.html>. A `DATE` holds a time of day
+/// as well; `NUMBER` without digits holds any scale.
+fn oracle(base: &str, arguments: &[u32]) -> ColumnType {
+    match base {
+        "number" | "numeric" | "decimal" => decimal(arguments),
+        "smallint" | "integer" | "int" => decimal(&[38, 0]),
+        "binary_float" => float(32),
+        "binary_double" | "float" | "real" | "double precision" => float(64),
+        "boolean" => Type::Bool.into(),
+        "char" | "nchar" => text(Some(arguments.first().copied().unwrap_or(1))),
+        "varchar2" | "nvarchar2" | "varchar" | "character varying" => text(arguments.first().copied()),
+        "clob" | "nclob" | "long" => text(None),
+        "raw" => bytes(arguments.first().copied()),
+        "blob" | "long raw" => bytes(None),
+        "date" | "timestamp" => Type::Timestamp.into(),
+        "timestamp with time zone" | "timestamp with local time zone" => Type::TimestampTz.into(),
+        "json" => Type::Json.into(),
+        _ => Type::Unknown.into(),
+    }
+}
+
+/// <https://www.ibm.com/docs/en/db2/11.5?topic=statements-create-table>. Lengths count bytes unless they say
+/// `CODEUNITS32`; so a text may turn out too long for the target only.
+fn db2(base: &str, arguments: &[u32]) -> ColumnType {
+    let for_bits = base.ends_with("for bit data");
+    let first = base.split(' ').next().unwrap_or_default();
+    match first {
+        "smallint" => int(16),
+        "integer" | "int" => int(32),
+        "bigint" => int(64),
+        "real" => float(32),
+        "double" | "float" => float(64),
+        "decimal" | "numeric" | "dec" => decimal_or(arguments, [5, 0]),
+        "decfloat" => Type::Decimal.into(),
+        "boolean" => Type::Bool.into(),
+        "char" | "character" | "varchar" if for_bits => bytes(arguments.first().copied()),
+        "char" | "character" if !base.contains("varying") => text(Some(arguments.first().copied().unwrap_or(1))),
+        "varchar" | "char" | "character" | "vargraphic" => text(arguments.first().copied()),
+        "clob" | "dbclob" | "nclob" => text(None),
+        "binary" => bytes(Some(arguments.first().copied().unwrap_or(1))),
+        "varbinary" => bytes(arguments.first().copied()),
+        "blob" => bytes(None),
+        "date" => Type::Date.into(),
+        "time" => Type::Time.into(),
+        "timestamp" => Type::Timestamp.into(),
+        _ => Type::Unknown.into(),
+    }
+}
+
+/// <https://cassandra.apache.org/doc/stable/cassandra/cql/types.html>. A `timestamp` is an instant.
+fn cassandra(base: &str) -> ColumnType {
+    match base {
+        "boolean" => Type::Bool.into(),
+        "tinyint" => int(8),
+        "smallint" => int(16),
+        "int" => int(32),
+        "bigint" => int(64),
+        "varint" => decimal(&[1_000, 0]),
+        "float" => float(32),
+        "double" => float(64),
+        "decimal" => Type::Decimal.into(),
+        "text" | "varchar" | "ascii" => text(None),
+        "blob" => Type::Bytes.into(),
+        "date" => Type::Date.into(),
+        "time" => Type::Time.into(),
+        "timestamp" => Type::TimestampTz.into(),
+        "uuid" | "timeuuid" => Type::Uuid.into(),
+        _ => Type::Unknown.into(),
     }
 }
 
@@ -114,9 +282,29 @@ mod tests {
             (Dialect::PostgreSql, "timestamp(3) with time zone", "timestamptz"),
             (Dialect::PostgreSql, "char", "text(1)"),
             (Dialect::PostgreSql, "inet", "unknown"),
+            (Dialect::MySql, "int(11)", "int32"),
+            (Dialect::MySql, "INT UNSIGNED", "int32"),
+            (Dialect::MySql, "tinyint(1)", "bool"),
+            (Dialect::MySql, "tinyint(4)", "int8"),
+            (Dialect::MySql, "decimal", "decimal(10,0)"),
+            (Dialect::MySql, "double precision", "float"),
+            (Dialect::MySql, "float(7,2)", "float32"),
+            (Dialect::MySql, "datetime(6)", "timestamp"),
+            (Dialect::MySql, "enum('a','b')", "unknown"),
+            (Dialect::MySql, "character varying(9)", "text(9)"),
+            (Dialect::MariaDb, "uuid", "uuid"),
             (Dialect::Sqlite, "VARCHAR(20)", "text"),
             (Dialect::Sqlite, "UNSIGNED BIG INT", "int"),
             (Dialect::Sqlite, "", "unknown"),
+            (Dialect::SqlServer, "nvarchar(max)", "text"),
+            (Dialect::SqlServer, "[nvarchar](40)", "text(40)"),
+            (Dialect::SqlServer, "datetimeoffset(7)", "timestamptz"),
+            (Dialect::Oracle, "VARCHAR2(40 CHAR)", "text(40)"),
+            (Dialect::Oracle, "NUMBER", "decimal"),
+            (Dialect::Oracle, "TIMESTAMP(6) WITH TIME ZONE", "timestamptz"),
+            (Dialect::Db2, "CHAR(16) FOR BIT DATA", "bytes(16)"),
+            (Dialect::Db2, "DECIMAL", "decimal(5,0)"),
+            (Dialect::Cassandra, "timeuuid", "uuid"),
         ] {
             assert_eq!(column_type(dialect, name).to_string(), expected, "{name}");
         }

@@ -116,11 +116,23 @@ pub struct ColumnType {
     /// The most digits of a decimal behind the point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<u32>,
+    /// The most significant digits of a decimal that the column keeps, unless it is a whole number of 64 bits: SQLite
+    /// has no decimals, only integers and floating-point numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub significant_max: Option<u32>,
 }
 
 impl From<Type> for ColumnType {
     fn from(kind: Type) -> Self {
-        Self { kind, bits: None, unsigned: false, length_max: None, precision: None, scale: None }
+        Self {
+            kind,
+            bits: None,
+            unsigned: false,
+            length_max: None,
+            precision: None,
+            scale: None,
+            significant_max: None,
+        }
     }
 }
 

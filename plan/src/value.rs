@@ -60,6 +60,7 @@ pub enum Items<'a, T> {
 impl<T> std::ops::Deref for Items<'_, T> {
     type Target = [T];
 
+    #[inline]
     fn deref(&self) -> &[T] {
         match self {
             Self::Borrowed(items) => items,
@@ -120,6 +121,7 @@ impl<'a> Value<'a> {
 
     /// The field of an object, or `None` where there is none or the value is no object.
     #[must_use]
+    #[inline]
     pub fn field(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
@@ -135,6 +137,7 @@ impl<'a> Value<'a> {
 
     /// The same value, borrowing from `self`: no text, list or object is copied.
     #[must_use]
+    #[inline]
     pub fn borrowed(&'a self) -> Self {
         match self {
             Self::Decimal(text) => Self::Decimal(Cow::Borrowed(text)),

@@ -1,18 +1,18 @@
-//! Entries of change streams into the rows of one transaction: decoded, evaluated, compacted.
+//! Entries of change streams into the rows of one transaction: read here, evaluated in `evaluate`, compacted in
+//! `tables`.
 //! Knows neither Redis nor a target, only how the target encodes a value.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
-
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{OnGone, Output, Source};
-use redis_wb_plan::{Reject, RejectCode, Slots, Value};
+use redis_wb_plan::plan::{DataType, OnGone, Source};
+use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
+use crate::evaluate::{Effect, elements, filtered, items};
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::{Encode, OutputRows, RowSet};
+use crate::rows::{Encode, OutputRows};
+use crate::tables::Tables;
 
 /// One entry of a change stream.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
     /// The change record, encoded.
     pub(crate) record: Vec<u8>,
+    /// Whether nothing follows from it: it said "read the key now", and the key was gone.
+    pub(crate) is_void: bool,
 }
 
 /// A record that cannot become rows.
@@ -43,45 +45,93 @@ pub(crate) struct Rejected {
 pub(crate) struct Prepared {
     /// The rows, output by output as the layout has them.
     pub(crate) outputs: Vec<OutputRows>,
+    /// The entries that these rows are from.
+    pub(crate) written: Vec<usize>,
     /// The records that cannot become rows.
     pub(crate) rejected: Vec<Rejected>,
     /// How far the batch takes each stream.
     pub(crate) advances: Vec<Advance>,
-    /// Entries that say "read the key now": nothing else counts until they were replaced.
-    pub(crate) thin: Vec<usize>,
     /// Entries whose database was flushed.
     pub(crate) flushed: Vec<usize>,
     /// Entries that were not applied before.
     pub(crate) fresh: usize,
 }
 
-/// Prepares a batch. Entries in `excluded` are rejected for the reason given there: the target refused them.
-pub(crate) fn prepare(
-    layout: &Layout,
-    entries: &[Entry],
-    applied: &Applied,
-    excluded: &[Rejected],
-    encode: Encode,
-) -> Prepared {
+/// Prepares a batch, as what is applied already lets it be.
+pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, encode: Encode) -> Prepared {
     let mut prepared = Prepared {
         outputs: Vec::new(),
+        written: Vec::new(),
         rejected: Vec::new(),
         advances: Vec::new(),
-        thin: Vec::new(),
         flushed: Vec::new(),
         fresh: 0,
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
-    let changes = read(layout, entries, applied, excluded, &mut prepared);
+    let changes = read(layout, entries, applied, &mut prepared);
+    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
-    for change in &changes {
-        if let Err(Reject { code, reason }) = tables.add(change) {
-            prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
+    for (change, elements) in changes.iter().zip(&elements) {
+        match add(layout, &mut tables, change, elements) {
+            Ok(()) => prepared.written.push(change.entry),
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
+                prepared.rejected.push(Rejected { entry: change.entry, code, reason, statement: None });
+            }
         }
     }
     prepared.outputs = tables.finish();
     prepared.rejected.sort_by_key(|rejected| rejected.entry);
     prepared
+}
+
+/// The rows of some entries of a batch, in the order given. Those are entries that were written before.
+pub(crate) fn rows_of(layout: &Layout, entries: &[Entry], which: &[usize], encode: Encode) -> Vec<OutputRows> {
+    let change = |at: &usize| {
+        let entry = entries.get(*at)?;
+        let record = redis_wb_record::decode(&entry.record).ok()?;
+        match outcome(layout, entry.job, record) {
+            Ok(Outcome::Change(effect, input)) => Some(Change { entry: *at, job: entry.job, effect, input }),
+            _ => None,
+        }
+    };
+    let changes: Vec<Change<'_>> = which.iter().filter_map(change).collect();
+    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
+    let mut tables = Tables::new(layout, encode);
+    for (change, elements) in changes.iter().zip(&elements) {
+        // Whatever can be rejected here was rejected when the batch was prepared.
+        let _ = add(layout, &mut tables, change, elements);
+    }
+    tables.finish()
+}
+
+/// The elements that each output of a change makes rows of.
+type Elements<'b> = Result<Vec<Vec<Input<'b>>>, Reject>;
+
+fn elements_of<'b>(layout: &'b Layout, change: &'b Change<'b>) -> Elements<'b> {
+    layout.outputs_of(change.job).map(|(_, output)| elements(output, &change.input)).collect()
+}
+
+/// Evaluates one change; its rows count only if all of them could be made.
+fn add<'b>(
+    layout: &'b Layout,
+    tables: &mut Tables<'b>,
+    change: &'b Change<'b>,
+    elements: &'b Elements<'b>,
+) -> Result<(), Reject> {
+    let elements = elements.as_ref().map_err(Clone::clone)?;
+    let Some(job) = layout.job(change.job) else { return Ok(()) };
+    let Some(effect) = filtered(job, &change.input, change.effect)? else {
+        return Ok(());
+    };
+    let mut all = Vec::new();
+    for ((at, output), elements) in layout.outputs_of(change.job).zip(elements) {
+        all.push((at, items(output, &change.input, elements, effect)?));
+    }
+    for (output, items) in all {
+        items.into_iter().for_each(|item| tables.place(output, change.entry, item));
+    }
+    Ok(())
 }
 
 /// A record that concerns rows.
@@ -93,13 +143,7 @@ struct Change<'b> {
 }
 
 /// Reads the records that were not applied before.
-fn read<'b>(
-    layout: &'b Layout,
-    entries: &'b [Entry],
-    applied: &Applied,
-    excluded: &[Rejected],
-    prepared: &mut Prepared,
-) -> Vec<Change<'b>> {
+fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Vec<Change<'b>> {
     let mut progress = applied.clone();
     let mut changes = Vec::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {
@@ -109,8 +153,7 @@ fn read<'b>(
             continue;
         }
         prepared.fresh += 1;
-        if let Some(known) = excluded.iter().find(|rejected| rejected.entry == at) {
-            prepared.rejected.push(known.clone());
+        if entry.is_void {
             continue;
         }
         let outcome = decoded
@@ -119,9 +162,9 @@ fn read<'b>(
         match outcome {
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
-            Ok(Outcome::Thin) => prepared.thin.push(at),
             Ok(Outcome::Flushed) => prepared.flushed.push(at),
-            Err(Reject { code, reason }) => {
+            Err(reject) => {
+                let Rejection { code, reason } = reject.into_rejection();
                 prepared.rejected.push(Rejected { entry: at, code, reason, statement: None });
             }
         }
@@ -134,8 +177,13 @@ fn read<'b>(
 enum Outcome<'b> {
     Change(Effect, Input<'b>),
     Nothing,
-    Thin,
     Flushed,
+}
+
+/// Whether a record says "read the key now".
+pub(crate) fn is_thin(entry: &Entry) -> bool {
+    let decoded = redis_wb_record::decode(&entry.record);
+    decoded.is_ok_and(|record| record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete)
 }
 
 fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Outcome<'b>, Reject> {
@@ -145,117 +193,22 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Out
     if record.opcode == Opcode::Flush {
         return Ok(Outcome::Flushed);
     }
-    if record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete {
-        return Ok(Outcome::Thin);
-    }
     Ok(match effect(source, &record) {
         Some(effect) => Outcome::Change(effect, input(source, record, effect)?),
         None => Outcome::Nothing,
     })
 }
 
-/// What a change does to the rows of its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Upsert,
-    Delete,
-}
-
-/// The rows of all outputs, while changes are added.
-struct Tables<'b> {
-    layout: &'b Layout,
-    encode: Encode,
-    tables: Vec<Table<'b>>,
-}
-
-/// The rows of one output, while changes are added.
-struct Table<'b> {
-    rows: Vec<Option<Row<'b>>>,
-    /// Which row has a key: the last change of a row wins.
-    places: HashMap<Vec<u8>, usize>,
-}
-
-struct Row<'b> {
-    effect: Effect,
-    entry: usize,
-    values: Vec<Value<'b>>,
-}
-
-impl<'b> Tables<'b> {
-    fn new(layout: &'b Layout, encode: Encode) -> Self {
-        let tables = layout.outputs().map(|_| Table { rows: Vec::new(), places: HashMap::new() }).collect();
-        Self { layout, encode, tables }
-    }
-
-    /// Evaluates one record; its rows count only if all of them could be made.
-    fn add(&mut self, change: &'b Change<'b>) -> Result<(), Reject> {
-        let outputs = self.layout.outputs().enumerate().filter(|(_, (job, _))| *job == change.job);
-        let rows: Vec<(usize, Vec<Value<'b>>)> = outputs
-            .map(|(at, (_, output))| Ok((at, row(output, &change.input, change.effect)?)))
-            .collect::<Result<_, _>>()?;
-        for (output, values) in rows {
-            self.place(output, Row { effect: change.effect, entry: change.entry, values });
-        }
-        Ok(())
-    }
-
-    /// Puts a row behind all others of its output; an earlier one of the same key goes.
-    fn place(&mut self, output: usize, row: Row<'b>) {
-        let Some((plan, table)) = self.layout.output(output).zip(self.tables.get_mut(output)) else {
-            return;
-        };
-        let mut key = Vec::new();
-        for (column, value) in plan.keys().iter().zip(&row.values) {
-            let start = key.len();
-            (self.encode)(value, &column.column_type, &mut key);
-            // The length keeps ("a", "bc") and ("ab", "c") apart.
-            let len = key.len() - start;
-            key.extend_from_slice(&len.to_le_bytes());
-        }
-        let at = table.rows.len();
-        match table.places.entry(key) {
-            Slot::Occupied(mut place) => {
-                if let Some(earlier) = table.rows.get_mut(*place.get()) {
-                    *earlier = None;
-                }
-                place.insert(at);
-            }
-            Slot::Vacant(place) => {
-                place.insert(at);
-            }
-        }
-        table.rows.push(Some(row));
-    }
-
-    /// The rows that are left, encoded.
-    fn finish(self) -> Vec<OutputRows> {
-        let encode = self.encode;
-        let encoded = |(output, table): (&Output, Table<'b>)| {
-            let mut rows = OutputRows {
-                deletes: RowSet::new(output.delete.params.len()),
-                upserts: RowSet::new(output.upsert.params.len()),
-            };
-            for row in table.rows.into_iter().flatten() {
-                let (set, statement) = match row.effect {
-                    Effect::Delete => (&mut rows.deletes, &output.delete),
-                    Effect::Upsert => (&mut rows.upserts, &output.upsert),
-                };
-                for (cells, param) in set.columns.iter_mut().zip(&statement.params) {
-                    if let Some((column, value)) = output.columns.get(param.column).zip(row.values.get(param.column)) {
-                        cells.push(value, &column.column_type, encode);
-                    }
-                }
-                set.entries.push(row.entry);
-            }
-            rows
-        };
-        self.layout.outputs().map(|(_, output)| output).zip(self.tables).map(encoded).collect()
-    }
-}
-
-/// A key that is gone, or that now holds something that is no document of fields, has no rows.
+/// A key that is gone, or that now holds another type than the job maps or no document of fields, has no rows.
 fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
-    if matches!(record.after, Some(Image::Hash(_) | Image::Json(_) | Image::Set(_) | Image::SortedSet(_))) {
+    let found = match record.after {
+        Some(Image::Hash(_)) => Some(DataType::Hash),
+        Some(Image::Json(_)) => Some(DataType::Json),
+        Some(Image::Set(_)) => Some(DataType::Set),
+        Some(Image::SortedSet(_)) => Some(DataType::SortedSet),
+        Some(Image::String(_)) | None => None,
+    };
+    if found.is_some() && (source.data_type.is_none() || source.data_type == found) {
         return Some(Effect::Upsert);
     }
     let on_gone = match record.command {
@@ -276,15 +229,17 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
     let after = if effect == Effect::Upsert { record.after } else { None };
     Ok(Input {
         key: Value::Object(key.into()),
-        before: record.before.map_or(Value::Null, value),
-        after: after.map_or(Value::Null, value),
+        before: record.before.map_or(Ok(Value::Null), value)?,
+        after: after.map_or(Ok(Value::Null), value)?,
         opcode: if effect == Effect::Delete { Opcode::Delete.letter() } else { record.opcode.letter() },
+        element: Value::Null,
+        lookups: Vec::new(),
     })
 }
 
 /// The content of a key as a value.
-fn value(image: Image<'_>) -> Value<'_> {
-    match image {
+fn value(image: Image<'_>) -> Result<Value<'_>, Reject> {
+    Ok(match image {
         Image::Hash(pairs) => Value::Object(
             pairs.iter().map(|(name, value)| (String::from_utf8_lossy(name), Value::from_redis(value))).collect(),
         ),
@@ -299,39 +254,10 @@ fn value(image: Image<'_>) -> Value<'_> {
             };
             Value::Object(vec![("members".into(), Value::List(members.iter().map(member).collect()))].into())
         }
-        Image::Json(text) => Value::from_redis(text),
+        Image::Json(text) => match std::str::from_utf8(text) {
+            Ok(text) => json::parse(text)?,
+            Err(_) => return Err(Reject::new(RejectCode::InvalidText, "the document is not UTF-8")),
+        },
         Image::String(bytes) => Value::from_redis(bytes),
-    }
-}
-
-/// The values of one row; of its key columns only, where it is to be deleted.
-fn row<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<Vec<Value<'b>>, Reject> {
-    let columns = if effect == Effect::Delete { output.keys() } else { &output.columns };
-    let mut values = Vec::with_capacity(columns.len());
-    let slots = Slots::new(&output.shared);
-    for (at, column) in columns.iter().enumerate() {
-        let value = slots
-            .evaluate(&column.expr, input)
-            .map_err(|Reject { code, reason }| Reject::new(code, format!("column `{}`: {reason}", column.name)))?;
-        if value.is_null() && at < output.key_columns {
-            return Err(null_key(output, input, &column.name, effect));
-        }
-        if value.is_null() && !column.nullable {
-            let reason = format!("column `{}` takes no null, and `{}` is missing", column.name, column.origin);
-            return Err(Reject::new(RejectCode::NullColumn, reason));
-        }
-        values.push(value);
-    }
-    Ok(values)
-}
-
-fn null_key(output: &Output, input: &Input<'_>, column: &str, effect: Effect) -> Reject {
-    if effect == Effect::Delete && input.before.is_null() {
-        let reason = format!(
-            "the key column `{column}` of `{}` comes from the value, and the delete has no before image",
-            output.table
-        );
-        return Reject::new(RejectCode::NoBeforeImage, reason);
-    }
-    Reject::new(RejectCode::NullKey, format!("the key column `{column}` of `{}` is null", output.table))
+    })
 }

@@ -30,6 +30,8 @@ pub(crate) struct Advance {
     pub(crate) from: Option<Position>,
     /// Where it goes.
     pub(crate) to: Position,
+    /// Whether it is the step of the stream's last record; others are of epochs that ended.
+    pub(crate) is_last: bool,
 }
 
 /// The positions of one stream.
@@ -98,7 +100,8 @@ impl Applied {
         for (at, stream) in self.streams.iter().enumerate() {
             for (epoch, step) in &stream.epochs {
                 if step.committed != Some(step.now) {
-                    advances.push(Advance { stream: at, epoch: *epoch, from: step.committed, to: step.now });
+                    let (from, to, is_last) = (step.committed, step.now, *epoch == stream.current);
+                    advances.push(Advance { stream: at, epoch: *epoch, from, to, is_last });
                 }
             }
         }
@@ -111,7 +114,9 @@ impl Applied {
             if let Some(stream) = self.streams.get_mut(advance.stream) {
                 let step = Step { committed: Some(advance.to), now: advance.to };
                 stream.epochs.insert(advance.epoch, step);
-                stream.current = advance.epoch;
+                if advance.is_last {
+                    stream.current = advance.epoch;
+                }
             }
         }
     }
@@ -138,8 +143,8 @@ mod tests {
         assert_eq!(
             advances,
             [
-                Advance { stream: 0, epoch: 7, from: Some(at(100)), to: at(101) },
-                Advance { stream: 0, epoch: 8, from: None, to: at(90) },
+                Advance { stream: 0, epoch: 7, from: Some(at(100)), to: at(101), is_last: false },
+                Advance { stream: 0, epoch: 8, from: None, to: at(90), is_last: true },
             ]
         );
         applied.committed(&advances);

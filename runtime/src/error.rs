@@ -38,14 +38,22 @@ pub(crate) enum Failure {
     /// its connection broke. Nothing was written; the position is read anew.
     Overtaken,
     /// The target refuses rows of the batch for good.
-    Refused {
-        /// The kind of reason.
-        code: RejectCode,
-        /// The target's own words.
-        reason: String,
-        /// Whether only the commit showed it: a deferred constraint.
-        at_commit: bool,
-    },
+    Refused(Refusal),
+}
+
+/// Why a target refuses rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// The kind of reason.
+    pub(crate) code: RejectCode,
+    /// The target's own words.
+    pub(crate) reason: String,
+    /// The statement that it refused.
+    pub(crate) statement: Option<String>,
+    /// Whether only the commit showed it: a deferred constraint.
+    pub(crate) at_commit: bool,
+    /// Whether the target ended the transaction on top, as a trigger of SQLite can.
+    pub(crate) has_ended: bool,
 }
 
 impl Failure {
@@ -54,7 +62,19 @@ impl Failure {
     }
 
     pub(crate) fn refused(code: RejectCode, reason: impl Into<String>) -> Self {
-        Self::Refused { code, reason: reason.into(), at_commit: false }
+        let reason = reason.into();
+        Self::Refused(Refusal { code, reason, statement: None, at_commit: false, has_ended: false })
+    }
+
+    /// The same, with more known of a refusal.
+    pub(crate) fn refusal(self, more: impl FnOnce(&mut Refusal)) -> Self {
+        match self {
+            Self::Refused(mut refusal) => {
+                more(&mut refusal);
+                Self::Refused(refusal)
+            }
+            other => other,
+        }
     }
 }
 
@@ -64,7 +84,9 @@ impl From<Failure> for Error {
             Failure::Configuration { message, help } => Self::new(message, help),
             Failure::Transient(message) => Self { message, help: None },
             Failure::Overtaken => Self { message: "another worker applies the same changes".to_owned(), help: None },
-            Failure::Refused { code, reason, .. } => Self { message: format!("{reason} ({code})"), help: None },
+            Failure::Refused(Refusal { code, reason, .. }) => {
+                Self { message: format!("{reason} ({code})"), help: None }
+            }
         }
     }
 }

@@ -58,6 +58,11 @@ impl Layout {
         self.outputs.iter().filter_map(|(job, output)| Some((*job, self.job(*job)?.outputs.get(*output)?)))
     }
 
+    /// The outputs of one job, each with its place among all.
+    pub(crate) fn outputs_of(&self, job: usize) -> impl Iterator<Item = (usize, &Output)> {
+        self.outputs().enumerate().filter(move |(_, (own, _))| *own == job).map(|(at, (_, output))| (at, output))
+    }
+
     /// One output.
     pub(crate) fn output(&self, at: usize) -> Option<&Output> {
         let (job, output) = self.outputs.get(at)?;

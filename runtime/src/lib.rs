@@ -5,7 +5,8 @@
 //! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
-//! | `batch` | entries of streams into the rows of one transaction |
+//! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
+//! | `isolate` | finds the records that a target refuses, and writes all others |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
@@ -16,6 +17,8 @@
 mod batch;
 mod checkpoint;
 mod error;
+mod evaluate;
+mod isolate;
 mod layout;
 mod pause;
 mod pipeline;
@@ -24,6 +27,7 @@ mod rows;
 mod secret;
 mod shard;
 mod shutdown;
+mod tables;
 mod target;
 
 use std::sync::Arc;
@@ -66,6 +70,9 @@ pub struct Summary {
 /// what somebody has to mend in the target.
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
     let shard = Shard::new(&options.redis_url)?;
+    // What is wrong here does not mend itself while the process runs.
+    target::check_features(&plan)?;
+    plan.connections.values().try_for_each(target::check)?;
     track(&plan, &shard, &mut shutdown).await?;
     let mut pipelines = JoinSet::new();
     for layout in Layout::all(&plan) {

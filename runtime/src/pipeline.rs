@@ -3,32 +3,37 @@
 
 mod reader;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::batch::{Entry, Prepared, Rejected, prepare};
-use crate::checkpoint::{Advance, Applied};
+use crate::batch::{Entry, Prepared, Rejected};
+use crate::checkpoint::Applied;
 use crate::error::Failure;
+use crate::isolate::Isolation;
 use crate::layout::Layout;
 use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
-use crate::target::{Probed, Target};
+use crate::target::Target;
 use crate::{Error, Shutdown, Summary};
 use reader::{Read, Reader};
 
 /// How long to wait before the position is read anew after another transaction was first.
 const OVERTAKEN_MS: Duration = Duration::from_millis(200);
 
+/// How long a target may take for a batch before the log says so.
+const ANSWER_SECONDS_EXPECTED: Duration = Duration::from_secs(10);
+/// How long a batch may still take once the run is to end.
+const STOP_SECONDS_MAX: Duration = Duration::from_secs(10);
+
 /// A batch on its way to the target.
 pub(crate) struct Batch {
     entries: Vec<Entry>,
     prepared: Prepared,
-    /// What was applied before it.
-    applied: Applied,
 }
 
 /// One pipeline.
@@ -102,7 +107,7 @@ impl Pipeline {
             };
             match read {
                 Some(Read::Batch(batch)) => {
-                    self.write(&mut session, batch).await?;
+                    self.write_patiently(&mut session, batch).await?;
                     self.pauses.reset();
                 }
                 Some(Read::Idle) => return Ok(()),
@@ -134,35 +139,68 @@ impl Pipeline {
             };
             starts.push((stream.clone(), start));
         }
-        let dialect = self.layout.connection().map(|connection| connection.dialect);
-        let Some(encode) = dialect.map(Target::encode) else {
-            return Err(Failure::Transient("the connection is gone from the plan".to_owned()));
-        };
+        let encode = target.encode();
         let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.until_idle);
         Ok((Session { control, target, streams, encode }, batches))
     }
 
-    /// Writes a batch. What the target refuses is taken out, and the rest written again.
-    async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
-        let Batch { entries, mut prepared, applied } = batch;
-        let mut excluded: Vec<Rejected> = Vec::new();
+    /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is
+    /// not committed then is read again by the next worker.
+    async fn write_patiently(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        let mut shutdown = self.shutdown.clone();
+        let connection = self.layout.name.clone();
+        let mut write = pin!(self.write(session, batch));
         loop {
-            self.bury(session, &entries, &prepared.rejected).await?;
-            let advances = prepared.advances.clone();
-            let shared = Arc::new(prepared);
-            match session.target.write(&session.streams, &shared).await {
-                Ok(()) => return self.settle(session, &advances, &shared).await,
-                Err(Failure::Refused { at_commit, .. }) => {
-                    match session.target.probe(&session.streams, &shared, at_commit).await? {
-                        Probed::Committed => return self.settle(session, &advances, &shared).await,
-                        Probed::Culprits(culprits) => excluded.extend(culprits),
-                    }
+            tokio::select! {
+                written = &mut write => return written,
+                () = tokio::time::sleep(ANSWER_SECONDS_EXPECTED) => {
+                    tracing::warn!(connection, "the target does not answer; still waiting");
                 }
-                Err(failure) => return Err(failure),
+                () = shutdown.requested() => break,
             }
-            prepared = prepare(&self.layout, &entries, &applied, &excluded, session.encode);
+        }
+        match tokio::time::timeout(STOP_SECONDS_MAX, write).await {
+            Ok(written) => written,
+            Err(_) => Err(Failure::Transient("the target did not answer before the stop".to_owned())),
+        }
+    }
+
+    /// Writes a batch. Where the target refuses it, the records that it refuses are found and the rest is written.
+    async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        let Batch { entries, prepared } = batch;
+        self.bury(session, &entries, &prepared.rejected).await?;
+        let prepared = Arc::new(prepared);
+        let mut refused = Vec::new();
+        match session.target.write(&session.streams, &prepared).await {
+            Err(Failure::Refused(refusal)) => {
+                refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
+            }
+            written => written?,
+        }
+        self.settle(session, &prepared, prepared.rejected.len() + refused.len()).await
+    }
+
+    /// Writes all but what the target refuses, which goes to the dead-letter queue.
+    async fn isolate(
+        &mut self,
+        session: &mut Session,
+        entries: &[Entry],
+        batch: &Arc<Prepared>,
+        mut checks_deferred: bool,
+    ) -> Result<Vec<Rejected>, Failure> {
+        loop {
+            let Session { target, streams, encode, .. } = session;
+            let isolation =
+                Isolation { layout: &self.layout, entries, encode: *encode, streams, batch, checks_deferred };
+            let refused = isolation.run(target).await?;
+            self.bury(session, entries, &refused).await?;
+            match session.target.commit().await {
+                // A first look does not check what is deferred to the commit.
+                Err(Failure::Refused(_)) if !checks_deferred => checks_deferred = true,
+                committed => return committed.map(|()| refused),
+            }
         }
     }
 
@@ -173,23 +211,16 @@ impl Pipeline {
         }
         for (at, stream) in session.streams.iter().enumerate() {
             let job = self.layout.job(at).map_or("", |job| &job.name);
+            let of_stream = |rejected: &&Rejected| entries.get(rejected.entry).is_some_and(|entry| entry.job == at);
             let letters: Vec<Letter<'_>> = rejected
                 .iter()
-                .filter_map(|rejected| Some((rejected, entries.get(rejected.entry)?)))
-                .filter(|(_, entry)| entry.job == at)
-                .map(|(rejected, entry)| Letter {
-                    epoch: redis_wb_record::decode(&entry.record).map_or(0, |record| record.epoch),
-                    position: entry.position,
-                    job,
-                    code: rejected.code.code(),
-                    reason: &rejected.reason,
-                    statement: rejected.statement.as_deref().unwrap_or_default(),
-                    record: &entry.record,
-                })
+                .filter(of_stream)
+                .filter_map(|rejected| Some(letter(job, rejected, entries.get(rejected.entry)?)))
                 .collect();
             if let Some(first) = letters.first() {
                 let (count, code, reason) = (letters.len(), first.code, first.reason);
-                tracing::warn!(job, count, code, reason, "rejected; see the dead-letter queue dlq:{stream}");
+                let key = String::from_utf8_lossy(first.key);
+                tracing::warn!(job, count, %key, code, reason, "rejected; see the dead-letter queue dlq:{stream}");
                 let rows_max = self.layout.plan.applier.dlq_rows_max;
                 session.control.bury(stream, &self.layout.name, rows_max, &letters).await?;
             }
@@ -198,25 +229,35 @@ impl Pipeline {
     }
 
     /// After a commit: lets go of what nobody needs any more.
-    async fn settle(
-        &mut self,
-        session: &mut Session,
-        advances: &[Advance],
-        prepared: &Prepared,
-    ) -> Result<(), Failure> {
-        let rejected = u64::try_from(prepared.rejected.len()).unwrap_or(u64::MAX);
-        let fresh = u64::try_from(prepared.fresh).unwrap_or(u64::MAX);
-        self.summary.rejected += rejected;
-        self.summary.applied += fresh.saturating_sub(rejected);
+    async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.summary.rejected += count(rejected);
+        self.summary.applied += count(batch.fresh.saturating_sub(rejected));
         let mut steps = Vec::new();
-        for advance in advances {
+        for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
             if let Some((stream, job)) = names {
                 let mut connections: Vec<&str> = job.outputs.iter().map(|output| output.connection.as_str()).collect();
+                connections.sort_unstable();
                 connections.dedup();
                 steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
             }
         }
         session.control.settle(&self.layout.name, &steps).await
+    }
+}
+
+/// A rejected record as the dead-letter queue keeps it.
+fn letter<'l>(job: &'l str, rejected: &'l Rejected, entry: &'l Entry) -> Letter<'l> {
+    let (epoch, key) = redis_wb_record::decode(&entry.record).map_or((0, &[][..]), |record| (record.epoch, record.key));
+    Letter {
+        epoch,
+        position: entry.position,
+        job,
+        key,
+        code: rejected.code.code(),
+        reason: &rejected.reason,
+        statement: rejected.statement.as_deref().unwrap_or_default(),
+        record: &entry.record,
     }
 }

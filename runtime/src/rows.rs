@@ -42,7 +42,7 @@ impl Cells {
 /// Rows for one statement.
 #[derive(Debug, Default)]
 pub(crate) struct RowSet {
-    /// The columns, in the order of the statement's parameters.
+    /// The columns, in the order of the output's; of rows to delete its key columns.
     pub(crate) columns: Vec<Cells>,
     /// Which entry of the batch each row is from.
     pub(crate) entries: Vec<usize>,
@@ -63,8 +63,30 @@ impl RowSet {
 /// What one output gets from a batch.
 #[derive(Debug)]
 pub(crate) struct OutputRows {
-    /// The rows to delete.
+    /// What is written one behind the other.
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Rows that are written at once, in the order of these parts. Each set has all columns of the output, of which those
+/// have cells that its statements take.
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// Parents none of whose rows stays.
+    pub(crate) gone: RowSet,
+    /// Parents of whose rows those stay that are written.
+    pub(crate) parents: RowSet,
+    /// Which of the written rows each of these parents has.
+    pub(crate) families: Vec<Range<usize>>,
+    /// Rows to delete.
     pub(crate) deletes: RowSet,
-    /// The rows to write.
-    pub(crate) upserts: RowSet,
+    /// Rows to write.
+    pub(crate) writes: RowSet,
+}
+
+impl Round {
+    /// Nothing yet, for an output of so many columns.
+    pub(crate) fn new(columns: usize) -> Self {
+        let set = || RowSet::new(columns);
+        Self { gone: set(), parents: set(), families: Vec::new(), deletes: set(), writes: set() }
+    }
 }

@@ -34,21 +34,24 @@ fn expand_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<
     Ok(expanded)
 }
 
-/// A secret: the text itself, or what the file of that path holds, a line end after it left off.
+/// A secret: the text itself or, where it is a path (it begins with `/`, `./` or `../`), what that file holds, a line
+/// end after it left off.
 ///
 /// # Errors
-/// As [`expand`]; also where the file is there and cannot be read.
+/// As [`expand`]; also where the file cannot be read.
 pub(crate) fn secret(text: &str) -> Result<String, Failure> {
+    let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
     let text = expand(text)?;
-    let Ok(facts) = std::fs::metadata(&text) else {
-        return Ok(text);
-    };
-    if !text.contains('/') || !facts.is_file() {
+    if !is_path {
         return Ok(text);
     }
     let unreadable = |why: String| {
-        Failure::configuration(format!("the secret file `{text}` cannot be read: {why}"), "check its path and owner")
+        Failure::configuration(
+            format!("the secret file `{text}` cannot be read: {why}"),
+            "check its path and owner; a password that begins like a path goes into a variable: `${VAR}`",
+        )
     };
+    let facts = std::fs::metadata(&text).map_err(|error| unreadable(error.to_string()))?;
     if facts.len() > SECRET_BYTES_MAX {
         return Err(unreadable(format!("it has more than {SECRET_BYTES_MAX} bytes")));
     }
@@ -76,6 +79,7 @@ mod tests {
         let path = folder.path().join("password");
         std::fs::write(&path, "s3cret\n").unwrap();
         assert_eq!(secret(path.to_str().unwrap()).unwrap(), "s3cret");
-        assert_eq!(secret("no/such/file").unwrap(), "no/such/file");
+        assert_eq!(secret("no/path").unwrap(), "no/path");
+        assert!(matches!(secret("/no/such/file"), Err(Failure::Configuration { .. })));
     }
 }

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- After a commit: notes how far a connection has applied a stream, shows it in its consumer group, and trims what
 -- every connection has applied. Ids compare only within one epoch, so nothing is trimmed while the epochs differ.
 -- KEYS: the stream; the hash of positions; the set of positions buried before the commit.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value};
 use redis_wb_plan::plan::{Job, Source};
-use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, Record, RecordWriter, STREAM_FIELD};
 
 use crate::Error;
 use crate::batch::Entry;
@@ -23,11 +23,21 @@ const BLOCK_MS: u64 = 5_000;
 const DEAD_LETTER_SCRIPT: &str = include_str!("dead_letter.lua");
 /// Lets go of what was committed.
 const SETTLE_SCRIPT: &str = include_str!("settle.lua");
+/// Makes a consumer group.
+const MAKE_GROUP_SCRIPT: &str = include_str!("make_group.lua");
+/// Reads a key of any type.
+const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
 
 /// One Redis server that takes writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Shard {
     client: Client,
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Redis at {}", self.client.get_connection_info().addr())
+    }
 }
 
 /// A connection to it.
@@ -40,6 +50,7 @@ pub(crate) struct Letter<'l> {
     pub(crate) epoch: Epoch,
     pub(crate) position: Position,
     pub(crate) job: &'l str,
+    pub(crate) key: &'l [u8],
     pub(crate) code: &'l str,
     pub(crate) reason: &'l str,
     pub(crate) statement: &'l str,
@@ -63,7 +74,11 @@ impl Shard {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_SECONDS_MAX))
             .set_response_timeout(Some(RESPONSE_SECONDS_MAX));
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failure)?;
+        let unreachable = |error: RedisError| match failure(error) {
+            Failure::Transient(why) => Failure::Transient(format!("{self} cannot be reached: {why}")),
+            other => other,
+        };
+        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
         let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut redis).await.map_err(failure)?;
         match role.first() {
             Some(Value::BulkString(role)) if role == b"master" => Ok(Connection { redis }),
@@ -100,18 +115,8 @@ impl Connection {
 
     /// Makes the consumer group whose lag `XINFO GROUPS` shows, unless it is there.
     pub(crate) async fn make_group(&mut self, stream: &str, group: &str) -> Result<(), Failure> {
-        let made: Result<(), RedisError> = redis::cmd("XGROUP")
-            .arg("CREATE")
-            .arg(stream)
-            .arg(group)
-            .arg("0")
-            .arg("MKSTREAM")
-            .query_async(&mut self.redis)
-            .await;
-        match made {
-            Err(error) if error.code() != Some("BUSYGROUP") => Err(failure(error)),
-            _ => Ok(()),
-        }
+        let script = redis::Script::new(MAKE_GROUP_SCRIPT);
+        script.key(stream).arg(group).invoke_async(&mut self.redis).await.map_err(failure)
     }
 
     /// Whether the stream still has the entry of this epoch at this position, so that all before it is known too.
@@ -126,6 +131,20 @@ impl Connection {
             .map_err(failure)?;
         let entry = entries(0, found).into_iter().next();
         Ok(entry.is_some_and(|entry| redis_wb_record::decode(&entry.record).is_ok_and(|record| record.epoch == epoch)))
+    }
+
+    /// Whether a stream began anew, with ids below those that were read: it was flushed or deleted.
+    pub(crate) async fn began_anew(&mut self, stream: &str, place: Position) -> Result<bool, Failure> {
+        let info: redis::RedisResult<redis::streams::StreamInfoStreamReply> =
+            redis::cmd("XINFO").arg("STREAM").arg(stream).query_async(&mut self.redis).await;
+        match info {
+            Ok(info) => Ok(Position::parse(info.last_generated_id.as_bytes()).is_some_and(|last| last < place)),
+            // There is no stream: what comes next is a new one.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => {
+                Ok(place > Position::START)
+            }
+            Err(error) => Err(failure(error)),
+        }
     }
 
     /// Reads entries behind the positions: at most `count` of each stream. Waits for the first, if it may.
@@ -151,43 +170,38 @@ impl Connection {
         Ok(by_stream(streams, reply))
     }
 
-    /// Reads a key now, and gives the record again with what the key holds.
-    pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Vec<u8>, Failure> {
-        let image = self.image(source.db, record.key).await?;
-        let opcode = if image.is_some() { record.opcode } else { Opcode::Delete };
-        let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
-        let kind = image.as_ref().map_or(record.data_type, |(kind, _)| *kind);
-        let mut encoded = Vec::new();
+    /// Reads a key now, and gives the record again with what the key holds. `None` where it holds no document of
+    /// fields any more: a later record tells why, and what becomes of the rows.
+    pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Option<Vec<u8>>, Failure> {
+        let script = redis::Script::new(READ_KEY_SCRIPT);
+        let (kind, content): (String, Option<Value>) = script
+            .key(record.key)
+            .arg(source.db)
+            .invoke_async::<Vec<Value>>(&mut self.redis)
+            .await
+            .map(kind_and_content)
+            .map_err(failure)?;
+        let kind = match kind.as_str() {
+            "hash" => DataType::Hash,
+            "set" => DataType::Set,
+            "zset" => DataType::SortedSet,
+            "ReJSON-RL" => DataType::Json,
+            _ => return Ok(None),
+        };
+        let Some(image) = content.and_then(|content| encode_image(kind, &content)) else {
+            return Ok(None);
+        };
+        let mut encoded = Vec::with_capacity(image.len() + record.key.len() + 64);
         let mut writer = RecordWriter::new(&mut encoded);
-        let Record { epoch, time_us, db, key, command, before, .. } = *record;
+        let Record { epoch, time_us, db, key, opcode, command, before, .. } = *record;
+        let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
         writer.head(epoch, time_us, db, key, opcode, command, kind, flags);
-        match image {
-            Some((_, image)) => writer.encoded_image(&image),
-            None => writer.no_image(),
-        }
+        writer.encoded_image(&image);
         match before {
             Some(before) => writer.image(&before),
             None => writer.no_image(),
         }
-        Ok(encoded)
-    }
-
-    /// What a key holds now, as an encoded image; `None` where it is gone or holds no document of fields.
-    async fn image(&mut self, db: u32, key: &[u8]) -> Result<Option<(DataType, Vec<u8>)>, Failure> {
-        let mut pipe = redis::pipe();
-        pipe.atomic().cmd("SELECT").arg(db).ignore().cmd("TYPE").arg(key).cmd("SELECT").arg(0).ignore();
-        let (kind,): (String,) = pipe.query_async(&mut self.redis).await.map_err(failure)?;
-        let (kind, read) = match kind.as_str() {
-            "hash" => (DataType::Hash, redis::cmd("HGETALL").arg(key).clone()),
-            "set" => (DataType::Set, redis::cmd("SMEMBERS").arg(key).clone()),
-            "zset" => (DataType::SortedSet, redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").clone()),
-            "ReJSON-RL" => (DataType::Json, redis::cmd("JSON.GET").arg(key).clone()),
-            _ => return Ok(None),
-        };
-        let mut pipe = redis::pipe();
-        pipe.atomic().cmd("SELECT").arg(db).ignore().add_command(read).cmd("SELECT").arg(0).ignore();
-        let (content,): (Value,) = pipe.query_async(&mut self.redis).await.map_err(failure)?;
-        Ok(encode_image(kind, &content).map(|image| (kind, image)))
+        Ok(Some(encoded))
     }
 
     /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.
@@ -200,14 +214,12 @@ impl Connection {
     ) -> Result<(), Failure> {
         let script = redis::Script::new(DEAD_LETTER_SCRIPT);
         let mut call = script.prepare_invoke();
-        call.key(dead_letters(stream)).key(beside(stream, "open", connection)).arg(rows_max).arg(connection);
+        call.key(dead_letters(stream)).key(beside(stream, "open", connection)).key(beside(stream, "applied", ""));
+        call.arg(rows_max).arg(connection);
         for letter in letters {
-            call.arg(epoch_text(letter.epoch))
-                .arg(letter.position.to_string())
-                .arg(letter.job)
-                .arg(letter.code)
-                .arg(letter.reason);
-            call.arg(letter.statement).arg(letter.record);
+            let Position { ms, seq } = letter.position;
+            call.arg(epoch_text(letter.epoch)).arg(ms).arg(seq).arg(letter.job).arg(letter.key).arg(letter.code);
+            call.arg(letter.reason).arg(letter.statement).arg(letter.record);
         }
         call.invoke_async(&mut self.redis).await.map_err(failure)
     }
@@ -246,6 +258,17 @@ fn beside(stream: &str, what: &str, connection: &str) -> String {
     format!("{shard}}}/{what}/{job}/{connection}")
 }
 
+/// The reply of [`READ_KEY_SCRIPT`].
+fn kind_and_content(reply: Vec<Value>) -> (String, Option<Value>) {
+    let mut reply = reply.into_iter();
+    let kind = match reply.next() {
+        Some(Value::BulkString(kind)) => String::from_utf8_lossy(&kind).into_owned(),
+        Some(Value::SimpleString(kind)) => kind,
+        _ => String::new(),
+    };
+    (kind, reply.next())
+}
+
 /// The entries of an `XREAD` reply, in the order of the streams.
 fn by_stream(streams: &[(String, Position)], reply: Value) -> Vec<Entry> {
     let pairs: Vec<(Value, Value)> = match reply {
@@ -271,7 +294,7 @@ fn entries(job: usize, list: Value) -> Vec<Entry> {
     let entry = |value: Value| {
         let (id, fields) = pair(value)?;
         let Value::BulkString(id) = id else { return None };
-        Some(Entry { job, position: Position::parse(&id)?, record: record(fields) })
+        Some(Entry { job, position: Position::parse(&id)?, record: record(fields), is_void: false })
     };
     list.into_iter().filter_map(entry).collect()
 }

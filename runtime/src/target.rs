@@ -8,15 +8,16 @@ mod sqlite;
 
 use std::sync::Arc;
 
+use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
 
-use crate::batch::{Prepared, Rejected};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::Encode;
+use crate::rows::{Encode, OutputRows};
 
 /// A table that is asked for: its schema, where the job names one, and its name.
 pub(crate) type TableName = (Option<String>, String);
@@ -27,23 +28,15 @@ pub(crate) enum Target {
     Sqlite(sqlite::Sqlite),
 }
 
-/// What a target says to a batch that it refused as a whole.
-pub(crate) enum Probed {
-    /// The rows could be written one piece after the other, and are committed.
-    Committed,
-    /// These rows are the culprits; nothing is written.
-    Culprits(Vec<Rejected>),
-}
-
 /// The streams of a pipeline, in the order of its jobs.
 pub(crate) type Streams = [String];
 
 impl Target {
-    /// How a dialect's target encodes values.
-    pub(crate) fn encode(dialect: Dialect) -> Encode {
-        match dialect {
-            Dialect::PostgreSql => postgres::encode,
-            Dialect::Sqlite => sqlite::encode,
+    /// How the target encodes values.
+    pub(crate) const fn encode(&self) -> Encode {
+        match self {
+            Self::Postgres(_) => postgres::encode,
+            Self::Sqlite(_) => sqlite::encode,
         }
     }
 
@@ -53,6 +46,7 @@ impl Target {
         match connection.dialect {
             Dialect::PostgreSql => postgres::Postgres::connect(connection, layout).await.map(Self::Postgres),
             Dialect::Sqlite => sqlite::Sqlite::connect(connection, layout).await.map(Self::Sqlite),
+            other => Err(compile_only(other)),
         }
     }
 
@@ -67,7 +61,7 @@ impl Target {
         }
     }
 
-    /// Writes the rows and moves the checkpoint, in one transaction.
+    /// Writes the rows and moves the checkpoint, in one transaction. Whatever fails, nothing is written.
     pub(crate) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         match self {
             Self::Postgres(target) => target.write(streams, batch).await,
@@ -75,17 +69,38 @@ impl Target {
         }
     }
 
-    /// Finds the rows that make the target refuse a batch. `at_commit`: only its commit showed it.
-    pub(crate) async fn probe(
-        &mut self,
-        streams: &Arc<Streams>,
-        batch: &Arc<Prepared>,
-        at_commit: bool,
-    ) -> Result<Probed, Failure> {
+    /// Begins a transaction and moves the checkpoint in it, so that rows can be written piece by piece.
+    pub(crate) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         match self {
-            Self::Postgres(target) => target.probe(streams, batch, at_commit).await,
-            Self::Sqlite(target) => target.probe(streams, batch).await,
+            Self::Postgres(target) => target.begin(streams, batch).await,
+            Self::Sqlite(target) => target.begin(streams, batch).await,
         }
+    }
+
+    /// Writes rows within the transaction, or none of them where the target refuses. `checks_deferred`: constraints
+    /// that are deferred to the commit are checked at once.
+    pub(crate) async fn attempt(&mut self, rows: Vec<OutputRows>, checks_deferred: bool) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(target) => target.attempt(&rows, checks_deferred).await,
+            Self::Sqlite(target) => target.attempt(rows, checks_deferred).await,
+        }
+    }
+
+    /// Commits the transaction.
+    pub(crate) async fn commit(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(target) => target.commit().await,
+            Self::Sqlite(target) => target.commit().await,
+        }
+    }
+}
+
+/// Makes sure of all that can be known of a connection without asking for it: variables, files, numbers.
+pub(crate) fn check(connection: &Connection) -> Result<(), Failure> {
+    match connection.dialect {
+        Dialect::PostgreSql => postgres::check(connection),
+        Dialect::Sqlite => sqlite::check(connection),
+        other => Err(compile_only(other)),
     }
 }
 
@@ -94,7 +109,29 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
     match connection.dialect {
         Dialect::PostgreSql => postgres::schema(connection, tables).await,
         Dialect::Sqlite => sqlite::schema(connection, tables),
+        other => Err(compile_only(other)),
     }
+}
+
+/// Refuses a plan with something in it that is compiled, but not run, before anything is captured for it.
+pub(crate) fn check_features(plan: &Plan) -> Result<(), Failure> {
+    for job in &plan.jobs {
+        let lookup = job.lookups().map(|_| "`redis.lookup`");
+        if let Some(feature) = lookup.chain(job.redis.iter().map(|_| "`redis.write`")).next() {
+            return Err(Failure::configuration(
+                format!("this version compiles {feature} but does not run it (job `{}`)", job.name),
+                "leave it out, or use what `redis-wb compile` prints",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn compile_only(dialect: Dialect) -> Failure {
+    Failure::configuration(
+        format!("this version compiles for {} but does not run against it", dialect.title()),
+        "run against `postgresql` or `sqlite`, or use the statements by `redis-wb compile`",
+    )
 }
 
 fn missing(name: &str) -> Failure {
@@ -111,10 +148,4 @@ fn step<'s>(streams: &'s Streams, advance: &Advance) -> (&'s str, String, String
 fn kept(streams: &Streams, stream: &str, epoch: &str, position: &str) -> Option<(usize, Epoch, Position)> {
     let at = streams.iter().position(|name| name == stream)?;
     Some((at, Epoch::from_str_radix(epoch, 16).ok()?, Position::parse(position.as_bytes())?))
-}
-
-/// The pieces in which a range of refused rows is tried again: halves, the first one last, as a stack wants it.
-fn halves(rows: &std::ops::Range<usize>) -> [std::ops::Range<usize>; 2] {
-    let middle = rows.start + (rows.end - rows.start) / 2;
-    [middle..rows.end, rows.start..middle]
 }

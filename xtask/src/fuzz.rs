@@ -95,7 +95,10 @@ fn run_target(folder: &Path, program: &Path, name: &str, seconds: u32) -> Result
     let inputs = copy(&folder.join("corpus").join(name), corpus.path())?;
     let artifacts = folder.join("target").join("artifacts").join(name);
     fs::create_dir_all(&artifacts).map_err(Error::during(format_args!("create `{}`", artifacts.display())))?;
+    let dictionary = folder.join("dictionaries").join(format!("{name}.dict"));
+    let dictionary = dictionary.is_file().then(|| format!("-dict={}", dictionary.display()));
     let output = Command::new(program)
+        .args(dictionary)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(LIMITS)

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`test`] | everything that must hold before `main` moves, step by step |
 //! | [`tidy`], [`licences`], [`snapshots`], [`fuzz`] | the steps that are no command of cargo |
+//! | [`bench`] | measurements, for `docs/benchmarks.md` |
 //! | [`demo`] | the whole chain on a private Redis and a SQLite file |
 //!
 //! It must not know how the crates work: it builds, starts and looks at them from outside.
 
+mod bench;
 mod demo;
 mod fuzz;
 mod licences;
@@ -27,6 +29,7 @@ usage: cargo xtask <task>
   setup           find or install the tools that tests and demo need
   test            everything that must hold before main moves
   test --fast     the same without clippy and licences, and with shorter random tests
+  bench check     time `redis-wb check`, and write docs/benchmarks.md
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["test"] => test::run(test::Depth::Full),
         ["test", "--fast"] => test::run(test::Depth::Fast),
+        ["bench"] | ["bench", "check"] => bench::check(),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
         ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),
@@ -64,6 +68,7 @@ fn setup() -> Result<(), Error> {
     println!("redis-server  {}", tools.redis_server.display());
     println!("RedisJSON     {}", tools.rejson.display());
     println!("PostgreSQL    {}", tools.postgres_programs.display());
+    println!("MariaDB       {}", tools.mariadb.server.display());
     if let Some(libclang) = tools.libclang {
         println!("libclang      {}", libclang.display());
     }

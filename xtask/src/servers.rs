@@ -6,19 +6,23 @@
 //! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`Redis`] | a Redis server with the capture module |
 //! | [`Postgres`] | a PostgreSQL server |
+//! | [`MariaDb`] | a MariaDB server |
 //! | [`capture_module`], [`rejson_module`] | what Redis loads |
 //!
 //! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
 mod guard;
+mod mariadb;
 mod module;
 mod port;
 mod postgres;
 mod process;
 mod redis;
+mod user;
 
 pub use guard::Folder;
+pub use mariadb::MariaDb;
 pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};
 pub use port::Port;
 pub use postgres::Postgres;
@@ -27,9 +31,10 @@ pub use redis::Redis;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, tools};
 
 /// How long a server may take to answer after its start; generous, since tests load all cores.
 const START_SECONDS_MAX: Duration = Duration::from_secs(60);
@@ -60,4 +65,9 @@ fn log_tail(log: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES_MAX);
     lines.get(from..).unwrap_or_default().join("\n")
+}
+
+/// Copies a folder with its owners and permissions.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    tools::output(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
 }

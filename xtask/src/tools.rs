@@ -31,8 +31,19 @@ pub struct Tools {
     pub rejson: PathBuf,
     /// The folder of PostgreSQL's server programs.
     pub postgres_programs: PathBuf,
+    /// MariaDB's server programs.
+    pub mariadb: MariaDbPrograms,
     /// The folder of libclang, where the build does not find it by itself.
     pub libclang: Option<PathBuf>,
+}
+
+/// The programs of a MariaDB server.
+#[derive(Debug, Clone)]
+pub struct MariaDbPrograms {
+    /// The server, `mariadbd`.
+    pub server: PathBuf,
+    /// `mariadb-install-db`, which makes a data folder.
+    pub install: PathBuf,
 }
 
 /// Finds or installs everything that the tests need.
@@ -41,6 +52,7 @@ pub fn ensure() -> Result<Tools, Error> {
         redis_server: redis_server()?,
         rejson: rejson()?,
         postgres_programs: postgres_programs()?,
+        mariadb: mariadb()?,
         libclang: libclang()?,
     })
 }
@@ -74,6 +86,20 @@ pub fn postgres_programs() -> Result<PathBuf, Error> {
         None => {
             debian::install(&["postgresql"])?;
             find_postgres().ok_or_else(|| Error::new("PostgreSQL was installed, but its programs were not found"))
+        }
+    })
+}
+
+/// MariaDB's server programs.
+pub fn mariadb() -> Result<MariaDbPrograms, Error> {
+    if let Some(programs) = find_mariadb() {
+        return Ok(programs);
+    }
+    locked(|| match find_mariadb() {
+        Some(programs) => Ok(programs),
+        None => {
+            debian::install(&["mariadb-server"])?;
+            find_mariadb().ok_or_else(|| Error::new("MariaDB was installed, but its programs were not found"))
         }
     })
 }
@@ -148,4 +174,12 @@ fn find_postgres() -> Option<PathBuf> {
         .max();
     let on_path = || on_path("initdb")?.canonicalize().ok()?.parent().map(Path::to_path_buf);
     newest.map(|(_, programs)| programs).or_else(on_path)
+}
+
+fn find_mariadb() -> Option<MariaDbPrograms> {
+    // Debian keeps servers where only root's PATH looks.
+    let find =
+        |program: &str| on_path(program).or_else(|| Some(Path::new("/usr/sbin").join(program)).filter(|p| p.is_file()));
+    let server = find("mariadbd")?;
+    Some(MariaDbPrograms { server, install: find("mariadb-install-db")? })
 }

@@ -20,6 +20,9 @@ impl Lowering<'_> {
         self.arity(definition, name, arguments)?;
         let args = self.arguments(definition, arguments, current)?;
         self.constants(definition, arguments, &args)?;
+        if definition.name == "concat" {
+            self.left_out(arguments, &args, current);
+        }
         let call = Expr::call(function, args);
         if let Some(Err(reject)) = fold::constant(&fold::fold(call.clone())) {
             let message = format!("this is rejected for every record: {}", reject.reason);
@@ -37,11 +40,23 @@ impl Lowering<'_> {
                 (arguments.get(*at), args.get(*at).and_then(Expr::as_literal))
                 && let Err(reject) = check(text)
             {
-                self.report(Code::E0306, argument.span, reject.reason, "always rejected", None);
+                self.report(Code::E0306, argument.span, reject.reason.as_str(), "always rejected", None);
                 return None;
             }
         }
         Some(())
+    }
+
+    /// Parts of a `concat` that are null in every record, and so never seen in its result.
+    fn left_out(&mut self, arguments: &[Ast], args: &[Expr], current: Current<'_>) {
+        let ([Ast { kind: Kind::List(parts), .. }], [Expr::List(values)]) = (arguments, args) else { return };
+        for (part, value) in parts.iter().zip(values) {
+            if self.infer(value, current).kind == Type::Null {
+                let message = "this part is always null, which `concat` writes as the empty string";
+                let help = "take the part out, or name the field that is meant".to_owned();
+                self.report(Code::W0312, part.span, message, "always null", Some(help));
+            }
+        }
     }
 
     fn unknown_function(&mut self, name: &Name) {

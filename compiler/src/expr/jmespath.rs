@@ -3,11 +3,10 @@
 
 use redis_wb_grammar::jmespath::{self, Ast, Kind, Name};
 use redis_wb_plan::expr::{Comparator, Root};
-use redis_wb_plan::functions::Function;
 use redis_wb_plan::infer::{self, Types};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, json};
 
-use super::{Scope, Text, scope};
+use super::{Scope, Text, field_of, parsed, scope};
 use crate::codes::Code;
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -52,6 +51,7 @@ pub(super) fn compile_with(
 impl Lowering<'_> {
     /// The IR of a tree. `None` where there is an error, which is reported.
     pub(super) fn lower(&mut self, ast: &Ast, current: Current<'_>) -> Option<Expr> {
+        self.is_there(ast, current)?;
         match &ast.kind {
             Kind::Current => Some(self.current(current)),
             Kind::Field(name) => self.name(name, current),
@@ -80,6 +80,17 @@ impl Lowering<'_> {
                 None
             }
         }
+    }
+
+    /// Reports a path to a field that a step took away.
+    fn is_there(&mut self, ast: &Ast, current: Current<'_>) -> Option<()> {
+        if let (Some(names), Current::Record) = (path(ast), current)
+            && let Some(gone) = self.scope.gone(&names)
+        {
+            self.diagnostics.report(gone.diagnostic(self.text.span(ast.span), &names.join(".")));
+            return None;
+        }
+        Some(())
     }
 
     pub(super) fn report(
@@ -145,13 +156,7 @@ impl Lowering<'_> {
     fn field(&mut self, of: Expr, name: &Name, current: Current<'_>) -> Expr {
         let kind = self.infer(&of, current);
         self.has_fields(&kind, name);
-        match parsed(of, &kind) {
-            Expr::Path { root, mut names } if root != Root::Opcode => {
-                names.push(name.text.clone());
-                self.typed(Expr::Path { root, names })
-            }
-            of => Expr::Field { of: Box::new(of), name: name.text.clone() },
-        }
+        self.typed(field_of(of, &kind, &name.text))
     }
 
     fn has_fields(&mut self, kind: &ExprType, name: &Name) {
@@ -182,7 +187,7 @@ impl Lowering<'_> {
             Ok(value) => Some(Expr::literal(value.into_static())),
             Err(reject) => {
                 let help = "between backticks stands JSON; a text is written 'in single quotes'".to_owned();
-                self.report(Code::E0103, ast.span, reject.reason, "not JSON", Some(help));
+                self.report(Code::E0103, ast.span, reject.reason.as_str(), "not JSON", Some(help));
                 None
             }
         }
@@ -209,7 +214,8 @@ impl Lowering<'_> {
     /// A list or object of JMESPath is null where the current value is.
     fn unless_null(&self, body: Expr, current: Current<'_>) -> Expr {
         let of = self.current(current);
-        if !self.infer(&of, current).nullable {
+        let is_record = matches!(current, Current::Record) && !self.scope.may_be_null();
+        if is_record || !self.infer(&of, current).nullable {
             return body;
         }
         Expr::Pipe { of: Box::new(of), body: Box::new(body), stops_at_null: true }
@@ -307,6 +313,20 @@ impl Lowering<'_> {
     }
 }
 
+/// The names of a path that starts from the record and goes from field to field.
+fn path(ast: &Ast) -> Option<Vec<String>> {
+    match &ast.kind {
+        Kind::Field(name) => Some(vec![name.text.clone()]),
+        Kind::Sub(of, right) => {
+            let Kind::Field(name) = &right.kind else { return None };
+            let mut names = path(of)?;
+            names.push(name.text.clone());
+            Some(names)
+        }
+        _ => None,
+    }
+}
+
 /// What can be equal to what.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
@@ -348,14 +368,6 @@ const fn comparator(op: jmespath::Comparator) -> Comparator {
         jmespath::Comparator::LessOrEqual => Comparator::LessOrEqual,
         jmespath::Comparator::Greater => Comparator::Greater,
         jmespath::Comparator::GreaterOrEqual => Comparator::GreaterOrEqual,
-    }
-}
-
-/// A document of type `json` as the values that it holds.
-fn parsed(expr: Expr, kind: &ExprType) -> Expr {
-    match Function::named("json_parse") {
-        Some(parse) if kind.kind == Type::Json => Expr::call(parse, vec![expr]),
-        _ => expr,
     }
 }
 

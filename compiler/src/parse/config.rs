@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis_wb_plan::plan::{Applier, Connection as PlanConnection, Dialect};
+use redis_wb_plan::plan::{Applier, Connection as PlanConnection, Dialect, RedisConnection};
 
 use super::mapping::{Context, Mapping};
 use crate::ast::{Config, Connection};
@@ -23,11 +23,14 @@ pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Conf
             Value::Map(entries) => {
                 let before = context.diagnostics.len();
                 for (name, node) in entries {
-                    if let Some(connection) = connection(context, name, node) {
-                        config.connections.push((name.clone(), connection));
+                    match connection(context, name, node) {
+                        Some(Any::Table(connection)) => config.connections.push((name.clone(), connection)),
+                        Some(Any::Redis(connection)) => config.redis.push((name.clone(), connection)),
+                        None => {}
                     }
                 }
-                config.complete = context.diagnostics.len() == before || config.connections.len() == entries.len();
+                let read = config.connections.len() + config.redis.len();
+                config.complete = context.diagnostics.len() == before || read == entries.len();
             }
             _ => context.wrong_shape(node, "connections", "a mapping of names to connections"),
         }
@@ -39,19 +42,26 @@ pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Conf
     config
 }
 
-const DIALECTS: [(&str, Option<Dialect>); 9] = [
+/// A connection: to tables, or to a Redis.
+enum Any {
+    Table(Connection),
+    Redis(RedisConnection),
+}
+
+/// The types of connections; `None` for a Redis.
+const KINDS: [(&str, Option<Dialect>); 9] = [
     ("postgresql", Some(Dialect::PostgreSql)),
+    ("mysql", Some(Dialect::MySql)),
+    ("mariadb", Some(Dialect::MariaDb)),
     ("sqlite", Some(Dialect::Sqlite)),
-    ("mysql", None),
-    ("mariadb", None),
-    ("oracle", None),
-    ("sqlserver", None),
-    ("db2", None),
-    ("cassandra", None),
+    ("sqlserver", Some(Dialect::SqlServer)),
+    ("oracle", Some(Dialect::Oracle)),
+    ("db2", Some(Dialect::Db2)),
+    ("cassandra", Some(Dialect::Cassandra)),
     ("redis", None),
 ];
 
-fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Connection> {
+fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) -> Option<Any> {
     let mut map = Mapping::open(context, node, "connection", name.span)?;
     let kind = map.required(context, "type", "type: postgresql");
     let mut text = |context: &mut Context<'_>, key| {
@@ -74,14 +84,13 @@ fn connection(context: &mut Context<'_>, name: &Spanned<String>, node: &Node) ->
     let ddl = map.optional("ddl").and_then(|(_, node)| context.text(node, "ddl"));
     map.finish(context);
     let (_, kind) = kind?;
-    let Some(dialect) = context.word(kind, "type", &DIALECTS)? else {
-        let message = format!("connections of type `{}` are not supported yet", kind.text().unwrap_or_default());
-        let diagnostic = Diagnostic::new(Code::E0010, kind.span, message, "not supported yet");
-        context.report(diagnostic.help("this version writes to `postgresql` and `sqlite`"));
-        return None;
-    };
-    let plan = PlanConnection { dialect, hosts, port, database, user, password, args };
-    Some(Connection { plan, ddl })
+    Some(match context.word(kind, "type", &KINDS)? {
+        Some(dialect) => {
+            let plan = PlanConnection { dialect, hosts, port, database, user, password, args };
+            Any::Table(Connection { plan, ddl })
+        }
+        None => Any::Redis(RedisConnection { hosts, port, database, user, password, args }),
+    })
 }
 
 /// A password goes into the plan only as `${VAR}` or as the path of a file.

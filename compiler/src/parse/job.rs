@@ -1,17 +1,16 @@
-//! A job file: source, transform, output.
+//! A job file: source, transform, output. The parts have files of their own.
 
-use redis_wb_grammar::{SyntaxError, key, path};
-use redis_wb_plan::Type;
-use redis_wb_plan::plan::OnGone;
+use redis_wb_plan::plan::{OnMissing, OnVanished, Strategy};
 
 use super::mapping::{Context, Mapping};
-use crate::ast::{Expression, From, Job, KeyTemplate, Mapping as Column, Path, Relational, Source};
+use super::value::{columns, expression, parse_path};
+use super::{redis, source, strategy, transform};
+use crate::ast::{Expression, Foreach, Job, Relational, Writer};
 use crate::codes::Code;
 use crate::expr::Language;
 use crate::source::{Files, Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::yaml::{Node, Value};
-use crate::{Diagnostic, Diagnostics};
+use crate::{Diagnostic, Diagnostics, ast};
 
 /// Reads a job. `None` where so much is wrong that nothing could be said of the rest.
 pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
@@ -21,16 +20,18 @@ pub fn job(name: &str, root: &Node, files: &Files, diagnostics: &mut Diagnostics
         return None;
     }
     let source = map.required(context, "source", "source:\n  redis:\n    key_pattern: emp:*");
-    let source = source.and_then(|(key, node)| source_section(context, key.span, node));
-    if let Some((key, node)) = map.optional("transform")
-        && !matches!(&node.value, Value::Null)
-    {
-        unsupported(context, key.span, "transform");
-    }
+    let source = source.and_then(|(key, node)| source::source(context, key.span, node));
+    let transform = map.optional("transform").map(|(_, node)| transform::steps(context, node)).unwrap_or_default();
     let output = map.required(context, "output", "output:\n  - uses: relational.write");
-    let outputs = output.map(|(_, node)| outputs(context, node)).unwrap_or_default();
+    let (mut outputs, mut redis) = (Vec::new(), Vec::new());
+    for written in output.map(|(_, node)| writers(context, node)).unwrap_or_default() {
+        match written {
+            Written::Table(output) => outputs.push(output),
+            Written::Redis(output) => redis.push(output),
+        }
+    }
     map.finish(context);
-    Some(Job { name: name.to_owned(), file: root.span.file, source: source?, outputs })
+    Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis })
 }
 
 /// Whether the job goes the other way, which is reported; the rest of such a job is not looked at.
@@ -49,190 +50,52 @@ fn is_ingest(context: &mut Context<'_>, root: &Node) -> bool {
     true
 }
 
-fn unsupported(context: &mut Context<'_>, span: Span, what: &str) {
-    let diagnostic = Diagnostic::new(Code::E0010, span, format!("`{what}` is not supported yet"), "not supported yet");
-    context.report(diagnostic.help("this version compiles jobs that map hash fields to columns by `relational.write`"));
+/// What one entry of `output` writes.
+enum Written {
+    Table(Relational),
+    Redis(ast::RedisWrite),
 }
 
-fn source_section(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Source> {
-    let mut map = Mapping::open(context, node, "source", key)?;
-    if older_spellings(context, &mut map, &["keyspace", "pattern", "exclude-commands"]) {
-        return None;
-    }
-    let redis = map.required(context, "redis", "redis:\n    key_pattern: emp:*\n    trigger: write-behind");
-    map.finish(context);
-    let (key, node) = redis?;
-    redis_source(context, key.span, node)
-}
-
-/// Reports the older spellings that the mapping has; whether there was one.
-fn older_spellings(context: &mut Context<'_>, map: &mut Mapping<'_>, old: &[&'static str]) -> bool {
-    let found: Vec<_> = old.iter().filter_map(|old| map.optional(old)).collect();
-    found.iter().for_each(|(key, _)| older_spelling(context, key));
-    !found.is_empty()
-}
-
-fn older_spelling(context: &mut Context<'_>, key: &Spanned<String>) {
-    let new = match key.value.as_str() {
-        "keyspace" => "redis",
-        "exclude-commands" => "exclude_commands",
-        _ => "key_pattern",
-    };
-    let message = format!("`{}` is the spelling of an older RDI", key.value);
-    let diagnostic = Diagnostic::new(Code::E0006, key.span, message, "older spelling");
-    context.report(diagnostic.help(format!(
-        "it is now `{new}`:\nsource:\n  redis:\n    key_pattern: emp:*\n    trigger: write-behind\n    exclude_commands: [json.del]"
-    )));
-}
-
-const GONE: [(&str, OnGone); 2] = [("delete", OnGone::Delete), ("ignore", OnGone::Ignore)];
-
-fn redis_source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Source> {
-    let mut map = Mapping::open(context, node, "source.redis", key)?;
-    if older_spellings(context, &mut map, &["pattern", "exclude-commands"]) {
-        return None;
-    }
-    let pattern = map.required(context, "key_pattern", "key_pattern: emp:*");
-    let key_pattern = pattern.and_then(|(_, node)| context.text(node, "key_pattern"));
-    trigger(context, &mut map);
-    let exclude = map.optional("exclude_commands");
-    let exclude_commands = exclude.map(|(_, node)| commands(context, node)).unwrap_or_default();
-    let mut word = |context: &mut Context<'_>, key| {
-        let (_, node) = map.optional(key)?;
-        context.word(node, key, &GONE)
-    };
-    let on_delete = word(context, "on_delete").unwrap_or(OnGone::Delete);
-    let on_expire = word(context, "on_expire").unwrap_or(OnGone::Ignore);
-    let on_evict = word(context, "on_evict").unwrap_or(OnGone::Ignore);
-    let format = map.optional("row_format");
-    let full = format.and_then(|(_, node)| context.word(node, "row_format", &[("data_only", false), ("full", true)]));
-    if let Some((_, node)) = map.optional("data_type") {
-        context.word(node, "data_type", &[("hash", ())]);
-    }
-    let template = map.optional("key").and_then(|(_, node)| key_template(context, node));
-    let fields = map.optional("fields").map(|(key, node)| fields(context, key.span, node)).unwrap_or_default();
-    let db = map.optional("db").and_then(|(_, node)| context.number(node, "db", 0, i64::from(i32::MAX)));
-    map.finish(context);
-    Some(Source {
-        key_pattern: key_pattern?,
-        exclude_commands,
-        full: full.unwrap_or(false),
-        key: template,
-        fields,
-        db: db.and_then(|db| u32::try_from(db).ok()).unwrap_or(0),
-        on_delete,
-        on_expire,
-        on_evict,
-    })
-}
-
-fn trigger(context: &mut Context<'_>, map: &mut Mapping<'_>) {
-    const HELP: &str = "add `trigger: write-behind`";
-    match map.optional("trigger") {
-        None => {
-            let message = "`source.redis` needs `trigger: write-behind`";
-            context.report(Diagnostic::new(Code::E0008, map.span(), message, "`trigger` is missing here").help(HELP));
-        }
-        Some((_, node)) if node.text() == Some("write-behind") => {}
-        Some((_, node)) => {
-            let message = "the only trigger is `write-behind`";
-            context.report(Diagnostic::new(Code::E0008, node.span, message, "not `write-behind`").help(HELP));
-        }
-    }
-}
-
-fn commands(context: &mut Context<'_>, node: &Node) -> Vec<String> {
-    let items = context.list(node, "exclude_commands").iter();
-    items.filter_map(|item| context.text(item, "exclude_commands")).map(|text| text.value.to_lowercase()).collect()
-}
-
-fn key_template(context: &mut Context<'_>, node: &Node) -> Option<KeyTemplate> {
-    let text = context.text(node, "key")?;
-    match key::parse(&text.value) {
-        Ok(parts) => {
-            let words = Type::NAMED.map(Type::name);
-            for part in &parts {
-                if let key::Part::Field { kind: Some((kind, span)), .. } = part
-                    && Type::named(kind).is_none()
-                {
-                    let span = node.part_span(context.files, span.start, span.end);
-                    let diagnostic =
-                        Diagnostic::new(Code::E0005, span, format!("there is no type `{kind}`"), "not a type");
-                    context.report(diagnostic.maybe_help(did_you_mean(kind, words)));
-                }
-            }
-            Some(KeyTemplate { parts, node: node.clone() })
-        }
-        Err(error) => {
-            syntax(context, node, Code::E0102, &error, "for example `key: orders:<customer_id:int>:<order_id>`");
-            None
-        }
-    }
-}
-
-fn syntax(context: &mut Context<'_>, node: &Node, code: Code, error: &SyntaxError, help: &str) {
-    let span = node.part_span(context.files, error.span.start, error.span.end);
-    context.report(Diagnostic::new(code, span, error.message.clone(), "here").help(help));
-}
-
-fn fields(context: &mut Context<'_>, key: Span, node: &Node) -> Vec<(Spanned<String>, Spanned<Type>)> {
-    let words = Type::NAMED.map(|kind| (kind.name(), kind));
-    let Some(mut map) = Mapping::open(context, node, "source.redis.fields", key) else {
-        return Vec::new();
-    };
-    map.rest()
-        .into_iter()
-        .filter_map(|(name, node)| {
-            let kind = context.word(node, "fields", &words)?;
-            Some((name.clone(), Spanned { value: kind, span: node.text_span(context.files) }))
-        })
-        .collect()
-}
-
-fn outputs(context: &mut Context<'_>, node: &Node) -> Vec<Relational> {
+fn writers(context: &mut Context<'_>, node: &Node) -> Vec<Written> {
     if let Value::List(items) = &node.value
         && !items.is_empty()
     {
-        return items.iter().filter_map(|item| output(context, item)).collect();
+        return items.iter().filter_map(|item| writer(context, item)).collect();
     }
     context.wrong_shape(node, "output", "a list of writers");
     Vec::new()
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Writer {
-    Relational,
-    Other,
-}
+/// The writers, by name; `None` for `redis.write`.
+const WRITERS: [(&str, Option<Writer>); 3] = [
+    ("relational.write", Some(Writer::Relational)),
+    ("redis.write", None),
+    ("cassandra.write", Some(Writer::Cassandra)),
+];
 
-const WRITERS: [(&str, Writer); 3] =
-    [("relational.write", Writer::Relational), ("redis.write", Writer::Other), ("cassandra.write", Writer::Other)];
-
-fn output(context: &mut Context<'_>, node: &Node) -> Option<Relational> {
+fn writer(context: &mut Context<'_>, node: &Node) -> Option<Written> {
     let top = Span { end: node.span.start, ..node.span };
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required(context, "uses", "uses: relational.write");
     let with = map.required(context, "with", "with:\n      connection: target\n      table: emp");
     map.finish(context);
     let (_, uses) = uses?;
-    if context.word(uses, "uses", &WRITERS)? == Writer::Other {
-        unsupported(context, uses.span, uses.text().unwrap_or_default());
-        return None;
-    }
+    let writer = context.block(uses, "output", &WRITERS, ("transform", &transform::NAMES))?;
     let (key, with) = with?;
-    relational(context, key.span, with)
+    match writer {
+        Some(writer) => table(context, writer, key.span, with).map(Written::Table),
+        None => redis::write(context, key.span, with).map(Written::Redis),
+    }
 }
 
-/// Keys of `relational.write` that RDI has and this version does not compile yet.
-const LATER: [&str; 5] =
-    ["foreach", "opcode_field", "load_strategy", "active_record_indicator", "inactive_record_mapping"];
+/// The names of the writers, to tell where a misplaced block belongs.
+pub(super) const NAMES: [&str; 3] = ["relational.write", "redis.write", "cassandra.write"];
 
-fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relational> {
-    let mut map = Mapping::open(context, node, "relational.write", key)?;
+fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> Option<Relational> {
+    let mut map = Mapping::open(context, node, writer.name(), key)?;
     let connection = map.required(context, "connection", "connection: target");
     let connection = connection.and_then(|(_, node)| context.text(node, "connection"));
-    let schema = map.optional("schema").filter(|(_, node)| !matches!(&node.value, Value::Null));
-    let schema = schema.filter(|(_, node)| node.text() != Some("")).and_then(|(_, node)| context.text(node, "schema"));
+    let schema = schema(context, &mut map, writer);
     let table = map.required(context, "table", "table: emp");
     let table = table.and_then(|(_, node)| context.text(node, "table"));
     let before = context.diagnostics.len();
@@ -241,92 +104,133 @@ fn relational(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Relat
     let keys = keys.map(|(_, node)| columns(context, node, "keys"));
     let mapping = map.optional("mapping").map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default();
     let mut complete = context.diagnostics.len() == before;
-    for later in LATER {
-        match map.optional(later) {
-            Some((_, node)) if later == "load_strategy" && is_upsert(node) => {}
-            Some((key, _)) => unsupported(context, key.span, later),
-            None => {}
-        }
+    let opcode_field = map.optional("opcode_field").and_then(|(_, node)| parse_path(context, node));
+    let (mut when, mut on_missing) = (None, None);
+    if writer == Writer::Relational {
+        when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
+        on_missing = map
+            .optional("on_missing")
+            .and_then(|(key, node)| Some((key.span, context.word(node, "on_missing", &ON_MISSING)?)));
     }
+    let (strategy, versions) = match writer {
+        Writer::Relational => strategy::strategy(context, &mut map),
+        Writer::Cassandra => (Spanned { value: Strategy::Upsert, span: key }, None),
+    };
+    keeps_nothing(context, on_missing, strategy.value);
+    let foreach = if writer == Writer::Relational { foreach(context, &mut map) } else { None };
     map.finish(context);
     let keys = keys?;
     if keys.is_empty() && complete {
         complete = false;
-        let message = "`keys` names no column";
-        let diagnostic = Diagnostic::new(Code::E0203, keys_span, message, "no key column");
-        context.report(
-            diagnostic
-                .help("name the columns that tell one row from another: without them a delete would empty the table"),
-        );
+        no_keys(context, keys_span);
     }
-    Some(Relational { connection: connection?, schema, table: table?, keys, keys_span, mapping, complete })
+    Some(Relational {
+        writer,
+        connection: connection?,
+        schema,
+        table: table?,
+        keys,
+        keys_span,
+        mapping,
+        when,
+        foreach,
+        opcode_field,
+        on_missing: on_missing.map(|(_, on_missing)| on_missing).unwrap_or_default(),
+        complete,
+        strategy,
+        versions,
+    })
 }
 
-fn is_upsert(node: &Node) -> bool {
-    node.text().is_some_and(|text| text.eq_ignore_ascii_case("upsert"))
+fn no_keys(context: &mut Context<'_>, keys: Span) {
+    let diagnostic = Diagnostic::new(Code::E0203, keys, "`keys` names no column", "no key column");
+    let help = "name the columns that tell one row from another: without them a delete would empty the table";
+    context.report(diagnostic.help(help));
 }
 
-fn columns(context: &mut Context<'_>, node: &Node, what: &'static str) -> Vec<Column> {
-    let items = context.list(node, what).iter();
-    items.filter_map(|item| column(context, item, what)).collect()
+/// `schema`, which may be blank, or `keyspace`, which may not.
+fn schema(context: &mut Context<'_>, map: &mut Mapping<'_>, writer: Writer) -> Option<Spanned<String>> {
+    if writer == Writer::Cassandra {
+        let (_, node) = map.required(context, "keyspace", "keyspace: shop")?;
+        return context.text(node, "keyspace");
+    }
+    let (_, node) = map.optional("schema")?;
+    let is_blank = matches!(&node.value, Value::Null) || node.text() == Some("");
+    if is_blank { None } else { context.text(node, "schema") }
 }
 
-/// `column`, `{column: path}` or `{column: {expression, language}}`.
-fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<Column> {
-    match &node.value {
-        Value::Map(entries) => match entries.as_slice() {
-            [(column, value)] if value.text().is_some() => {
-                Some(Column { column: column.clone(), from: From::Path(parse_path(context, value)?) })
-            }
-            [(column, value)] if matches!(&value.value, Value::Map(_)) => {
-                let expression = expression(context, column.span, value)?;
-                Some(Column { column: column.clone(), from: From::Expression(expression) })
-            }
-            [(_, value)] => {
-                context.wrong_shape(value, what, "the path of a field, or `expression` and `language`");
-                None
-            }
-            _ => {
-                context.wrong_shape(node, what, "a list whose items are `column` or `column: path`");
-                None
-            }
-        },
-        _ => {
-            let column = context.text(node, what)?;
-            Some(Column { column, from: From::Path(parse_path(context, node)?) })
-        }
+/// A column can keep what it had only where there is one row, which is updated.
+fn keeps_nothing(context: &mut Context<'_>, on_missing: Option<(Span, OnMissing)>, strategy: Strategy) {
+    if let Some((span, OnMissing::Keep)) = on_missing
+        && strategy != Strategy::Upsert
+    {
+        let message = format!("`on_missing: keep` says nothing to `load_strategy: {}`", strategy.word());
+        let diagnostic = Diagnostic::new(Code::W0014, span, message, "has no effect");
+        context.report(diagnostic.help("take it out: each row is written anew"));
     }
 }
 
-/// `{expression, language}`.
-fn expression(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Expression> {
-    let mut map = Mapping::open(context, node, "expression", key)?;
-    let text = map.required(context, "expression", "expression: upper(name)");
-    let language = map.required(context, "language", "language: jmespath");
-    map.finish(context);
-    let (_, node) = text?;
-    let text = context.text(node, "expression");
-    let (_, language) = language?;
-    let language = context.word(language, "language", &Language::NAMED)?;
-    let text = text?;
-    Some(Expression { text: text.value, language, span: text.span, node: node.clone() })
+const ON_MISSING: [(&str, OnMissing); 3] =
+    [("null", OnMissing::Null), ("keep", OnMissing::Keep), ("reject", OnMissing::Reject)];
+
+const ON_VANISHED: [(&str, OnVanished); 2] = [("delete", OnVanished::Delete), ("keep", OnVanished::Keep)];
+
+/// `foreach`, `parent` and `on_vanished`.
+fn foreach(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Foreach> {
+    let foreach = map.optional("foreach");
+    let (parent, on_vanished) = (map.optional("parent"), map.optional("on_vanished"));
+    let Some((_, node)) = foreach else {
+        for (key, _) in parent.into_iter().chain(on_vanished) {
+            let message = format!("`{}` says nothing without `foreach`", key.value);
+            let diagnostic = Diagnostic::new(Code::W0014, key.span, message, "has no effect");
+            context.report(diagnostic.help("take it out, or make rows of a list: `foreach: \"line: lines[]\"`"));
+        }
+        return None;
+    };
+    let parent = parent.map(|(_, node)| {
+        let items = context.list(node, "parent").iter();
+        items.filter_map(|item| context.text(item, "parent")).collect()
+    });
+    let on_vanished = on_vanished.and_then(|(_, node)| context.word(node, "on_vanished", &ON_VANISHED));
+    let unreadable = || (Spanned { value: String::new(), span: node.span }, None);
+    let (name, list) = element(context, node).map_or_else(unreadable, |(name, list)| (name, Some(list)));
+    Some(Foreach { name, list, parent, on_vanished: on_vanished.unwrap_or_default() })
 }
 
-fn parse_path(context: &mut Context<'_>, node: &Node) -> Option<Path> {
-    let text = context.text(node, "path")?;
-    match path::parse(&text.value) {
-        Ok(names) => {
-            Some(Path { names: names.into_iter().map(|name| name.text).collect(), text: text.value, span: text.span })
-        }
-        Err(error) => {
-            syntax(
-                context,
-                node,
-                Code::E0101,
-                &error,
-                "for example `address.city`, or `zip\\.code` for a dot in a name",
-            );
-            None
-        }
+/// `name: expression` as one text, or as a mapping of one key.
+fn element(context: &mut Context<'_>, node: &Node) -> Option<(Spanned<String>, Expression)> {
+    if let Value::Map(entries) = &node.value
+        && let [(name, list)] = entries.as_slice()
+    {
+        let text = context.text(list, "foreach")?;
+        let expression = Expression {
+            text: text.value,
+            language: Language::JmesPath,
+            span: text.span,
+            node: list.clone(),
+            offset: 0,
+        };
+        return Some((name.clone(), expression));
     }
+    let text = node.text().unwrap_or_default();
+    let (name, list) = text.split_once(':').unwrap_or_default();
+    let (name, behind) = (name.trim(), list.trim_start());
+    if name.is_empty() || behind.trim_end().is_empty() {
+        let message = "`foreach` names an element and says which list it is from";
+        let diagnostic = Diagnostic::new(Code::E0013, node.span, message, "not `name: expression`");
+        context
+            .report(diagnostic.help("write `foreach: \"line: lines[]\"`; then `line.price` is a field of an element"));
+        return None;
+    }
+    let start = text.find(name).unwrap_or(0);
+    let offset = text.len() - behind.len();
+    let name_span = node.part_span(context.files, start, start + name.len());
+    let expression = Expression {
+        text: behind.to_owned(),
+        language: Language::JmesPath,
+        span: node.part_span(context.files, offset, text.len()),
+        node: node.clone(),
+        offset,
+    };
+    Some((Spanned { value: name.to_owned(), span: name_span }, expression))
 }

@@ -86,6 +86,32 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// A block by its name in `uses`. `elsewhere` names another section and its blocks, to say where one belongs.
+    pub(super) fn block<T: Copy>(
+        &mut self,
+        node: &Node,
+        section: &str,
+        blocks: &[(&str, T)],
+        elsewhere: (&str, &[&str]),
+    ) -> Option<T> {
+        let text = self.text(node, "uses")?;
+        if let Some((_, block)) = blocks.iter().find(|(name, _)| text.value.eq_ignore_ascii_case(name)) {
+            return Some(*block);
+        }
+        let (other, names) = elsewhere;
+        let is_misplaced = names.iter().any(|name| text.value.eq_ignore_ascii_case(name));
+        let help = if is_misplaced {
+            Some(format!("it belongs under `{other}`"))
+        } else {
+            did_you_mean(&text.value, blocks.iter().map(|(name, _)| *name))
+        };
+        let message = format!("`{section}` has no block `{}`", text.value);
+        self.report(Diagnostic::new(Code::E0012, text.span, message, "unknown block").maybe_help(help));
+        None
+    }
+}
+
 /// A mapping whose keys are taken one by one; [`Mapping::finish`] reports those that nobody took.
 pub(super) struct Mapping<'n> {
     /// What the mapping is called in messages: `source.redis`.
@@ -115,6 +141,11 @@ impl<'n> Mapping<'n> {
         self.known.push(key);
         let at = self.entries.iter().position(|(name, _)| name.value == key)?;
         Some(self.entries.swap_remove(at))
+    }
+
+    /// Whether a key is there that nobody took yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.value == key)
     }
 
     /// Takes a key that must be there; `example` shows how to write it.

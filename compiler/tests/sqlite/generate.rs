@@ -537,7 +537,7 @@ fn number_literal(random: &mut Random) -> String {
         // Minus the smallest integer is an error, which SQLite only finds where it needs the value.
         2 => format!("0x{:x}", (*random.pick(&INTEGERS)).max(-i64::MAX)),
         3 => format!("{:e}", real(random)),
-        4 => (*random.pick(&["1_000", "9223372036854775808", "1.5e3", "10.", ".25", "1e400"])).to_owned(),
+        4 => (*random.pick(&["1_000.5", "9223372036854775808", "1.5e3", "10.", ".25", "1e400"])).to_owned(),
         _ => (random.below(40)).to_string(),
     }
 }

@@ -148,9 +148,10 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether it is because texts are always UTF-8 here.
-    pub(crate) fn is_about_text(&self) -> bool {
-        matches!(self, Self::Reject(reject) if reject.code == RejectCode::InvalidText)
+    /// Whether docs/sql.md says so: texts are UTF-8 and bounded here.
+    pub(crate) fn is_documented(&self) -> bool {
+        let bounded = [RejectCode::InvalidText, RejectCode::TooLong, RejectCode::LimitExceeded];
+        matches!(self, Self::Reject(reject) if bounded.contains(&reject.code))
     }
 }
 

@@ -22,6 +22,8 @@ struct Number {
 
 pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Reject> {
     let text: Cow<'_, str> = match &value {
+        // Targets without a boolean keep it as such a number.
+        Value::Bool(value) => Cow::Borrowed(if *value { "1" } else { "0" }),
         Value::Int(number) => Cow::Owned(number.to_string()),
         Value::Float(number) => Cow::Owned(number.to_string()),
         Value::Text(text) | Value::Decimal(text) => Cow::Borrowed(text.trim()),
@@ -36,6 +38,12 @@ pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>
         if number.digits.len().saturating_sub(number.scale) > super::usize_of(precision).saturating_sub(scale) {
             return Err(out_of_range(&value, &format!("a decimal({precision},{scale})")));
         }
+    }
+    if let Some(max) = to.significant_max
+        && number.digits.trim_end_matches('0').len() > super::usize_of(max)
+        && (number.scale > 0 || number.to_plain().parse::<i64>().is_err())
+    {
+        return Err(inexact(&value, &format!("a number of {max} significant digits")));
     }
     let plain = is_plain(&text);
     Ok(match value {

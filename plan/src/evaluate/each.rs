@@ -1,23 +1,24 @@
 //! Lists in motion: projections, filters, slices and flattening hand each element on as soon as it is known, so a
 //! chain of them builds one list, the last.
 
-use super::{Evaluator, Held, VALUE_UNITS};
+use super::{Evaluator, Held, Item, VALUE_UNITS, makes};
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value};
 
-/// Room that a list is made with: most are not longer, and it costs little.
-const EXPECTED_ITEMS: usize = 8;
-
 /// What is done with each element.
-pub(crate) type Visit<'v, 'a> = &'v mut dyn FnMut(Held<'_, 'a>) -> Result<(), Reject>;
+pub(crate) type Visit<'v, 'a> = &'v mut dyn FnMut(Item<'_, 'a>) -> Result<(), Reject>;
 
 impl<'a> Evaluator<'_, 'a> {
     /// The elements of a list expression as a list; null where it is none.
     pub(super) fn collect(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
-        let mut items = Vec::with_capacity(EXPECTED_ITEMS);
-        let is_list = self.each(expr, &mut |held| {
+        let mut items = Vec::with_capacity(self.expected_len(expr));
+        let is_list = self.each(expr, &mut |item| {
             self.charge(VALUE_UNITS)?;
-            items.push(self.keep(held)?);
+            match item {
+                Item::Lasting(value) => items.push(value.borrowed()),
+                Item::Passing(value) => items.push(self.copy(value)?),
+                Item::Made(value) => items.push(std::mem::replace(value, Value::Null)),
+            }
             Ok(())
         })?;
         Ok(if is_list { Value::List(Items::Owned(items)) } else { Value::Null })
@@ -26,70 +27,83 @@ impl<'a> Evaluator<'_, 'a> {
     /// Visits each element of a list; whether the expression gives one.
     pub(crate) fn each(&self, expr: &'a Expr, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
         match expr {
-            Expr::Project { of, body } => self.each(of, &mut |held| self.project(held, body, visit)),
-            Expr::Filter { of, keep } => self.each(of, &mut |held| {
-                if self.with_current(held.as_ref()).is_true(keep)? { visit(held) } else { Ok(()) }
+            Expr::Project { of, body } => self.each(of, &mut |item| self.project(item, body, visit)),
+            Expr::Filter { of, keep } => self.each(of, &mut |item| {
+                if self.with_current(item.as_ref()).is_true(keep)? { visit(item) } else { Ok(()) }
             }),
-            Expr::Flatten(of) => self.each(of, &mut |held| match held.get() {
-                Value::List(_) => self.visit_all(held, visit).map(|_| ()),
-                _ => visit(held),
+            Expr::Flatten(of) => self.each(of, &mut |item| match item.get() {
+                Value::List(_) => self.visit_all(item, visit).map(|_| ()),
+                _ => visit(item),
             }),
             Expr::Slice { of, start, stop, step } => {
                 let held = self.look(of)?;
                 self.slice(held, (*start, *stop, step.unwrap_or(1)), visit)
             }
-            Expr::Values(of) => {
-                let held = self.look(of)?;
-                self.values(held, visit)
-            }
-            other => {
-                let held = self.look(other)?;
-                self.visit_all(held, visit)
-            }
+            Expr::Values(of) => match self.plain(of) {
+                Some(found) => self.values(found.item(), visit),
+                None => self.values(self.look(of)?.item(), visit),
+            },
+            other => match self.plain(other) {
+                Some(found) => self.visit_all(found.item(), visit),
+                None => self.visit_all(self.look(other)?.item(), visit),
+            },
         }
     }
 
-    fn project(&self, held: Held<'_, 'a>, body: &'a Expr, visit: Visit<'_, 'a>) -> Result<(), Reject> {
+    fn project(&self, item: Item<'_, 'a>, body: &'a Expr, visit: Visit<'_, 'a>) -> Result<(), Reject> {
         if matches!(body, Expr::Current) {
-            return if held.get().is_null() { Ok(()) } else { visit(held) };
+            return if item.get().is_null() { Ok(()) } else { visit(item) };
         }
-        let inner = self.with_current(held.as_ref());
+        let inner = self.with_current(item.as_ref());
         if let Some(found) = inner.plain(body) {
-            return if found.get().is_null() { Ok(()) } else { visit(found.held()) };
+            return if found.get().is_null() { Ok(()) } else { visit(found.item()) };
         }
-        let result = inner.look(body)?;
-        if result.get().is_null() { Ok(()) } else { visit(result) }
+        if makes(body) || matches!(body, Expr::Object(_) | Expr::List(_)) {
+            return match &mut inner.value(body) {
+                Ok(value) if value.is_null() => Ok(()),
+                Ok(value) => visit(Item::Made(value)),
+                Err(reject) => Err(reject.clone()),
+            };
+        }
+        let mut result = inner.look(body)?;
+        if result.get().is_null() { Ok(()) } else { visit(result.item()) }
     }
 
-    fn visit_all(&self, held: Held<'_, 'a>, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
-        let Some(elements) = held.elements() else {
-            return Ok(false);
-        };
-        self.charge(elements.len())?;
-        for element in elements {
-            visit(element)?;
+    fn visit_all(&self, item: Item<'_, 'a>, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
+        match item {
+            Item::Lasting(Value::List(items)) => self.visit_lasting(items, visit)?,
+            Item::Passing(&Value::List(Items::Borrowed(items)))
+            | Item::Made(&mut Value::List(Items::Borrowed(items))) => self.visit_lasting(items, visit)?,
+            Item::Passing(Value::List(Items::Owned(items))) => {
+                self.charge(items.len())?;
+                items.iter().try_for_each(|item| visit(Item::Passing(item)))?;
+            }
+            Item::Made(Value::List(Items::Owned(items))) => {
+                self.charge(items.len())?;
+                items.iter_mut().try_for_each(|item| visit(Item::Made(item)))?;
+            }
+            _ => return Ok(false),
         }
         Ok(true)
     }
 
-    fn values(&self, held: Held<'_, 'a>, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
-        match held {
-            Held::Lasting(Value::Object(fields)) => self.values_lasting(fields, visit)?,
-            Held::Passing(&Value::Object(Items::Borrowed(fields)))
-            | Held::Own(Value::Object(Items::Borrowed(fields))) => {
-                self.values_lasting(fields, visit)?;
-            }
-            Held::Passing(Value::Object(fields)) => {
+    fn visit_lasting(&self, items: &'a [Value<'a>], visit: Visit<'_, 'a>) -> Result<(), Reject> {
+        self.charge(items.len())?;
+        items.iter().try_for_each(|item| visit(Item::Lasting(item)))
+    }
+
+    fn values(&self, item: Item<'_, 'a>, visit: Visit<'_, 'a>) -> Result<bool, Reject> {
+        match item {
+            Item::Lasting(Value::Object(fields)) => self.values_lasting(fields, visit)?,
+            Item::Passing(&Value::Object(Items::Borrowed(fields)))
+            | Item::Made(&mut Value::Object(Items::Borrowed(fields))) => self.values_lasting(fields, visit)?,
+            Item::Passing(Value::Object(Items::Owned(fields))) => {
                 self.charge(fields.len())?;
-                for (_, value) in fields.iter() {
-                    visit(Held::Passing(value))?;
-                }
+                fields.iter().try_for_each(|(_, value)| visit(Item::Passing(value)))?;
             }
-            Held::Own(Value::Object(Items::Owned(fields))) => {
+            Item::Made(Value::Object(Items::Owned(fields))) => {
                 self.charge(fields.len())?;
-                for (_, value) in fields {
-                    visit(Held::Own(value))?;
-                }
+                fields.iter_mut().try_for_each(|(_, value)| visit(Item::Made(value)))?;
             }
             _ => return Ok(false),
         }
@@ -98,7 +112,7 @@ impl<'a> Evaluator<'_, 'a> {
 
     fn values_lasting(&self, fields: &'a [crate::value::Field<'a>], visit: Visit<'_, 'a>) -> Result<(), Reject> {
         self.charge(fields.len())?;
-        fields.iter().try_for_each(|(_, value)| visit(Held::Lasting(value)))
+        fields.iter().try_for_each(|(_, value)| visit(Item::Lasting(value)))
     }
 
     /// A slice as Python has it: bounds are clamped, negative ones count from the end.
@@ -122,13 +136,13 @@ impl<'a> Evaluator<'_, 'a> {
             let start = usize_of(start.map_or(0, from_end).clamp(0, len));
             let stop = usize_of(stop.map_or(len, from_end).clamp(0, len));
             let part = elements.skip(start).take(stop.saturating_sub(start));
-            part.step_by(every).try_for_each(visit)?;
+            part.step_by(every).try_for_each(|mut held| visit(held.item()))?;
         } else {
             // The same from the other end: the element `at` is the element `len - 1 - at` of the reversed list.
             let start = start.map_or(len - 1, from_end).clamp(-1, len - 1);
             let stop = stop.map_or(-1, from_end).clamp(-1, len - 1);
             let part = elements.rev().skip(usize_of(len - 1 - start)).take(usize_of((start - stop).max(0)));
-            part.step_by(every).try_for_each(visit)?;
+            part.step_by(every).try_for_each(|mut held| visit(held.item()))?;
         }
         Ok(true)
     }

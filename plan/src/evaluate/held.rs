@@ -51,7 +51,14 @@ impl<'t, 'a> Ref<'t, 'a> {
         found.unwrap_or(Self::NULL)
     }
 
-    pub(super) const fn held(self) -> Held<'t, 'a> {
+    pub(super) const fn item(self) -> Item<'t, 'a> {
+        match self {
+            Self::Lasting(value) => Item::Lasting(value),
+            Self::Passing(value) => Item::Passing(value),
+        }
+    }
+
+    pub(crate) const fn held(self) -> Held<'t, 'a> {
         match self {
             Self::Lasting(value) => Held::Lasting(value),
             Self::Passing(value) => Held::Passing(value),
@@ -94,6 +101,14 @@ impl<'t, 'a> Held<'t, 'a> {
             Self::Lasting(value) => Ref::Lasting(value),
             Self::Passing(value) => Ref::Passing(value),
             Self::Own(value) => Ref::Passing(value),
+        }
+    }
+
+    pub(super) const fn item(&mut self) -> Item<'_, 'a> {
+        match self {
+            Self::Lasting(value) => Item::Lasting(value),
+            Self::Passing(value) => Item::Passing(value),
+            Self::Own(value) => Item::Made(value),
         }
     }
 
@@ -140,6 +155,37 @@ impl<'t, 'a> Held<'t, 'a> {
             Self::Passing(Value::List(Items::Owned(items))) => Some(Elements::Passing(items.iter())),
             Self::Own(Value::List(Items::Owned(items))) => Some(Elements::Own(items.into_iter())),
             _ => None,
+        }
+    }
+}
+
+/// An element on its way through a projection. It is handed on as it is made, so it must be small.
+#[derive(Debug)]
+pub(crate) enum Item<'s, 'a> {
+    /// As [`Ref::Lasting`].
+    Lasting(&'a Value<'a>),
+    /// As [`Ref::Passing`].
+    Passing(&'s Value<'a>),
+    /// Made here; who keeps it takes it away.
+    Made(&'s mut Value<'a>),
+}
+
+impl<'a> Item<'_, 'a> {
+    /// The value to look at.
+    pub(crate) const fn get(&self) -> &Value<'a> {
+        match self {
+            Self::Lasting(value) => value,
+            Self::Passing(value) => value,
+            Self::Made(value) => value,
+        }
+    }
+
+    /// The value as the `Current` of an inner expression.
+    pub(crate) const fn as_ref(&self) -> Ref<'_, 'a> {
+        match self {
+            Self::Lasting(value) => Ref::Lasting(value),
+            Self::Passing(value) => Ref::Passing(value),
+            Self::Made(value) => Ref::Passing(value),
         }
     }
 }

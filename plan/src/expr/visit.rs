@@ -35,6 +35,10 @@ macro_rules! children {
                 items.$iter().for_each(|item| $visit(item, Sees::Same));
             }
             Expr::Object(fields) => fields.$iter().for_each(|(_, value)| $visit(value, Sees::Same)),
+            Expr::Altered { of, set, .. } => {
+                $visit(of, Sees::Same);
+                set.$iter().for_each(|(_, value)| $visit(value, Sees::Same));
+            }
             Expr::Compare { left, right, .. } => {
                 $visit(left, Sees::Same);
                 $visit(right, Sees::Same);

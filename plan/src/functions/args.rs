@@ -72,6 +72,13 @@ impl<'t, 'a> Args<'t, 'a> {
         let Some(expr) = self.exprs.get(at) else {
             return Ok(Held::NULL);
         };
+        if let Some(found) = self.evaluator.plain(expr) {
+            return if self.accepts(at).takes(found.get()) {
+                Ok(found.held())
+            } else {
+                Err(self.wrong(at, found.get()))
+            };
+        }
         let held = self.evaluator.look(expr)?;
         if self.accepts(at).takes(held.get()) { Ok(held) } else { Err(self.wrong(at, held.get())) }
     }
@@ -83,6 +90,12 @@ impl<'t, 'a> Args<'t, 'a> {
 
     /// A text; `None` for null, if the parameter takes null.
     pub fn text(&self, at: usize) -> Result<Option<Cow<'a, str>>, Reject> {
+        // The commonest argument is a text of the record or the plan.
+        if let Some(Ref::Lasting(Value::Text(text))) = self.exprs.get(at).and_then(|expr| self.evaluator.plain(expr))
+            && self.accepts(at).contains(Accepts::TEXT)
+        {
+            return Ok(Some(Cow::Borrowed(text)));
+        }
         Ok(match self.value(at)? {
             Value::Null => None,
             Value::Text(text) | Value::Json(text) => Some(text),
@@ -121,7 +134,7 @@ impl<'t, 'a> Args<'t, 'a> {
         let Some(expr) = self.exprs.get(at) else {
             return Ok(());
         };
-        let is_list = self.evaluator.each(expr, &mut |held| match held.get() {
+        let is_list = self.evaluator.each(expr, &mut |item| match item.get() {
             value if element.takes(value) => visit(value),
             value => Err(self.wrong(at, value)),
         })?;
@@ -142,6 +155,15 @@ impl<'t, 'a> Args<'t, 'a> {
             Some(Expr::Lambda(body)) => self.evaluator.with_current(element).look(body),
             Some(other) => self.evaluator.look(other),
             None => Ok(Held::NULL),
+        }
+    }
+
+    /// The same, to keep.
+    pub fn applied(&self, at: usize, element: Ref<'_, 'a>) -> Result<Value<'a>, Reject> {
+        match self.exprs.get(at) {
+            Some(Expr::Lambda(body)) => self.evaluator.with_current(element).value(body),
+            Some(other) => self.evaluator.value(other),
+            None => Ok(Value::Null),
         }
     }
 

@@ -69,22 +69,22 @@ const SORT: Definition = Definition {
     ..PLAIN
 };
 
-/// The elements of the first argument with what the second gives for each: all numbers, or all texts.
-fn keyed<'a>(args: &Args<'_, 'a>) -> Result<Vec<(Value<'a>, Value<'a>)>, Reject> {
-    let mut keyed: Vec<(Value<'a>, Value<'a>)> = Vec::new();
+/// Visits the elements of the first argument with what the second gives for each: all numbers, or all texts.
+fn keyed<'a>(
+    args: &Args<'_, 'a>,
+    mut visit: impl FnMut(Value<'a>, Held<'_, 'a>) -> Result<(), Reject>,
+) -> Result<(), Reject> {
+    let mut are_numbers = None;
     for item in args.elements(0)? {
-        let key = args.keep(args.apply(1, item.as_ref())?)?;
-        let fits = match keyed.first() {
-            Some((first, _)) => number::is_number(first) == number::is_number(&key),
-            None => true,
-        };
-        if !fits || !(number::is_number(&key) || compare::is_textual(&key)) {
+        let key = args.applied(1, item.as_ref())?;
+        let is_number = number::is_number(&key);
+        if *are_numbers.get_or_insert(is_number) != is_number || !(is_number || compare::is_textual(&key)) {
             let quoted = convert::quoted(&key);
             return Err(args.rejected(format_args!("compares numbers with numbers or texts with texts, not {quoted}")));
         }
-        keyed.push((key, args.keep(item)?));
+        visit(key, item)?;
     }
-    Ok(keyed)
+    Ok(())
 }
 
 const SORT_BY: Definition = Definition {
@@ -99,9 +99,13 @@ const SORT_BY: Definition = Definition {
         r#"["a", "b"]"#,
     )],
     body: |args| {
-        let mut keyed = keyed(args)?;
-        keyed.sort_by(|(left, _), (right, _)| order(left, right));
-        Ok(Value::List(keyed.into_iter().map(|(_, item)| item).collect()))
+        let mut items: Vec<(Value<'_>, Value<'_>)> = Vec::new();
+        keyed(args, |key, item| {
+            items.push((key, args.keep(item)?));
+            Ok(())
+        })?;
+        items.sort_by(|(left, _), (right, _)| order(left, right));
+        Ok(Value::List(items.into_iter().map(|(_, item)| item).collect()))
     },
     ..PLAIN
 };
@@ -129,8 +133,13 @@ const MIN_BY: Definition = Definition {
 };
 
 fn extreme_by<'a>(args: &Args<'_, 'a>, wanted: Ordering) -> Result<Value<'a>, Reject> {
-    let best =
-        keyed(args)?.into_iter().reduce(|best, next| if order(&next.0, &best.0) == wanted { next } else { best });
+    let mut best: Option<(Value<'a>, Value<'a>)> = None;
+    keyed(args, |key, item| {
+        if best.as_ref().is_none_or(|(best, _)| order(&key, best) == wanted) {
+            best = Some((key, args.keep(item)?));
+        }
+        Ok(())
+    })?;
     Ok(best.map_or(Value::Null, |(_, item)| item))
 }
 
@@ -142,8 +151,12 @@ const MAP: Definition = Definition {
     doc: "What an expression gives for each element. Other than a projection, it keeps nulls.",
     examples: &[eg("map(&name, @)", r#"[{"name": "a"}, {}]"#, r#"["a", null]"#)],
     body: |args| {
-        let items = args.elements(1)?.map(|item| args.keep(args.apply(0, item.as_ref())?));
-        items.collect::<Result<_, _>>().map(Value::List)
+        let items = args.elements(1)?;
+        let mut made = Vec::with_capacity(items.len());
+        for item in items {
+            made.push(args.applied(0, item.as_ref())?);
+        }
+        Ok(Value::List(made.into()))
     },
     ..PLAIN
 };

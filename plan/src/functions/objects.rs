@@ -1,11 +1,11 @@
 //! Functions of objects.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
-use crate::evaluate::Held;
+use crate::evaluate::{Held, VALUE_UNITS};
 use crate::expr_type::ExprType;
+use crate::json::Fields;
 use crate::value::{Field, Items};
 use crate::{Reject, Type, Value, compare};
 
@@ -35,8 +35,14 @@ const KEYS: Definition = Definition {
     doc: "The names of an object's fields, in their order.",
     examples: &[eg("keys(@)", r#"{"a": 1, "b": 2}"#, r#"["a", "b"]"#)],
     body: |args| {
-        let names = fields(args, 0)?.unwrap_or_default().into_iter().map(|(name, _)| Value::Text(name));
-        Ok(Value::List(names.collect()))
+        let Value::Object(fields) = args.value(0)? else {
+            return Ok(Value::List(Vec::new().into()));
+        };
+        args.charge(fields.len().saturating_mul(VALUE_UNITS))?;
+        Ok(Value::List(match fields {
+            Items::Owned(fields) => fields.into_iter().map(|(name, _)| Value::Text(name)).collect(),
+            Items::Borrowed(fields) => fields.iter().map(|(name, _)| Value::Text(Cow::Borrowed(&**name))).collect(),
+        }))
     },
     ..PLAIN
 };
@@ -60,25 +66,20 @@ const MERGE: Definition = Definition {
     doc: "One object with the fields of all; of a doubled name the last counts.",
     examples: &[eg("merge(a, b)", r#"{"a": {"x": 1, "y": 1}, "b": {"y": 2}}"#, r#"{"x": 1, "y": 2}"#)],
     body: |args| {
-        let all = (0..args.len()).map(|at| fields(args, at));
-        let all: Vec<Vec<Field<'_>>> = all.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-        Ok(object(all.into_iter().flatten()))
+        let mut merged = Fields::default();
+        for at in 0..args.len() {
+            fields(args, at)?.into_iter().flatten().for_each(|(name, value)| merged.insert(name, value));
+        }
+        Ok(merged.into_object())
     },
     ..PLAIN
 };
 
 /// An object of fields; of a doubled name the last counts, in the place of the first.
 fn object<'a>(fields: impl Iterator<Item = Field<'a>>) -> Value<'a> {
-    let mut list: Vec<Field<'a>> = Vec::new();
-    let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
-    for (name, value) in fields {
-        let at = *places.entry(name.clone()).or_insert(list.len());
-        match list.get_mut(at) {
-            Some((_, known)) => *known = value,
-            None => list.push((name, value)),
-        }
-    }
-    Value::Object(list.into())
+    let mut object = Fields::default();
+    fields.for_each(|(name, value)| object.insert(name, value));
+    object.into_object()
 }
 
 /// What an entry of an object is.

@@ -44,7 +44,7 @@ fn seconds_ago(args: &Args<'_, '_>) -> Result<i64, Reject> {
         match convert::convert(value, &Type::TimestampTz.into()) {
             Ok(Value::TimestampTz(us)) => us,
             Ok(_) => return Err(args.malformed("the time is none")),
-            Err(reject) => return Err(args.malformed(reject.reason)),
+            Err(reject) => return Err(args.malformed(&reject.reason)),
         }
     };
     Ok(Timestamp::now().as_microsecond().saturating_sub(us).div_euclid(1_000_000))

@@ -2,12 +2,16 @@
 //! `OP_Remainder`, `OP_BitAnd` to `OP_ShiftRight`, `OP_Concat`).
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use super::number;
 use super::storage::{self, Number, TEXT_BYTES_MAX};
 use crate::{Reject, Value};
+
+/// For how many bytes `||` makes room at first.
+const CONCAT_BYTES_EXPECTED: usize = 48;
 
 /// An operator on two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,48 +50,66 @@ pub enum Bitwise {
     ShiftRight,
 }
 
-/// Integers stay integers as long as they fit 64 bits; then, and with a real, the result is REAL. A division by zero
-/// is NULL.
-pub(super) fn arithmetic<'a>(operator: Arithmetic, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let (Some(left_number), Some(right_number)) = (storage::operand(left)?, storage::operand(right)?) else {
-        return Ok(Value::Null);
-    };
-    if let (Number::Int(left), Number::Int(right)) = (left_number, right_number) {
+/// The result for two numbers; `None` is NULL. Integers stay integers as long as they fit 64 bits; then, and with a
+/// real, the result is REAL. A division by zero is NULL.
+pub(super) fn of_numbers(operator: Arithmetic, left: Number, right: Number) -> Option<Number> {
+    if let (Number::Int(left), Number::Int(right)) = (left, right) {
         if right == 0 && matches!(operator, Arithmetic::Divide | Arithmetic::Remainder) {
-            return Ok(Value::Null);
+            return None;
         }
-        let exact = match operator {
-            Arithmetic::Add => left.checked_add(right),
-            Arithmetic::Subtract => left.checked_sub(right),
-            Arithmetic::Multiply => left.checked_mul(right),
-            Arithmetic::Divide => left.checked_div(right),
-            Arithmetic::Remainder => Some(left.checked_rem(right).unwrap_or(0)),
-        };
-        if let Some(exact) = exact {
-            return Ok(Value::Int(exact));
+        if let Some(exact) = of_integers(operator, left, right) {
+            return Some(Number::Int(exact));
+        }
+    }
+    of_reals(operator, (left.real(), right.real()), (left.integer(), right.integer()))
+}
+
+/// The result for any two values, which are read as numbers first.
+pub(super) fn of_values(operator: Arithmetic, left: &Value<'_>, right: &Value<'_>) -> Result<Option<Number>, Reject> {
+    let (Some(left_number), Some(right_number)) = (storage::operand(left)?, storage::operand(right)?) else {
+        return Ok(None);
+    };
+    if let (Number::Int(_), Number::Int(_)) = (left_number, right_number) {
+        let result = of_numbers(operator, left_number, right_number);
+        if let None | Some(Number::Int(_)) = result {
+            return Ok(result);
         }
     }
     // SQLite takes the reals of the operands again, not of what they were read as.
-    let (left_real, right_real) = (storage::real(left)?, storage::real(right)?);
-    Ok(match operator {
-        Arithmetic::Add => storage::real_value(left_real + right_real),
-        Arithmetic::Subtract => storage::real_value(left_real - right_real),
-        Arithmetic::Multiply => storage::real_value(left_real * right_real),
-        Arithmetic::Divide if right_real == 0.0 => Value::Null,
-        Arithmetic::Divide => storage::real_value(left_real / right_real),
-        Arithmetic::Remainder => match storage::integer(right)? {
-            0 => Value::Null,
-            divisor => {
-                let rest = storage::integer(left)?.checked_rem(divisor).unwrap_or(0);
-                Value::Float(number::integer_to_real(rest))
-            }
+    let reals = (storage::real(left)?, storage::real(right)?);
+    Ok(of_reals(operator, reals, (storage::integer(left)?, storage::integer(right)?)))
+}
+
+/// `None` where it does not fit 64 bits. The divisor is not 0.
+fn of_integers(operator: Arithmetic, left: i64, right: i64) -> Option<i64> {
+    match operator {
+        Arithmetic::Add => left.checked_add(right),
+        Arithmetic::Subtract => left.checked_sub(right),
+        Arithmetic::Multiply => left.checked_mul(right),
+        Arithmetic::Divide => left.checked_div(right),
+        Arithmetic::Remainder => Some(left.checked_rem(right).unwrap_or(0)),
+    }
+}
+
+/// The operands as reals and, for the remainder, as integers.
+fn of_reals(operator: Arithmetic, (left, right): (f64, f64), integers: (i64, i64)) -> Option<Number> {
+    let real = match operator {
+        Arithmetic::Add => left + right,
+        Arithmetic::Subtract => left - right,
+        Arithmetic::Multiply => left * right,
+        Arithmetic::Divide if right == 0.0 => return None,
+        Arithmetic::Divide => left / right,
+        Arithmetic::Remainder => match integers {
+            (_, 0) => return None,
+            (left, right) => number::integer_to_real(left.checked_rem(right).unwrap_or(0)),
         },
-    })
+    };
+    Number::of_real(real)
 }
 
 /// `-value`: zero minus the value.
 pub(super) fn negate<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
-    arithmetic(Arithmetic::Subtract, &Value::Int(0), value)
+    Ok(of_values(Arithmetic::Subtract, &Value::Int(0), value)?.map_or(Value::Null, Number::value))
 }
 
 /// The bits of the integers that the operands are read as.
@@ -121,7 +143,7 @@ pub(super) fn complement<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
 }
 
 /// `x || y || …`: all as one text; NULL where one is NULL.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Concat {
     text: String,
     null: bool,
@@ -130,16 +152,39 @@ pub(super) struct Concat {
 }
 
 impl Concat {
+    /// Nothing yet, with room for a text of the usual length.
+    pub(super) fn new() -> Self {
+        Self { text: String::with_capacity(CONCAT_BYTES_EXPECTED), null: false, reject: None }
+    }
+
     /// Appends a value.
     pub(super) fn push(&mut self, value: &Value<'_>) -> Result<(), Reject> {
-        match storage::text(value) {
-            Ok(Some(text)) if self.text.len().saturating_add(text.len()) > TEXT_BYTES_MAX => {
-                return Err(storage::too_long());
+        match value {
+            Value::Text(text) => self.append(text),
+            Value::Int(number) => {
+                // A number is short, and writing to a text never fails.
+                let _ = write!(self.text, "{number}");
+                Ok(())
             }
-            Ok(Some(text)) => self.text.push_str(&text),
-            Ok(None) => self.null = true,
-            Err(reject) => self.reject = Some(reject),
+            other => match storage::text(other) {
+                Ok(Some(text)) => self.append(&text),
+                Ok(None) => {
+                    self.null = true;
+                    Ok(())
+                }
+                Err(reject) => {
+                    self.reject = Some(reject);
+                    Ok(())
+                }
+            },
         }
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), Reject> {
+        if self.text.len().saturating_add(text.len()) > TEXT_BYTES_MAX {
+            return Err(storage::too_long());
+        }
+        self.text.push_str(text);
         Ok(())
     }
 

@@ -29,6 +29,11 @@ pub enum Cast {
 }
 
 impl Cast {
+    /// Whether it gives INTEGER or REAL.
+    pub(super) const fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Real)
+    }
+
     /// The target that a type's name means: `sqlite3AffinityType`
     /// (<https://www.sqlite.org/datatype3.html#determination_of_column_affinity>). No name at all is a blob.
     #[must_use]
@@ -59,10 +64,39 @@ pub(super) fn cast<'a>(target: Cast, lossy: bool, value: Value<'a>) -> Result<Va
     match target {
         Cast::Text => text(value),
         Cast::Blob => blob(value),
-        Cast::Integer => integer(&value, lossy),
-        Cast::Real => real(&value, lossy),
+        Cast::Integer | Cast::Real => Ok(to_number(target, lossy, &value)?.map_or(Value::Null, Number::value)),
         Cast::Numeric => numeric(value, lossy),
     }
+}
+
+/// Casts a value to INTEGER or REAL; NULL is none.
+pub(super) fn to_number(target: Cast, lossy: bool, value: &Value<'_>) -> Result<Option<Number>, Reject> {
+    match (target, value) {
+        (_, Value::Null) => Ok(None),
+        (Cast::Integer, Value::Int(integer)) => Ok(Some(Number::Int(*integer))),
+        (Cast::Integer, Value::Text(text)) => integer_of_text(text, lossy).map(|integer| Some(Number::Int(integer))),
+        (Cast::Integer, value) => integer(value, lossy).map(|integer| Some(Number::Int(integer))),
+        (_, Value::Text(text)) => real_of_text(text, lossy),
+        (_, value) => real(value, lossy),
+    }
+}
+
+fn integer_of_text(text: &str, lossy: bool) -> Result<i64, Reject> {
+    match number::parse_integer(text.as_bytes()) {
+        IntegerText::Whole(integer) => Ok(integer),
+        read if lossy => Ok(read.value()),
+        _ => Err(loses(&Value::Text(text.into()), "INTEGER")),
+    }
+}
+
+/// The text must be a number and nothing else. Its digits may be more than a real holds, as everywhere in floating
+/// point; it must not overflow.
+fn real_of_text(text: &str, lossy: bool) -> Result<Option<Number>, Reject> {
+    let read = number::parse_real(text.as_bytes());
+    if lossy || (read.prefix && read.whole && read.value.is_finite()) {
+        return Ok(Number::of_real(read.value));
+    }
+    Err(loses(&Value::Text(text.into()), "REAL"))
 }
 
 fn text(value: Value<'_>) -> Result<Value<'_>, Reject> {
@@ -88,7 +122,7 @@ fn blob(value: Value<'_>) -> Result<Value<'_>, Reject> {
     Ok(bytes.map_or(Value::Null, |bytes| Value::Bytes(Cow::Owned(bytes))))
 }
 
-fn integer<'a>(value: &Value<'_>, lossy: bool) -> Result<Value<'a>, Reject> {
+fn integer(value: &Value<'_>, lossy: bool) -> Result<i64, Reject> {
     let result = storage::integer(value)?;
     let exact = lossy
         || match storage::stored(value)? {
@@ -97,7 +131,7 @@ fn integer<'a>(value: &Value<'_>, lossy: bool) -> Result<Value<'a>, Reject> {
             Value::Bytes(bytes) => text_is_integer(&bytes),
             _ => true,
         };
-    if exact { Ok(Value::Int(result)) } else { Err(loses(value, "INTEGER")) }
+    if exact { Ok(result) } else { Err(loses(value, "INTEGER")) }
 }
 
 /// -2^63 is a real and an integer; 2^63 is only a real.
@@ -112,7 +146,7 @@ fn text_is_integer(text: &[u8]) -> bool {
     matches!(number::parse_integer(text), IntegerText::Whole(_))
 }
 
-fn real<'a>(value: &Value<'_>, lossy: bool) -> Result<Value<'a>, Reject> {
+fn real(value: &Value<'_>, lossy: bool) -> Result<Option<Number>, Reject> {
     let result = storage::real(value)?;
     let exact = lossy
         || match storage::stored(value)? {
@@ -121,7 +155,7 @@ fn real<'a>(value: &Value<'_>, lossy: bool) -> Result<Value<'a>, Reject> {
             Value::Bytes(bytes) => text_is_real(&bytes),
             _ => true,
         };
-    if exact { Ok(storage::real_value(result)) } else { Err(loses(value, "REAL")) }
+    if exact { Ok(Number::of_real(result)) } else { Err(loses(value, "REAL")) }
 }
 
 /// Whether a text is a number and nothing else. Its digits may be more than a real holds, as everywhere in floating

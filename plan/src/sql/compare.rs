@@ -125,6 +125,14 @@ impl Comparator {
         }
     }
 
+    fn holds_for_texts(self, collation: Collation, left: &str, right: &str) -> bool {
+        match (self, collation) {
+            (Self::Equal, Collation::Binary) => left == right,
+            (Self::NotEqual, Collation::Binary) => left != right,
+            _ => self.holds(collation.compare(left, right)),
+        }
+    }
+
     /// Whether it asks which of the two is greater.
     #[must_use]
     pub const fn orders(self) -> bool {
@@ -139,10 +147,15 @@ pub(super) fn compare(
     left: &Value<'_>,
     right: &Value<'_>,
 ) -> Result<Option<bool>, Reject> {
-    if let (Value::Int(left), Value::Int(right)) = (left, right)
-        && how.affinity != Affinity::Text
-    {
-        return Ok(Some(comparator.holds(left.cmp(right))));
+    // The commonest sides need no conversion.
+    match (left, right) {
+        (Value::Int(left), Value::Int(right)) if how.affinity != Affinity::Text => {
+            return Ok(Some(comparator.holds(left.cmp(right))));
+        }
+        (Value::Text(left), Value::Text(right)) if how.affinity != Affinity::Numeric => {
+            return Ok(Some(comparator.holds_for_texts(how.collation, left, right)));
+        }
+        _ => {}
     }
     if left.is_null() || right.is_null() {
         return Ok(None);

@@ -9,6 +9,7 @@
     reason = "SQLite's own conversions between milliseconds, reals and small integers, all bounded by the calendar"
 )]
 
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::number;
@@ -207,12 +208,12 @@ const fn days_of_month(year: i32, month: i32) -> i32 {
 }
 
 /// A time value and its modifiers as a moment; `None` where one of them is not understood or NULL.
-fn moment(values: &[Value<'_>]) -> Result<Option<Moment>, Reject> {
+fn moment(values: &[&Value<'_>]) -> Result<Option<Moment>, Reject> {
     let Some((first, modifiers)) = values.split_first() else { return Ok(Some(Moment::now())) };
-    let stored = storage::stored(first)?;
-    let parsed = match stored {
-        Value::Int(value) => Some(Moment::from_number(number::integer_to_real(value))),
-        Value::Float(value) => Some(Moment::from_number(value)),
+    let parsed = match first {
+        Value::Int(value) => Some(Moment::from_number(number::integer_to_real(*value))),
+        Value::Float(value) => Some(Moment::from_number(*value)),
+        Value::Decimal(_) | Value::Bool(_) => storage::operand(first)?.map(|number| Moment::from_number(number.real())),
         _ => storage::text(first)?.and_then(|text| parse::time_value(until_nul(&text))),
     };
     let Some(mut moment) = parsed else { return Ok(None) };
@@ -233,17 +234,17 @@ fn moment(values: &[Value<'_>]) -> Result<Option<Moment>, Reject> {
     Ok(Some(moment))
 }
 
-fn with_moment<'a>(values: &[Value<'_>], show: impl FnOnce(Moment) -> Value<'a>) -> Result<Value<'a>, Reject> {
+fn with_moment<'a>(values: &[&Value<'_>], show: impl FnOnce(Moment) -> Value<'a>) -> Result<Value<'a>, Reject> {
     Ok(moment(values)?.map_or(Value::Null, show))
 }
 
 /// `julianday(…)`.
-pub(super) fn julian_day<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn julian_day<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     with_moment(values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
 }
 
 /// `unixepoch(…)`: seconds, whole unless `subsec` is among the modifiers.
-pub(super) fn unix_epoch<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn unix_epoch<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     with_moment(values, |moment| {
         if moment.subsecond {
             Value::Float((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0)
@@ -253,60 +254,116 @@ pub(super) fn unix_epoch<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> 
     })
 }
 
-fn date_text(moment: &Moment) -> String {
-    let sign = if moment.year < 0 { "-" } else { "" };
-    format!("{sign}{:04}-{:02}-{:02}", moment.year.abs() % 10_000, moment.month, moment.day)
-}
+/// The most bytes of a date and time as these functions write them.
+const MOMENT_BYTES_MAX: usize = 24;
 
-fn time_text(moment: &Moment) -> String {
-    let (hour, minute) = (moment.hour, moment.minute);
-    if moment.subsecond {
-        let ms = (1000.0 * moment.second + 0.5) as i32;
-        format!("{hour:02}:{minute:02}:{:02}.{:03}", ms / 1000, ms % 1000)
-    } else {
-        format!("{hour:02}:{minute:02}:{:02}", moment.second as i32)
+/// Writes a number of at most two digits; SQLite's calendar has no larger ones here.
+fn push_two(out: &mut String, number: i32) {
+    match u8::try_from(number) {
+        Ok(number @ 0..=99) => {
+            out.push(char::from(b'0' + number / 10));
+            out.push(char::from(b'0' + number % 10));
+        }
+        _ => put(out, format_args!("{number:02}")),
     }
 }
 
+fn push_year(out: &mut String, year: i32) {
+    match year {
+        0..=9999 => {
+            push_two(out, year / 100);
+            push_two(out, year % 100);
+        }
+        _ => put(out, format_args!("{year:04}")),
+    }
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a text never fails.
+    let _ = out.write_fmt(text);
+}
+
+fn push_date(out: &mut String, moment: &Moment) {
+    push_year(out, moment.year);
+    out.push('-');
+    push_two(out, moment.month);
+    out.push('-');
+    push_two(out, moment.day);
+}
+
+fn push_time(out: &mut String, moment: &Moment) {
+    push_two(out, moment.hour);
+    out.push(':');
+    push_two(out, moment.minute);
+    out.push(':');
+    if moment.subsecond {
+        let ms = (1000.0 * moment.second + 0.5) as i32;
+        push_two(out, ms / 1000);
+        put(out, format_args!(".{:03}", ms % 1000));
+    } else {
+        push_two(out, moment.second as i32);
+    }
+}
+
+/// The sign of a year stands before its four digits.
+fn push_signed_date(out: &mut String, moment: &Moment) {
+    if moment.year < 0 {
+        out.push('-');
+    }
+    push_date(out, &Moment { year: moment.year.abs() % 10_000, ..*moment });
+}
+
+/// A text that `show` writes of a moment.
+fn shown<'a>(values: &[&Value<'_>], show: impl FnOnce(&mut String, Moment)) -> Result<Value<'a>, Reject> {
+    with_moment(values, |moment| {
+        let mut out = String::with_capacity(MOMENT_BYTES_MAX);
+        show(&mut out, moment);
+        text_value(out)
+    })
+}
+
 /// `date(…)`.
-pub(super) fn date<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(values, |mut moment| {
+pub(super) fn date<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(values, |out, mut moment| {
         moment.settle_date();
-        text_value(date_text(&moment))
+        push_signed_date(out, &moment);
     })
 }
 
 /// `time(…)`.
-pub(super) fn time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(values, |mut moment| {
+pub(super) fn time<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(values, |out, mut moment| {
         moment.settle_time();
-        text_value(time_text(&moment))
+        push_time(out, &moment);
     })
 }
 
 /// `datetime(…)`.
-pub(super) fn date_time<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(values, |mut moment| {
+pub(super) fn date_time<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(values, |out, mut moment| {
         moment.settle_parts();
-        text_value(format!("{} {}", date_text(&moment), time_text(&moment)))
+        push_signed_date(out, &moment);
+        out.push(' ');
+        push_time(out, &moment);
     })
 }
 
 /// `strftime(format, …)`; NULL where the format has a letter that SQLite does not know.
-pub(super) fn strftime<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn strftime<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((format, values)) = values.split_first() else { return Ok(Value::Null) };
     let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(values)?) else {
         return Ok(Value::Null);
     };
     moment.settle_julian();
     moment.settle_parts();
-    let mut out = String::with_capacity(format.len() * 2);
+    let mut out = String::with_capacity(format.len().saturating_mul(2).min(storage::TEXT_BYTES_MAX));
     let mut rest = until_nul(&format);
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
         let mut chars = after.chars();
-        let Some(part) = chars.next().and_then(|letter| formatted(&moment, letter)) else { return Ok(Value::Null) };
-        out.push_str(&part);
+        if !chars.next().is_some_and(|letter| push_formatted(&mut out, &moment, letter)) {
+            return Ok(Value::Null);
+        }
         if out.len() > storage::TEXT_BYTES_MAX {
             return Err(storage::too_long());
         }
@@ -316,46 +373,46 @@ pub(super) fn strftime<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
     Ok(text_value(out))
 }
 
-/// One conversion of `strftime()`.
-fn formatted(moment: &Moment, letter: char) -> Option<String> {
+/// One conversion of `strftime()`; false where there is no such letter.
+fn push_formatted(out: &mut String, moment: &Moment, letter: char) -> bool {
     let twelve = match moment.hour % 12 {
         0 => 12,
         hour => hour,
     };
-    Some(match letter {
-        'd' => format!("{:02}", moment.day),
-        'e' => format!("{:2}", moment.day),
-        'f' => ascii(printf::seconds(moment.second.min(59.999))),
-        'F' => format!("{:04}-{:02}-{:02}", moment.year, moment.month, moment.day),
-        'G' => format!("{:04}", moment.thursday().year),
-        'g' => format!("{:02}", moment.thursday().year % 100),
-        'H' => format!("{:02}", moment.hour),
-        'k' => format!("{:2}", moment.hour),
-        'I' => format!("{twelve:02}"),
-        'l' => format!("{twelve:2}"),
-        'j' => format!("{:03}", moment.day_of_year() + 1),
-        'J' => ascii(printf::plain(moment.julian_ms as f64 / DAY_MS as f64, b'g', 16)),
-        'm' => format!("{:02}", moment.month),
-        'M' => format!("{:02}", moment.minute),
-        'p' => if moment.hour >= 12 { "PM" } else { "AM" }.to_owned(),
-        'P' => if moment.hour >= 12 { "pm" } else { "am" }.to_owned(),
-        'R' => format!("{:02}:{:02}", moment.hour, moment.minute),
-        's' if moment.subsecond => ascii(printf::plain((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0, b'f', 3)),
-        's' => (moment.julian_ms / 1000 - UNIX_EPOCH_MS / 1000).to_string(),
-        'S' => format!("{:02}", moment.second as i32),
-        'T' => format!("{:02}:{:02}:{:02}", moment.hour, moment.minute, moment.second as i32),
-        'u' => match moment.day_after_sunday() {
-            0 => "7".to_owned(),
-            day => day.to_string(),
-        },
-        'w' => moment.day_after_sunday().to_string(),
-        'U' => format!("{:02}", (moment.day_of_year() - moment.day_after_sunday() + 7) / 7),
-        'V' => format!("{:02}", moment.thursday().day_of_year() / 7 + 1),
-        'W' => format!("{:02}", (moment.day_of_year() - moment.day_of_week() + 7) / 7),
-        'Y' => format!("{:04}", moment.year),
-        '%' => "%".to_owned(),
-        _ => return None,
-    })
+    match letter {
+        'd' => push_two(out, moment.day),
+        'e' => put(out, format_args!("{:2}", moment.day)),
+        'f' => out.push_str(&ascii(printf::seconds(moment.second.min(59.999)))),
+        'F' => push_date(out, moment),
+        'G' => push_year(out, moment.thursday().year),
+        'g' => push_two(out, moment.thursday().year % 100),
+        'H' => push_two(out, moment.hour),
+        'k' => put(out, format_args!("{:2}", moment.hour)),
+        'I' => push_two(out, twelve),
+        'l' => put(out, format_args!("{twelve:2}")),
+        'j' => put(out, format_args!("{:03}", moment.day_of_year() + 1)),
+        'J' => out.push_str(&ascii(printf::plain(moment.julian_ms as f64 / DAY_MS as f64, b'g', 16))),
+        'm' => push_two(out, moment.month),
+        'M' => push_two(out, moment.minute),
+        'p' => out.push_str(if moment.hour >= 12 { "PM" } else { "AM" }),
+        'P' => out.push_str(if moment.hour >= 12 { "pm" } else { "am" }),
+        'R' => put(out, format_args!("{:02}:{:02}", moment.hour, moment.minute)),
+        's' if moment.subsecond => {
+            out.push_str(&ascii(printf::plain((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0, b'f', 3)));
+        }
+        's' => put(out, format_args!("{}", moment.julian_ms / 1000 - UNIX_EPOCH_MS / 1000)),
+        'S' => push_two(out, moment.second as i32),
+        'T' => push_time(out, &Moment { subsecond: false, ..*moment }),
+        'u' => put(out, format_args!("{}", (moment.day_after_sunday() + 6) % 7 + 1)),
+        'w' => put(out, format_args!("{}", moment.day_after_sunday())),
+        'U' => put(out, format_args!("{:02}", (moment.day_of_year() - moment.day_after_sunday() + 7) / 7)),
+        'V' => put(out, format_args!("{:02}", moment.thursday().day_of_year() / 7 + 1)),
+        'W' => put(out, format_args!("{:02}", (moment.day_of_year() - moment.day_of_week() + 7) / 7)),
+        'Y' => push_year(out, moment.year),
+        '%' => out.push('%'),
+        _ => return false,
+    }
+    true
 }
 
 fn ascii(bytes: Vec<u8>) -> String {
@@ -364,8 +421,7 @@ fn ascii(bytes: Vec<u8>) -> String {
 
 /// `timediff(left, right)`: what must be added to the right to get the left, in calendar units.
 pub(super) fn time_diff<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let one = std::slice::from_ref;
-    let (Some(mut left), Some(mut right)) = (moment(one(left))?, moment(one(right))?) else {
+    let (Some(mut left), Some(mut right)) = (moment(&[left])?, moment(&[right])?) else {
         return Ok(Value::Null);
     };
     left.settle_parts();

@@ -1,11 +1,16 @@
 //! Evaluates the operators. `AND`, `OR`, `CASE`, `coalesce()` and `BETWEEN` evaluate only what decides, so that a
 //! condition can guard a cast; the others evaluate all arguments from left to right.
+//!
+//! An operator is evaluated as what it gives: a condition as a truth value, arithmetic as a number, anything else as a
+//! value. Only where the expression ends, or a function wants one, does a value come of a truth value or a number.
 
+use super::arithmetic::{self, Arithmetic};
+use super::compare::{Comparator, Comparison};
 use super::function::Body;
 use super::op::SqlOp;
-use super::{arithmetic, cast, compare, json, pattern, storage};
+use super::storage::{self, Number};
+use super::{cast, compare, json, pattern};
 use crate::evaluate::{Evaluator, Held};
-use crate::sql::compare::{Comparator, Comparison};
 use crate::{Expr, Reject, RejectCode, Value};
 
 /// The value of an operator for its arguments.
@@ -14,129 +19,237 @@ pub(crate) fn evaluate<'a>(
     op: &'a SqlOp,
     args: &'a [Expr],
 ) -> Result<Value<'a>, Reject> {
+    if op.is_condition() {
+        return condition(evaluator, op, args).map(storage::truth_value);
+    }
     match (op, args) {
+        (SqlOp::Arithmetic(operator), [left, right]) => {
+            Ok(arithmetic(evaluator, *operator, left, right)?.map_or(Value::Null, Number::value))
+        }
         (SqlOp::Call(function), args) => call(evaluator, function.definition().body, args),
-        (SqlOp::And, args) => junction(evaluator, args, false),
-        (SqlOp::Or, args) => junction(evaluator, args, true),
         (SqlOp::Case, args) => case(evaluator, args),
         (SqlOp::CaseOf(how), [operand, args @ ..]) => case_of(evaluator, how, operand, args),
         (SqlOp::Coalesce, args) => coalesce(evaluator, args),
-        (SqlOp::Between(low, high), [value, least, most]) => between(evaluator, (*low, *high), value, least, most),
-        // SQLite does not look at the value, either.
-        (SqlOp::In(_), [_]) => Ok(Value::Int(0)),
-        (SqlOp::In(how), [value, list @ ..]) => is_in(evaluator, *how, value, list),
         (SqlOp::Concat, args) => concat(evaluator, args),
         (SqlOp::Min(how), args) => extreme(evaluator, *how, false, args),
         (SqlOp::Max(how), args) => extreme(evaluator, *how, true, args),
-        (SqlOp::NullIf(how), [value, other]) => {
-            let value = evaluator.value(value)?;
-            compare::null_if(*how, value, evaluator.look(other)?.get())
+        (SqlOp::NullIf(how), [value, other]) => null_if(evaluator, *how, value, other),
+        (SqlOp::Cast { to, lossy }, [value]) if to.is_number() => {
+            let number = evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get()));
+            Ok(number?.map_or(Value::Null, Number::value))
         }
         (SqlOp::Cast { to, lossy }, [value]) => cast::cast(*to, *lossy, evaluator.value(value)?),
-        (SqlOp::Plain, [value]) => Ok(match evaluator.value(value)? {
-            Value::Json(text) => Value::Text(text),
-            other => other,
-        }),
-        (op, [value]) => unary(op, evaluator.look(value)?.get()),
-        (op, [left, right]) => {
-            let (left, right) = (evaluator.look(left)?, evaluator.look(right)?);
-            let value = binary(op, left.get(), right.get())?;
-            charge(evaluator, value)
+        (SqlOp::Plain, [value]) => plain(evaluator, value),
+        (SqlOp::Negate, [value]) => evaluator.seen(value, |value| arithmetic::negate(value.get())),
+        (SqlOp::Complement, [value]) => arithmetic::complement(evaluator.look(value)?.get()),
+        (SqlOp::Bitwise(operator), [left, right]) => {
+            evaluator.both(left, right, |left, right| arithmetic::bitwise(*operator, left, right))
         }
-        (SqlOp::Like, [text, pattern, escape]) => {
-            let (text, pattern, escape) = (evaluator.look(text)?, evaluator.look(pattern)?, evaluator.look(escape)?);
-            pattern::like(pattern.get(), text.get(), Some(escape.get())).map(storage::truth_value)
+        (SqlOp::Arrow | SqlOp::LongArrow, [document, path]) => {
+            let is_sql = matches!(op, SqlOp::LongArrow);
+            charged(evaluator, || evaluator.both(document, path, |document, path| json::arrow(is_sql, document, path)))
         }
         _ => Err(damaged()),
     }
 }
 
 /// A plan that no compiler makes.
+#[cold]
 fn damaged() -> Reject {
     Reject::new(RejectCode::InvalidArgument, "the plan is damaged: an operator has the wrong number of arguments")
 }
 
-/// Charges for what a value holds that was made anew.
-fn charge<'a>(evaluator: &Evaluator<'_, 'a>, value: Value<'a>) -> Result<Value<'a>, Reject> {
-    let made = match &value {
-        Value::Text(text) | Value::Json(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
+/// A result, charged for what it holds that was made anew.
+#[inline]
+fn charged<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    make: impl FnOnce() -> Result<Value<'a>, Reject>,
+) -> Result<Value<'a>, Reject> {
+    let mut value = make();
+    let bytes = match &value {
+        Ok(Value::Text(text) | Value::Json(text)) => text.len(),
+        Ok(Value::Bytes(bytes)) => bytes.len(),
         _ => 0,
     };
-    if made > 0 {
-        evaluator.charge(made)?;
+    if let Err(reject) = evaluator.charge(bytes) {
+        value = Err(reject);
     }
-    Ok(value)
+    value
 }
 
-fn unary<'a>(op: &SqlOp, value: &Value<'_>) -> Result<Value<'a>, Reject> {
-    match op {
-        SqlOp::Negate => arithmetic::negate(value),
-        SqlOp::Complement => arithmetic::complement(value),
-        SqlOp::Not => Ok(storage::truth_value(storage::truth(value)?.map(|truth| !truth))),
-        SqlOp::IsNull => Ok(Value::Int(i64::from(value.is_null()))),
-        SqlOp::IsTruth(wanted) => Ok(Value::Int(i64::from(storage::truth(value)? == Some(*wanted)))),
+/// Whether an expression is true, or `None` where it is NULL.
+fn truth<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Option<bool>, Reject> {
+    match expr {
+        Expr::Sql { op, args } if op.is_condition() => condition(evaluator, op, args),
+        other => evaluator.seen(other, |value| storage::truth(value.get())),
+    }
+}
+
+/// The truth of an operator that [`SqlOp::is_condition`], or `None` where it is NULL.
+fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr]) -> Result<Option<bool>, Reject> {
+    match (op, args) {
+        (SqlOp::Compare(comparator, how), [left, right]) => comparison(evaluator, (*comparator, *how), left, right),
+        (SqlOp::And, args) => junction(evaluator, args, false),
+        (SqlOp::Or, args) => junction(evaluator, args, true),
+        (SqlOp::Not, [of]) => Ok(truth(evaluator, of)?.map(|truth| !truth)),
+        (SqlOp::Between(low, high), [value, least, most]) => between(evaluator, (*low, *high), value, least, most),
+        // SQLite does not look at the value, either.
+        (SqlOp::In(_), [_]) => Ok(Some(false)),
+        (SqlOp::In(how), [value, list @ ..]) => is_in(evaluator, *how, value, list),
+        (SqlOp::IsNull, [value]) => evaluator.seen(value, |value| Ok(Some(value.get().is_null()))),
+        (SqlOp::Is(how), [left, right]) => {
+            evaluator.both(left, right, |left, right| compare::is(*how, left, right).map(Some))
+        }
+        (SqlOp::IsTruth(wanted), [of]) => Ok(Some(truth(evaluator, of)? == Some(*wanted))),
+        (SqlOp::Like, [text, pattern]) => {
+            evaluator.both(text, pattern, |text, pattern| pattern::like(pattern, text, None))
+        }
+        (SqlOp::Like, [text, pattern, escape]) => {
+            let (text, pattern, escape) = (evaluator.look(text)?, evaluator.look(pattern)?, evaluator.look(escape)?);
+            pattern::like(pattern.get(), text.get(), Some(escape.get()))
+        }
+        (SqlOp::Glob, [text, pattern]) => evaluator.both(text, pattern, |text, pattern| pattern::glob(pattern, text)),
         _ => Err(damaged()),
     }
 }
 
-fn binary<'a>(op: &SqlOp, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    match op {
-        SqlOp::Arithmetic(operator) => arithmetic::arithmetic(*operator, left, right),
-        SqlOp::Bitwise(operator) => arithmetic::bitwise(*operator, left, right),
-        SqlOp::Compare(comparator, how) => compare::compare(*comparator, *how, left, right).map(storage::truth_value),
-        SqlOp::Is(how) => Ok(Value::Int(i64::from(compare::is(*how, left, right)?))),
-        SqlOp::Like => pattern::like(right, left, None).map(storage::truth_value),
-        SqlOp::Glob => pattern::glob(right, left).map(storage::truth_value),
-        SqlOp::Arrow => json::arrow(false, left, right),
-        SqlOp::LongArrow => json::arrow(true, left, right),
-        _ => Err(damaged()),
+fn comparison<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    (comparator, how): (Comparator, Comparison),
+    left: &'a Expr,
+    right: &'a Expr,
+) -> Result<Option<bool>, Reject> {
+    evaluator.both(left, right, |left, right| compare::compare(comparator, how, left, right))
+}
+
+/// An operand as far as it can be told without making a value.
+enum Operand {
+    Number(Number),
+    Null,
+    /// Anything that is yet to be looked at.
+    Value,
+}
+
+impl From<Option<Number>> for Operand {
+    fn from(number: Option<Number>) -> Self {
+        number.map_or(Self::Null, Self::Number)
     }
 }
+
+fn operand<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Operand, Reject> {
+    if let Some(found) = evaluator.plain(expr) {
+        return Ok(match found.get() {
+            Value::Int(value) => Operand::Number(Number::Int(*value)),
+            Value::Float(value) => Operand::Number(Number::Real(*value)),
+            _ => Operand::Value,
+        });
+    }
+    match expr {
+        Expr::Sql { op: SqlOp::Arithmetic(operator), args } if let [left, right] = args.as_slice() => {
+            arithmetic(evaluator, *operator, left, right).map(Operand::from)
+        }
+        Expr::Sql { op: SqlOp::Cast { to, lossy }, args }
+            if to.is_number()
+                && let [of] = args.as_slice() =>
+        {
+            evaluator.seen(of, |value| cast::to_number(*to, *lossy, value.get())).map(Operand::from)
+        }
+        _ => Ok(Operand::Value),
+    }
+}
+
+/// The number that an operator gives; NULL is none.
+fn arithmetic<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    operator: Arithmetic,
+    left: &'a Expr,
+    right: &'a Expr,
+) -> Result<Option<Number>, Reject> {
+    match (operand(evaluator, left)?, operand(evaluator, right)?) {
+        (Operand::Number(left), Operand::Number(right)) => Ok(arithmetic::of_numbers(operator, left, right)),
+        (Operand::Null, _) | (_, Operand::Null) => Ok(None),
+        (Operand::Number(left), _) => {
+            evaluator.seen(right, |right| arithmetic::of_values(operator, &left.value(), right.get()))
+        }
+        (_, Operand::Number(right)) => {
+            evaluator.seen(left, |left| arithmetic::of_values(operator, left.get(), &right.value()))
+        }
+        _ => evaluator.both(left, right, |left, right| arithmetic::of_values(operator, left, right)),
+    }
+}
+
+fn null_if<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    how: Comparison,
+    value: &'a Expr,
+    other: &'a Expr,
+) -> Result<Value<'a>, Reject> {
+    let value = evaluator.value(value)?;
+    compare::null_if(how, value, evaluator.look(other)?.get())
+}
+
+/// JSON that a function made, as text like any other.
+fn plain<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>, Reject> {
+    Ok(match evaluator.value(value)? {
+        Value::Json(text) => Value::Text(text),
+        other => other,
+    })
+}
+
+/// Calls with more arguments than this collect them first.
+const ARGUMENTS_MAX: usize = 8;
 
 fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     let Body::Values(body) = body else { return Err(damaged()) };
-    let value = match args {
-        [] => body(&[])?,
-        [one] => {
-            let one = evaluator.look(one)?;
-            body(&[one.get().borrowed()])?
-        }
-        [one, two] => {
-            let (one, two) = (evaluator.look(one)?, evaluator.look(two)?);
-            body(&[one.get().borrowed(), two.get().borrowed()])?
-        }
-        [one, two, three] => {
-            let (one, two, three) = (evaluator.look(one)?, evaluator.look(two)?, evaluator.look(three)?);
-            body(&[one.get().borrowed(), two.get().borrowed(), three.get().borrowed()])?
-        }
-        args => {
-            let held: Vec<Held<'_, 'a>> = args.iter().map(|arg| evaluator.look(arg)).collect::<Result<_, _>>()?;
-            let values: Vec<Value<'_>> = held.iter().map(|held| held.get().borrowed()).collect();
-            body(&values)?
-        }
-    };
-    charge(evaluator, value)
+    charged(evaluator, || match args {
+        [] => body(&[]),
+        [one] => evaluator.seen(one, |one| body(&[one.get()])),
+        [one, two] => evaluator.both(one, two, |one, two| body(&[one, two])),
+        args => call_with_many(evaluator, body, args),
+    })
 }
 
-/// `AND` and `OR`: the first value that `decides`, else NULL where one is NULL.
-fn junction<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr], decides: bool) -> Result<Value<'a>, Reject> {
-    let mut unknown = false;
-    for arg in args {
-        match storage::truth(evaluator.look(arg)?.get())? {
-            Some(truth) if truth == decides => return Ok(Value::Int(i64::from(decides))),
-            Some(_) => {}
-            None => unknown = true,
+fn call_with_many<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    body: fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+    args: &'a [Expr],
+) -> Result<Value<'a>, Reject> {
+    let null = Value::Null;
+    let mut plain = [&null; ARGUMENTS_MAX];
+    let mut count = 0;
+    for (place, arg) in plain.iter_mut().zip(args) {
+        let Some(found) = evaluator.plain(arg) else { break };
+        *place = found.get();
+        count += 1;
+    }
+    match plain.get(..count) {
+        Some(values) if count == args.len() => body(values),
+        _ => {
+            let held: Vec<Held<'_, 'a>> = args.iter().map(|arg| evaluator.look(arg)).collect::<Result<_, _>>()?;
+            let values: Vec<&Value<'_>> = held.iter().map(Held::get).collect();
+            body(&values)
         }
     }
-    Ok(if unknown { Value::Null } else { Value::Int(i64::from(!decides)) })
+}
+
+/// `AND` and `OR`: the first truth that `decides`, else NULL where one is NULL.
+fn junction<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr], decides: bool) -> Result<Option<bool>, Reject> {
+    let mut outcome = Some(!decides);
+    for arg in args {
+        match truth(evaluator, arg)? {
+            Some(truth) if truth == decides => return Ok(Some(decides)),
+            Some(_) => {}
+            None => outcome = None,
+        }
+    }
+    Ok(outcome)
 }
 
 fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     for branch in args.chunks(2) {
         match branch {
             [condition, then] => {
-                if storage::truth(evaluator.look(condition)?.get())? == Some(true) {
+                if holds(evaluator, condition)? {
                     return evaluator.value(then);
                 }
             }
@@ -145,6 +258,51 @@ fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>
         }
     }
     Ok(Value::Null)
+}
+
+/// Whether a condition is true. What is NULL is as good as false here, so less has to be evaluated.
+fn holds<'a>(evaluator: &Evaluator<'_, 'a>, condition: &'a Expr) -> Result<bool, Reject> {
+    let Expr::Sql { op, args } = condition else {
+        return Ok(truth(evaluator, condition)? == Some(true));
+    };
+    match (op, args.as_slice()) {
+        (SqlOp::And, args) => {
+            for arg in args {
+                if !holds(evaluator, arg)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        (SqlOp::Or, args) => {
+            for arg in args {
+                if holds(evaluator, arg)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        (SqlOp::Between(low, high), [value, least, most]) => {
+            holds_between(evaluator, (*low, *high), value, least, most)
+        }
+        _ => Ok(truth(evaluator, condition)? == Some(true)),
+    }
+}
+
+fn holds_between<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    (low, high): (Comparison, Comparison),
+    value: &'a Expr,
+    least: &'a Expr,
+    most: &'a Expr,
+) -> Result<bool, Reject> {
+    let value = evaluator.look(value)?;
+    let least = evaluator.look(least)?;
+    if compare::compare(Comparator::GreaterOrEqual, low, value.get(), least.get())? != Some(true) {
+        return Ok(false);
+    }
+    let most = evaluator.look(most)?;
+    Ok(compare::compare(Comparator::LessOrEqual, high, value.get(), most.get())? == Some(true))
 }
 
 fn case_of<'a>(
@@ -172,13 +330,20 @@ fn case_of<'a>(
 }
 
 fn coalesce<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
+    let Some((last, args)) = args.split_last() else { return Ok(Value::Null) };
     for arg in args {
-        let held = evaluator.look(arg)?;
-        if !held.get().is_null() {
-            return evaluator.keep(held);
+        match evaluator.plain(arg) {
+            Some(found) if found.get().is_null() => {}
+            Some(_) => return evaluator.value(arg),
+            None => {
+                let held = evaluator.look(arg)?;
+                if !held.get().is_null() {
+                    return evaluator.keep(held);
+                }
+            }
         }
     }
-    Ok(Value::Null)
+    evaluator.value(last)
 }
 
 fn between<'a>(
@@ -187,18 +352,18 @@ fn between<'a>(
     value: &'a Expr,
     least: &'a Expr,
     most: &'a Expr,
-) -> Result<Value<'a>, Reject> {
+) -> Result<Option<bool>, Reject> {
     let value = evaluator.look(value)?;
     let above = compare::compare(Comparator::GreaterOrEqual, low, value.get(), evaluator.look(least)?.get())?;
     if above == Some(false) {
-        return Ok(Value::Int(0));
+        return Ok(Some(false));
     }
     let below = compare::compare(Comparator::LessOrEqual, high, value.get(), evaluator.look(most)?.get())?;
-    Ok(storage::truth_value(match (above, below) {
+    Ok(match (above, below) {
         (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
         _ => None,
-    }))
+    })
 }
 
 fn is_in<'a>(
@@ -206,25 +371,30 @@ fn is_in<'a>(
     how: Comparison,
     value: &'a Expr,
     list: &'a [Expr],
-) -> Result<Value<'a>, Reject> {
-    let value = evaluator.look(value)?;
-    let mut unknown = false;
-    for item in list {
-        match compare::compare(Comparator::Equal, how, value.get(), evaluator.look(item)?.get())? {
-            Some(true) => return Ok(Value::Int(1)),
-            Some(false) => {}
-            None => unknown = true,
+) -> Result<Option<bool>, Reject> {
+    evaluator.seen(value, |value| {
+        let mut outcome = Some(false);
+        for item in list {
+            let equal =
+                evaluator.seen(item, |item| compare::compare(Comparator::Equal, how, value.get(), item.get()))?;
+            match equal {
+                Some(true) => return Ok(Some(true)),
+                Some(false) => {}
+                None => outcome = None,
+            }
         }
-    }
-    Ok(if unknown { Value::Null } else { Value::Int(0) })
+        Ok(outcome)
+    })
 }
 
 fn concat<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
-    let mut out = arithmetic::Concat::default();
-    for arg in args {
-        out.push(evaluator.look(arg)?.get())?;
-    }
-    charge(evaluator, out.finish()?)
+    charged(evaluator, || {
+        let mut out = arithmetic::Concat::new();
+        for arg in args {
+            evaluator.seen(arg, |value| out.push(value.get()))?;
+        }
+        out.finish()
+    })
 }
 
 fn extreme<'a>(

@@ -47,7 +47,7 @@ impl Family {
 #[derive(Clone, Copy)]
 pub enum Body {
     /// From the values of its arguments.
-    Values(fn(&[Value<'_>]) -> Result<Value<'static>, Reject>),
+    Values(fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// The compiler makes an operator of it, which does not evaluate every argument or needs a collation.
     Operator,
 }
@@ -76,6 +76,29 @@ pub struct Definition {
     pub example: (&'static str, &'static str),
     /// How it gets at its result.
     pub body: Body,
+}
+
+impl Definition {
+    /// The signature for people: `substr(x, start, length)`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        self.call(self.name)
+    }
+
+    /// How it is called by its name or an alias. The standard's `current_date` and its like have no parentheses.
+    #[must_use]
+    pub fn call(&self, name: &str) -> String {
+        if self.name.starts_with("current_") { name.to_owned() } else { format!("{name}({})", self.args) }
+    }
+
+    /// The entry of the function, in Markdown.
+    #[must_use]
+    pub fn entry(&self) -> String {
+        let aliases: String = self.aliases.iter().map(|name| format!("Also: `{}`\n\n", self.call(name))).collect();
+        let (example, result) = self.example;
+        let (signature, doc) = (self.signature(), self.doc);
+        format!("### `{signature}` (SQL)\n\n{doc}\n\n{aliases}```\n{example}\n  => {result}\n```\n")
+    }
 }
 
 /// A function; in a plan its name stands for it.
@@ -136,6 +159,6 @@ impl<'de> Deserialize<'de> for SqlFunction {
 }
 
 /// An argument; one that was left out is NULL, which no body sees: the compiler checks the arity.
-fn arg<'v, 'a>(values: &'v [Value<'a>], at: usize) -> &'v Value<'a> {
-    values.get(at).unwrap_or(&Value::Null)
+fn arg<'v, 'a>(values: &[&'v Value<'a>], at: usize) -> &'v Value<'a> {
+    values.get(at).copied().unwrap_or(&Value::Null)
 }

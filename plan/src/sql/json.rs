@@ -6,6 +6,7 @@
 //! written longer than it must be.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, until_nul};
@@ -146,6 +147,7 @@ fn no_blob() -> Reject {
 /// Appends a value to a document that is being written: `jsonAppendSqlValue`.
 fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
     match value {
+        Value::Text(text) => node::write_string(out, text),
         Value::Json(text) => out.push_str(text),
         Value::List(_) | Value::Object(_) => out.push_str(&storage::text(value)?.unwrap_or_default()),
         Value::Bytes(bytes) if jsonb::is_jsonb(bytes) => {
@@ -154,7 +156,10 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
         Value::Bytes(_) => return Err(no_blob()),
         other => match storage::stored(other)? {
             Value::Null => out.push_str("null"),
-            Value::Int(value) => out.push_str(&value.to_string()),
+            Value::Int(value) => {
+                // Writing to a text never fails.
+                let _ = write!(out, "{value}");
+            }
             Value::Float(value) => out.push_str(&printf::real_literal(value)),
             other => node::write_string(out, &storage::text(&other)?.unwrap_or_default()),
         },
@@ -163,7 +168,7 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
 }
 
 /// `json_array(value, …)`.
-pub(super) fn array<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn array<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::from("[");
     for value in values {
         separate(&mut out);
@@ -181,7 +186,7 @@ fn separate(out: &mut String) {
 }
 
 /// `json_object(name, value, …)`.
-pub(super) fn object<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn object<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::from("{");
     for pair in values.chunks(2) {
         let [name, value] = pair else {
@@ -189,7 +194,7 @@ pub(super) fn object<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, 
             return Err(Reject::new(RejectCode::NotConvertible, message));
         };
         let name = match storage::stored(name)? {
-            Value::Text(name) | Value::Json(name) => name.into_owned(),
+            Value::Text(name) | Value::Json(name) => name,
             _ => return Err(Reject::new(RejectCode::NotConvertible, "the names of json_object() must be texts")),
         };
         separate(&mut out);
@@ -226,7 +231,7 @@ pub(super) fn array_length<'a>(value: &Value<'_>, path: Option<&Value<'_>>) -> R
 }
 
 /// `json_extract(json, path, …)`: one path gives a value, several an array.
-pub(super) fn extract<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn extract<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, paths @ [_, ..])) = values.split_first() else { return Ok(Value::Null) };
     let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
     let document = source.document()?;
@@ -293,7 +298,7 @@ fn abbreviated(path: &Value<'_>, text: &str) -> String {
 }
 
 /// `json_insert`, `json_replace`, `json_set`, `json_array_insert`: `(json, path, value, …)`.
-pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, changes)) = values.split_first() else { return Ok(Value::Null) };
     if !changes.len().is_multiple_of(2) {
         let message = "a change of JSON takes paths and values in pairs";
@@ -322,7 +327,7 @@ pub(super) fn edit<'a>(form: Form, edit: Edit, values: &[Value<'_>]) -> Result<V
 }
 
 /// `json_remove(json, path, …)`; without a path it is `json(json)`.
-pub(super) fn remove<'a>(form: Form, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn remove<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((value, paths)) = values.split_first() else { return Ok(Value::Null) };
     let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
     let mut document = source.document()?;

@@ -77,6 +77,25 @@ pub enum SqlOp {
 }
 
 impl SqlOp {
+    /// Whether it gives a truth value: 1, 0 or NULL.
+    #[must_use]
+    pub const fn is_condition(&self) -> bool {
+        matches!(
+            self,
+            Self::Compare(..)
+                | Self::And
+                | Self::Or
+                | Self::Not
+                | Self::In(_)
+                | Self::Between(..)
+                | Self::Is(_)
+                | Self::IsNull
+                | Self::IsTruth(_)
+                | Self::Like
+                | Self::Glob
+        )
+    }
+
     /// Whether the same arguments always give the same result.
     #[must_use]
     pub fn is_pure(&self, args: &[Expr]) -> bool {

@@ -47,10 +47,62 @@ fn matches(style: Style, pattern: &Value<'_>, text: &Value<'_>) -> Result<Option
         let message = format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes");
         return Err(Reject::new(RejectCode::TooLong, message));
     }
-    Ok(Some(style.matches(until_nul(&pattern), until_nul(&text))))
+    let (pattern, text) = (until_nul(&pattern), until_nul(&text));
+    Ok(Some(match style.ascii(pattern) {
+        Some(style) if pattern.is_ascii() && text.is_ascii() => style.matches(pattern.as_bytes(), text.as_bytes()),
+        _ => style.matches(pattern, text),
+    }))
+}
+
+/// A [`Style`] without sets and escapes, for texts whose characters are bytes.
+struct AsciiStyle {
+    many: u8,
+    one: u8,
+    ignore_case: bool,
+}
+
+impl AsciiStyle {
+    fn matches(&self, mut pattern: &[u8], mut text: &[u8]) -> bool {
+        // Behind the last `many`: the pattern, and the text from which it was tried.
+        let mut retry: Option<(&[u8], &[u8])> = None;
+        loop {
+            match (pattern, text) {
+                ([wanted, rest @ ..], _) if *wanted == self.many => {
+                    // What ends with it matches whatever comes.
+                    if rest.is_empty() {
+                        return true;
+                    }
+                    pattern = rest;
+                    retry = Some((rest, text));
+                }
+                ([wanted, pattern_rest @ ..], [byte, text_rest @ ..]) if self.same(*wanted, *byte) => {
+                    (pattern, text) = (pattern_rest, text_rest);
+                }
+                ([], []) => return true,
+                _ => {
+                    let Some((pattern_again, [_, text_again @ ..])) = retry else { return false };
+                    retry = Some((pattern_again, text_again));
+                    (pattern, text) = (pattern_again, text_again);
+                }
+            }
+        }
+    }
+
+    const fn same(&self, wanted: u8, byte: u8) -> bool {
+        wanted == self.one || wanted == byte || (self.ignore_case && wanted.eq_ignore_ascii_case(&byte))
+    }
 }
 
 impl Style {
+    /// The same for texts of ASCII. A set has a form of its own; so has an escaped character.
+    fn ascii(self, pattern: &str) -> Option<AsciiStyle> {
+        if self.escape.is_some() || (self.sets && pattern.contains('[')) {
+            return None;
+        }
+        let (many, one) = (u8::try_from(self.many?).ok()?, u8::try_from(self.one?).ok()?);
+        Some(AsciiStyle { many, one, ignore_case: self.ignore_case })
+    }
+
     fn matches(self, mut pattern: &str, mut text: &str) -> bool {
         // Behind the last `many`: the pattern, and the text from which it was tried.
         let mut retry: Option<(&str, &str)> = None;

@@ -86,20 +86,20 @@ pub(super) fn quoted(text: &str, escape: bool) -> Vec<u8> {
 
 /// The arguments of `printf()`, taken one after the other; missing ones are NULL.
 struct Args<'s, 'a> {
-    values: std::slice::Iter<'s, Value<'a>>,
+    values: std::slice::Iter<'s, &'s Value<'a>>,
 }
 
 impl<'s, 'a> Args<'s, 'a> {
     fn integer(&mut self) -> Result<i64, Reject> {
-        self.values.next().map_or(Ok(0), storage::integer)
+        self.values.next().copied().map_or(Ok(0), storage::integer)
     }
 
     fn real(&mut self) -> Result<f64, Reject> {
-        self.values.next().map_or(Ok(0.0), storage::real)
+        self.values.next().copied().map_or(Ok(0.0), storage::real)
     }
 
     fn text(&mut self) -> Result<Option<std::borrow::Cow<'s, str>>, Reject> {
-        self.values.next().map_or(Ok(None), storage::text)
+        self.values.next().copied().map_or(Ok(None), storage::text)
     }
 
     /// The argument of a `*`: an `int` of C.
@@ -114,7 +114,7 @@ impl<'s, 'a> Args<'s, 'a> {
 ///
 /// # Errors
 /// The text would be too long, or is cut within a character.
-pub(super) fn printf(format: &str, values: &[Value<'_>]) -> Result<String, Reject> {
+pub(super) fn printf(format: &str, values: &[&Value<'_>]) -> Result<String, Reject> {
     let mut args = Args { values: values.iter() };
     let mut out = Vec::with_capacity(format.len());
     let mut rest = storage::until_nul(format).as_bytes();

@@ -192,6 +192,18 @@ impl Number {
         }
     }
 
+    /// A real as a result; what is not a number is NULL.
+    pub(super) const fn of_real(real: f64) -> Option<Self> {
+        if real.is_nan() { None } else { Some(Self::Real(real)) }
+    }
+
+    pub(super) fn integer(self) -> i64 {
+        match self {
+            Self::Int(value) => value,
+            Self::Real(value) => number::real_to_integer(value),
+        }
+    }
+
     pub(super) fn value<'a>(self) -> Value<'a> {
         match self {
             Self::Int(value) => Value::Int(value),
@@ -300,7 +312,7 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, Reject> {
 
 /// The part of a text before its first NUL: what C sees of it.
 pub(super) fn until_nul(text: &str) -> &str {
-    text.split_once('\0').map_or(text, |(before, _)| before)
+    if text.as_bytes().contains(&0) { text.split_once('\0').map_or(text, |(before, _)| before) } else { text }
 }
 
 pub(super) fn not_utf8() -> Reject {

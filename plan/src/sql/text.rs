@@ -267,7 +267,7 @@ pub(super) fn unicode<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
 }
 
 /// `char(code point, …)`: the text of those characters.
-pub(super) fn char<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn char<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::with_capacity(values.len());
     for value in values {
         let code = storage::integer(value)?;
@@ -278,7 +278,7 @@ pub(super) fn char<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
 }
 
 /// `concat(value, …)` and `concat_ws(separator, value, …)`: what is not NULL.
-pub(super) fn concat<'a>(separator: &str, values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn concat<'a>(separator: &str, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let mut out = String::new();
     let mut first = true;
     for value in values {
@@ -297,7 +297,7 @@ pub(super) fn concat<'a>(separator: &str, values: &[Value<'_>]) -> Result<Value<
 }
 
 /// `concat_ws(separator, value, …)`.
-pub(super) fn concat_with<'a>(values: &[Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn concat_with<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((separator, values)) = values.split_first() else { return Ok(Value::Null) };
     match storage::text(separator)? {
         Some(separator) => concat(&separator, values),

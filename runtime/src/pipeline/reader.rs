@@ -1,11 +1,12 @@
 //! The reading half of a pipeline: entries off the streams, made into batches ahead of the writing half.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Batch;
-use crate::batch::{Entry, Prepared, prepare};
+use crate::batch::{Entry, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -15,10 +16,10 @@ use crate::shard::Connection;
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
-/// How many bytes of records a read aims for; the count of the next read follows from the sizes seen.
-const READ_BYTES_AIM: usize = 16 * 1024 * 1024;
-/// The count of the first read, before any size was seen.
-const FIRST_COUNT: usize = 64;
+/// How many bytes of records make a batch; it ends with the record that passes this.
+const BATCH_BYTES_AIM: usize = 16 * 1024 * 1024;
+/// The most entries of one stream that one command reads: it bounds what a run of large records can bring at once.
+const READ_ROWS_MAX: usize = 128;
 
 /// What the reading half hands over.
 pub(super) enum Read {
@@ -35,9 +36,11 @@ pub(super) struct Reader {
     redis: Connection,
     /// Each stream, and the last entry that was read.
     places: Vec<(String, Position)>,
+    /// What was read and is in no batch yet.
+    waiting: VecDeque<Entry>,
     applied: Applied,
     encode: Encode,
-    /// How many entries the next read asks of each stream.
+    /// How many entries the next command asks of each stream.
     count: usize,
 }
 
@@ -49,7 +52,7 @@ impl Reader {
         applied: Applied,
         encode: Encode,
     ) -> Self {
-        Self { layout, redis, places, applied, encode, count: FIRST_COUNT }
+        Self { layout, redis, places, waiting: VecDeque::new(), applied, encode, count: READ_ROWS_MAX }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -58,7 +61,7 @@ impl Reader {
         tokio::spawn(async move {
             loop {
                 let read = tokio::select! {
-                    read = self.read(until_idle) => read,
+                    read = self.read(!until_idle) => read,
                     () = sender.closed() => return,
                 };
                 let (read, is_last) = match read {
@@ -76,56 +79,82 @@ impl Reader {
     }
 
     /// One batch; `None` where no entry was there to read.
-    async fn read(&mut self, until_idle: bool) -> Result<Option<Batch>, Failure> {
+    async fn read(&mut self, may_wait: bool) -> Result<Option<Batch>, Failure> {
         loop {
-            let mut entries = self.redis.read(&self.places, self.count, !until_idle).await?;
+            let entries = self.gather(may_wait).await?;
             if entries.is_empty() {
                 return Ok(None);
             }
-            self.adapt(&entries);
-            for entry in &entries {
-                if let Some((_, place)) = self.places.get_mut(entry.job) {
-                    *place = entry.position;
-                }
-            }
-            let prepared = self.prepare(&mut entries).await?;
-            if prepared.advances.is_empty() {
-                // All of it was applied before.
-                continue;
-            }
-            let applied = self.applied.clone();
-            self.applied.committed(&prepared.advances);
-            return Ok(Some(Batch { entries, prepared, applied }));
-        }
-    }
-
-    async fn prepare(&mut self, entries: &mut [Entry]) -> Result<Prepared, Failure> {
-        loop {
-            let prepared = prepare(&self.layout, entries, &self.applied, &[], self.encode);
+            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode);
             for at in &prepared.flushed {
                 let job = entries.get(*at).and_then(|entry| self.layout.job(entry.job)).map(|job| &job.name);
                 tracing::warn!(job, "Redis was flushed; the rows of the target stay as they are");
             }
-            if prepared.thin.is_empty() {
-                return Ok(prepared);
-            }
-            for at in prepared.thin {
-                if let Some(entry) = entries.get_mut(at)
-                    && let Some(job) = self.layout.job(entry.job)
-                    && let Ok(record) = redis_wb_record::decode(&entry.record)
-                {
-                    entry.record = self.redis.complete(&job.source, &record).await?;
-                }
+            // Where nothing advances, all of it was applied before.
+            if !prepared.advances.is_empty() {
+                self.applied.committed(&prepared.advances);
+                return Ok(Some(Batch { entries, prepared }));
             }
         }
     }
 
-    /// The next read asks for as many entries as the sizes seen let hope for.
-    fn adapt(&mut self, entries: &[Entry]) {
-        let bytes: usize = entries.iter().map(|entry| entry.record.len()).sum();
-        let each = (bytes / entries.len().max(1)).max(1);
-        let hoped = READ_BYTES_AIM / each / self.places.len().max(1);
-        let grown = self.count.saturating_mul(4);
-        self.count = hoped.min(grown).clamp(1, self.layout.plan.applier.read_batch_rows_max);
+    /// The entries of a batch: as many as are there, up to the bounds. Only the first is waited for.
+    async fn gather(&mut self, may_wait: bool) -> Result<Vec<Entry>, Failure> {
+        let rows_max = self.layout.plan.applier.read_batch_rows_max;
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while entries.len() < rows_max && bytes < BATCH_BYTES_AIM {
+            if self.waiting.is_empty() {
+                self.fetch(may_wait && entries.is_empty()).await?;
+            }
+            let Some(mut entry) = self.waiting.pop_front() else { break };
+            if is_thin(&entry) {
+                self.complete(&mut entry).await?;
+            }
+            bytes += entry.record.len();
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Reads what comes next in the streams.
+    async fn fetch(&mut self, may_wait: bool) -> Result<(), Failure> {
+        let entries = self.redis.read(&self.places, self.count, may_wait).await?;
+        let Some(largest) = entries.iter().map(|entry| entry.record.len()).max() else {
+            return if may_wait { self.look_for_new_streams().await } else { Ok(()) };
+        };
+        self.count = (BATCH_BYTES_AIM / largest.max(1) / self.places.len().max(1)).clamp(1, READ_ROWS_MAX);
+        for entry in &entries {
+            if let Some((_, place)) = self.places.get_mut(entry.job) {
+                *place = entry.position;
+            }
+        }
+        self.waiting.extend(entries);
+        Ok(())
+    }
+
+    /// Where a stream began anew below what was read, its entries would never be seen.
+    async fn look_for_new_streams(&mut self) -> Result<(), Failure> {
+        for (stream, place) in &self.places {
+            if self.redis.began_anew(stream, *place).await? {
+                return Err(Failure::Transient(format!(
+                    "the stream {stream} began anew; it is read from its beginning"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a record that says "read the key now" what the key holds now.
+    async fn complete(&mut self, entry: &mut Entry) -> Result<(), Failure> {
+        if let Some(job) = self.layout.job(entry.job)
+            && let Ok(record) = redis_wb_record::decode(&entry.record)
+        {
+            match self.redis.complete(&job.source, &record).await? {
+                Some(record) => entry.record = record,
+                None => entry.is_void = true,
+            }
+        }
+        Ok(())
     }
 }

@@ -7,20 +7,22 @@ mod schema;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures_util::future::{FutureExt as _, join_all};
-use redis_wb_plan::plan::Connection;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use redis_wb_plan::plan::{Connection, Of, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::{Probed, Streams, halves, kept, step};
-use crate::batch::{Prepared, Rejected};
+use super::{Streams, kept, step};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::RowSet;
+use crate::rows::{OutputRows, RowSet};
 use connect::Session;
+pub(super) use connect::check;
 use encode::Array;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -30,23 +32,35 @@ pub(crate) struct Postgres {
     session: Session,
     advance: Statement,
     outputs: Vec<Prepares>,
-    layout: Arc<Layout>,
     /// The most rows of one statement.
     rows_max: usize,
 }
 
 /// The statements of one output.
+#[derive(Default)]
 struct Prepares {
-    upsert: Statement,
-    delete: Statement,
+    delete: Option<Bound>,
+    write: Vec<Bound>,
+    /// Deletes all rows of parents.
+    all: Option<Bound>,
+    /// Deletes the rows of parents but those that are written.
+    others: Option<Bound>,
+}
+
+/// A prepared statement, and which columns it takes.
+struct Bound {
+    statement: Statement,
+    params: Vec<Param>,
+    sql: String,
 }
 
 /// One execution of a statement.
 struct Piece<'p> {
-    output: usize,
-    is_delete: bool,
+    statement: &'p Bound,
     set: &'p RowSet,
     rows: Range<usize>,
+    /// The parents, for a statement that takes them beside rows.
+    parents: &'p RowSet,
 }
 
 impl Postgres {
@@ -70,12 +84,23 @@ impl Postgres {
         let advance = prepare(&session.client, &advance).await?;
         let mut outputs = Vec::new();
         for (_, output) in layout.outputs() {
-            let upsert = prepare(&session.client, &output.upsert.sql).await?;
-            let delete = prepare(&session.client, &output.delete.sql).await?;
-            outputs.push(Prepares { upsert, delete });
+            let mut prepares = Prepares::default();
+            if let Some(delete) = &output.delete {
+                prepares.delete = Some(bound(&session.client, delete).await?);
+            }
+            if let Some(children) = &output.children {
+                prepares.all = Some(bound(&session.client, &children.all).await?);
+                if let Some(others) = &children.others {
+                    prepares.others = Some(bound(&session.client, others).await?);
+                }
+            }
+            for statement in &output.write {
+                prepares.write.push(bound(&session.client, statement).await?);
+            }
+            outputs.push(prepares);
         }
         let rows_max = layout.plan.applier.write_batch_rows_max;
-        Ok(Self { session, advance, outputs, layout: Arc::clone(layout), rows_max })
+        Ok(Self { session, advance, outputs, rows_max })
     }
 
     pub(super) async fn checkpoint(
@@ -91,133 +116,137 @@ impl Postgres {
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         let client = &self.session.client;
-        let pieces = self.pieces(batch);
-        // Sent in this order without waiting between them; the first failure is the cause of all that follow.
-        let mut sent = vec![client.batch_execute("BEGIN").boxed()];
+        let pieces = self.pieces(&batch.outputs);
+        let mut sent = vec![async { client.batch_execute("BEGIN").await.map_err(failure::of) }.boxed()];
         if !batch.advances.is_empty() {
             sent.push(self.advance(streams, &batch.advances).boxed());
         }
         sent.extend(pieces.iter().map(|piece| self.execute(piece).boxed()));
-        let first = join_all(sent).await.into_iter().find_map(Result::err);
-        if let Some(error) = first {
-            let failed = failure::of(error);
+        if let Some(failed) = in_order(sent).await {
             // Where even this fails the connection is gone, and with it the transaction.
             client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
             return Err(failed);
         }
-        client.batch_execute("COMMIT").await.map_err(failure::of_commit)
+        self.commit().await
     }
 
-    pub(super) async fn probe(
-        &mut self,
-        streams: &Arc<Streams>,
-        batch: &Arc<Prepared>,
-        at_commit: bool,
-    ) -> Result<Probed, Failure> {
+    pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        self.session.client.batch_execute("ROLLBACK; BEGIN").await.map_err(failure::of)?;
+        match batch.advances.as_slice() {
+            [] => Ok(()),
+            advances => self.advance(streams, advances).await,
+        }
+    }
+
+    pub(super) async fn attempt(&mut self, rows: &[OutputRows], checks_deferred: bool) -> Result<(), Failure> {
         let client = &self.session.client;
-        client.batch_execute("BEGIN").await.map_err(failure::of)?;
-        let culprits = self.find_culprits(streams, batch, at_commit).await;
-        match culprits {
-            Ok(culprits) if culprits.is_empty() => {
-                client.batch_execute("COMMIT").await.map_err(failure::of_commit)?;
-                Ok(Probed::Committed)
-            }
-            Ok(culprits) => {
-                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-                Ok(Probed::Culprits(culprits))
-            }
-            Err(failed) => {
-                client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-                Err(failed)
-            }
+        client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
+        let pieces = self.pieces(rows);
+        let mut failed = in_order(pieces.iter().map(|piece| self.execute(piece).boxed()).collect()).await;
+        if failed.is_none() && checks_deferred {
+            // What is deferred is checked now, and deferred again for those that come.
+            let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").await;
+            failed = checked.err().map(failure::of);
         }
+        let end = if failed.is_some() { "ROLLBACK TO SAVEPOINT piece" } else { "RELEASE SAVEPOINT piece" };
+        client.batch_execute(end).await.map_err(failure::of)?;
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn find_culprits(
-        &self,
-        streams: &Arc<Streams>,
-        batch: &Prepared,
-        at_commit: bool,
-    ) -> Result<Vec<Rejected>, Failure> {
-        if at_commit {
-            // Deferred constraints show themselves row by row this way.
-            self.session.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(failure::of)?;
-        }
-        if !batch.advances.is_empty() {
-            self.advance(streams, &batch.advances).await.map_err(failure::of)?;
-        }
-        let mut culprits = Vec::new();
-        for piece in self.pieces(batch) {
-            self.bisect(piece, &mut culprits).await?;
-        }
-        Ok(culprits)
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.session.client.batch_execute("COMMIT").await.map_err(failure::of_commit)
     }
 
-    /// Executes a piece in ever smaller parts, each behind a savepoint, until those that are refused are single rows.
-    async fn bisect(&self, piece: Piece<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
-        let client = &self.session.client;
-        let mut open = vec![piece.rows.clone()];
-        while let Some(rows) = open.pop() {
-            client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
-            let part = Piece { rows: rows.clone(), ..piece };
-            let Err(error) = self.execute(&part).await else {
-                client.batch_execute("RELEASE SAVEPOINT piece").await.map_err(failure::of)?;
-                continue;
-            };
-            client.batch_execute("ROLLBACK TO SAVEPOINT piece").await.map_err(failure::of)?;
-            match failure::of(error) {
-                Failure::Refused { code, reason, .. } if rows.len() == 1 => {
-                    let entry = piece.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: self.sql(&piece) });
-                }
-                Failure::Refused { .. } => open.extend(halves(&rows)),
-                other => return Err(other),
-            }
-        }
-        Ok(())
-    }
-
-    /// The executions that a batch takes: deletes before upserts, so that a row can take over what another gave up.
-    fn pieces<'p>(&self, batch: &'p Prepared) -> Vec<Piece<'p>> {
+    /// The executions that rows take, round by round: first what goes, children before parents, so that a row can take
+    /// over what another gave up; then what comes, parents before children.
+    fn pieces<'p>(&'p self, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
+        let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
         let mut pieces = Vec::new();
-        for (output, rows) in batch.outputs.iter().enumerate() {
-            for (is_delete, set) in [(true, &rows.deletes), (false, &rows.upserts)] {
-                let starts = (0..set.len()).step_by(self.rows_max.max(1));
-                let range = |start| start..set.len().min(start + self.rows_max.max(1));
-                pieces.extend(starts.map(|start| Piece { output, is_delete, set, rows: range(start) }));
+        for round in 0..rounds {
+            let outputs: Vec<_> = self
+                .outputs
+                .iter()
+                .zip(outputs)
+                .filter_map(|(prepares, rows)| Some((prepares, rows.rounds.get(round)?)))
+                .collect();
+            for (prepares, round) in outputs.iter().rev() {
+                // Where no statement spares the rows that stay, all go, and those that stay are written again.
+                let spared = prepares.others.as_ref().or(prepares.all.as_ref());
+                self.add(&mut pieces, prepares.all.as_ref(), &round.gone);
+                pieces.extend(spared.filter(|_| round.parents.len() > 0).map(|statement| Piece {
+                    statement,
+                    set: if prepares.others.is_some() { &round.writes } else { &round.parents },
+                    rows: 0..if prepares.others.is_some() { round.writes.len() } else { round.parents.len() },
+                    parents: &round.parents,
+                }));
+                self.add(&mut pieces, prepares.delete.as_ref(), &round.deletes);
+            }
+            for (prepares, round) in &outputs {
+                prepares.write.iter().for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
             }
         }
         pieces
     }
 
-    async fn execute(&self, piece: &Piece<'_>) -> Result<(), tokio_postgres::Error> {
-        let Some(statements) = self.outputs.get(piece.output) else {
-            return Ok(());
-        };
-        let statement = if piece.is_delete { &statements.delete } else { &statements.upsert };
-        let arrays: Vec<Array<'_>> = piece
-            .set
-            .columns
-            .iter()
-            .map(|cells| Array { cells: cells.slice(&piece.rows), len: piece.rows.len() })
-            .collect();
-        let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
-        self.session.client.execute(statement, &params).await.map(drop)
+    /// Executions of one statement, each of a bounded number of rows.
+    fn add<'p>(&self, pieces: &mut Vec<Piece<'p>>, statement: Option<&'p Bound>, set: &'p RowSet) {
+        let rows_max = self.rows_max.max(1);
+        for start in (0..set.len()).step_by(rows_max) {
+            let rows = start..set.len().min(start + rows_max);
+            pieces.extend(statement.map(|statement| Piece { statement, set, rows, parents: set }));
+        }
     }
 
-    async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), tokio_postgres::Error> {
+    async fn execute(&self, piece: &Piece<'_>) -> Result<(), Failure> {
+        let array = |param: &Param| {
+            let (set, rows) = match param.of {
+                Of::Row => (piece.set, piece.rows.clone()),
+                Of::Parent if std::ptr::eq(piece.parents, piece.set) => (piece.set, piece.rows.clone()),
+                Of::Parent => (piece.parents, 0..piece.parents.len()),
+            };
+            Some(Array { cells: set.columns.get(param.column)?.slice(&rows), len: rows.len() })
+        };
+        let arrays: Vec<Array<'_>> = piece.statement.params.iter().filter_map(array).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+        let done = self.session.client.execute(&piece.statement.statement, &params).await;
+        let sql = || Some(piece.statement.sql.clone());
+        done.map(drop).map_err(|error| failure::of(error).refusal(|refusal| refusal.statement = sql()))
+    }
+
+    async fn advance(&self, streams: &Arc<Streams>, advances: &[Advance]) -> Result<(), Failure> {
         let steps: Vec<_> = advances.iter().map(|advance| step(streams, advance)).collect();
         let names: Vec<&str> = steps.iter().map(|step| step.0).collect();
         let epochs: Vec<&str> = steps.iter().map(|step| step.1.as_str()).collect();
         let to: Vec<&str> = steps.iter().map(|step| step.2.as_str()).collect();
         let from: Vec<Option<&str>> = steps.iter().map(|step| step.3.as_deref()).collect();
-        self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await.map(drop)
+        let moved = self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await;
+        moved.map(drop).map_err(failure::of_advance)
     }
+}
 
-    fn sql(&self, piece: &Piece<'_>) -> Option<String> {
-        let output = self.layout.output(piece.output)?;
-        Some(if piece.is_delete { output.delete.sql.clone() } else { output.upsert.sql.clone() })
-    }
+async fn bound(client: &Client, statement: &redis_wb_plan::Statement) -> Result<Bound, Failure> {
+    let sql = statement.sql.clone();
+    Ok(Bound { statement: prepare(client, &sql).await?, params: statement.params.clone(), sql })
+}
+
+/// Sends requests in this order without waiting between them, then waits for all. A request is sent when it is polled
+/// first. The first failure is the cause of those behind it.
+async fn in_order(mut requests: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Option<Failure> {
+    let mut results: Vec<Option<Result<(), Failure>>> = requests.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut is_done = true;
+        for (request, result) in requests.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match request.poll_unpin(context) {
+                    Poll::Ready(ready) => *result = Some(ready),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().find_map(Result::err)
 }
 
 async fn prepare(client: &Client, sql: &str) -> Result<Statement, Failure> {
@@ -235,5 +264,9 @@ async fn make_table(client: &Client) -> Result<(), Failure> {
            stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
            fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
     );
-    client.batch_execute(&create).await.map_err(failure::of)
+    // Two workers that start at once may both try; the loser comes again.
+    client.batch_execute(&create).await.map_err(|error| match failure::of(error) {
+        Failure::Refused(refusal) => Failure::Transient(refusal.reason),
+        other => other,
+    })
 }

@@ -9,17 +9,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_wb_plan::plan::Connection as PlanConnection;
+use redis_wb_plan::plan::{Connection as PlanConnection, Of, Output};
+use redis_wb_plan::{RejectCode, Statement};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ToSql};
 
-use super::{Probed, Streams, halves, kept, step};
-use crate::batch::{Prepared, Rejected};
+use super::{Streams, kept, step};
+use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::position::Position;
-use crate::rows::RowSet;
+use crate::rows::{OutputRows, Round, RowSet};
 use crate::secret::expand;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
@@ -39,7 +40,7 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(super) async fn connect(connection: &PlanConnection, layout: &Arc<Layout>) -> Result<Self, Failure> {
         let path = path(connection)?;
-        let writer = Writer::start(move || open(&path))?;
+        let writer = Writer::start(move || open(&path)).await?;
         let sqlite = Self { writer, layout: Arc::clone(layout) };
         let own = Arc::clone(&sqlite.layout);
         sqlite.writer.run(move |file| prepare_all(file, &own)).await?;
@@ -68,42 +69,35 @@ impl Sqlite {
         let (layout, streams, batch) = (Arc::clone(&self.layout), Arc::clone(streams), Arc::clone(batch));
         self.writer
             .run(move |file| {
-                let transaction = begin(file, &streams, &batch.advances)?;
-                for piece in pieces(&layout, &batch) {
-                    for row in 0..piece.set.len() {
-                        piece.write(&transaction, row)?;
-                    }
+                let written = begin(file, &streams, &batch.advances)
+                    .and_then(|()| write_all(file, &layout, &batch.outputs))
+                    .and_then(|()| commit(file));
+                if written.is_err() {
+                    roll_back(file)?;
                 }
-                commit(transaction)
+                written
             })
             .await
     }
 
-    /// A statement writes one row and fails alone, so each row is simply tried.
-    pub(super) async fn probe(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<Probed, Failure> {
-        let (layout, streams, batch) = (Arc::clone(&self.layout), Arc::clone(streams), Arc::clone(batch));
+    pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        let (streams, batch) = (Arc::clone(streams), Arc::clone(batch));
         self.writer
             .run(move |file| {
-                let mut transaction = begin(file, &streams, &batch.advances)?;
-                let mut culprits = Vec::new();
-                for piece in pieces(&layout, &batch) {
-                    piece.probe(&mut transaction, &mut culprits)?;
-                }
-                if culprits.is_empty() {
-                    commit(transaction)?;
-                    return Ok(Probed::Committed);
-                }
-                transaction.rollback()?;
-                Ok(Probed::Culprits(culprits))
+                roll_back(file)?;
+                begin(file, &streams, &batch.advances)
             })
             .await
     }
-}
 
-/// The rows of one statement.
-struct Piece<'p> {
-    sql: &'p str,
-    set: &'p RowSet,
+    pub(super) async fn attempt(&mut self, rows: Vec<OutputRows>, checks_deferred: bool) -> Result<(), Failure> {
+        let layout = Arc::clone(&self.layout);
+        self.writer.run(move |file| attempt(file, &layout, &rows, checks_deferred)).await
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.writer.run(|file| commit(file)).await
+    }
 }
 
 /// A cell of a row, bound in place.
@@ -115,50 +109,119 @@ impl ToSql for Cell<'_> {
     }
 }
 
-impl Piece<'_> {
-    fn write(&self, transaction: &Transaction<'_>, row: usize) -> Result<(), Failure> {
-        let mut statement = transaction.prepare_cached(self.sql)?;
-        let cells = self.set.columns.iter().map(|cells| Cell(cells.cell(row)));
-        statement.execute(rusqlite::params_from_iter(cells)).map_err(failure::of)?;
-        Ok(())
-    }
-
-    /// Writes what can be written, in ever smaller parts behind savepoints, and names the rows that cannot.
-    fn probe(&self, transaction: &mut Transaction<'_>, culprits: &mut Vec<Rejected>) -> Result<(), Failure> {
-        let all = 0..self.set.len();
-        let mut open = vec![all];
-        while let Some(rows) = open.pop() {
-            let savepoint = transaction.savepoint()?;
-            let written = rows.clone().try_for_each(|row| {
-                let cells = self.set.columns.iter().map(|cells| Cell(cells.cell(row)));
-                savepoint.prepare_cached(self.sql)?.execute(rusqlite::params_from_iter(cells)).map_err(failure::of)?;
-                Ok(())
-            });
-            match written {
-                Ok(()) => savepoint.commit()?,
-                Err(Failure::Refused { code, reason, .. }) if rows.len() == 1 => {
-                    let entry = self.set.entries.get(rows.start).copied().unwrap_or_default();
-                    culprits.push(Rejected { entry, code, reason, statement: Some(self.sql.to_owned()) });
-                }
-                Err(Failure::Refused { .. }) => open.extend(halves(&rows)),
-                Err(other) => return Err(other),
+/// Writes all rows, round by round: first what goes, children before parents, so that a row can take over what another
+/// gave up; then what comes, parents before children.
+fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Result<(), Failure> {
+    let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
+    for round in 0..rounds {
+        let outputs: Vec<(&Output, &Round)> = layout
+            .outputs()
+            .zip(outputs)
+            .filter_map(|(output, rows)| Some((output.1, rows.rounds.get(round)?)))
+            .collect();
+        for (output, round) in outputs.iter().rev() {
+            delete(file, output, round)?;
+        }
+        for (output, round) in &outputs {
+            for statement in &output.write {
+                execute_all(file, statement, &round.writes)?;
             }
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// Deletes what goes from one output.
+fn delete(file: &Connection, output: &Output, round: &Round) -> Result<(), Failure> {
+    if let Some(children) = &output.children {
+        execute_all(file, &children.all, &round.gone)?;
+        for (parent, family) in round.families.iter().enumerate() {
+            match children.others.as_ref().filter(|others| family.len() <= others.rows_max()) {
+                Some(others) => {
+                    // The parent's parameters stand before those of its rows.
+                    let of_parent = cells(others, Of::Parent, &round.parents, parent);
+                    let of_rows = family.clone().flat_map(|row| cells(others, Of::Row, &round.writes, row));
+                    execute(file, &others.text(family.len()), of_parent.chain(of_rows))?;
+                }
+                // All go, and those that stay are written again.
+                None => execute(file, &children.all.sql, row_cells(&children.all, &round.parents, parent))?,
+            }
+        }
+    }
+    match &output.delete {
+        Some(statement) => execute_all(file, statement, &round.deletes),
+        None => Ok(()),
     }
 }
 
-/// Deletes before upserts, so that a row can take over what another gave up.
-fn pieces<'p>(layout: &'p Layout, batch: &'p Prepared) -> Vec<Piece<'p>> {
-    let outputs = layout.outputs().zip(&batch.outputs);
-    outputs
-        .flat_map(|((_, output), rows)| {
-            [
-                Piece { sql: &output.delete.sql, set: &rows.deletes },
-                Piece { sql: &output.upsert.sql, set: &rows.upserts },
-            ]
-        })
-        .collect()
+/// Executes a statement once for each row.
+fn execute_all(file: &Connection, statement: &Statement, set: &RowSet) -> Result<(), Failure> {
+    if set.len() == 0 {
+        return Ok(());
+    }
+    let mut prepared = file.prepare_cached(&statement.sql)?;
+    for row in 0..set.len() {
+        let done = prepared.execute(rusqlite::params_from_iter(row_cells(statement, set, row)));
+        done.map_err(|error| refused(error, &statement.sql))?;
+    }
+    Ok(())
+}
+
+/// The parameters of a statement that takes one row.
+fn row_cells<'c>(statement: &'c Statement, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
+    statement.params.iter().filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
+}
+
+/// The parameters of one row, or of one parent.
+fn cells<'c>(statement: &'c Statement, of: Of, set: &'c RowSet, row: usize) -> impl Iterator<Item = Cell<'c>> {
+    let own = statement.params.iter().filter(move |param| param.of == of);
+    own.filter_map(move |param| Some(Cell(set.columns.get(param.column)?.cell(row))))
+}
+
+fn execute<'c>(file: &Connection, sql: &str, cells: impl Iterator<Item = Cell<'c>>) -> Result<(), Failure> {
+    let done = file.prepare_cached(sql)?.execute(rusqlite::params_from_iter(cells));
+    done.map(drop).map_err(|error| refused(error, sql))
+}
+
+fn refused(error: rusqlite::Error, sql: &str) -> Failure {
+    failure::of(error).refusal(|refusal| refusal.statement = Some(sql.to_owned()))
+}
+
+/// Writes rows behind a savepoint.
+fn attempt(file: &Connection, layout: &Layout, outputs: &[OutputRows], checks_deferred: bool) -> Result<(), Failure> {
+    file.execute_batch("SAVEPOINT piece")?;
+    let orphans = if checks_deferred { orphans(file, layout)? } else { 0 };
+    let written = write_all(file, layout, outputs).and_then(|()| {
+        if checks_deferred && self::orphans(file, layout)? > orphans {
+            return Err(Failure::refused(RejectCode::ForeignKey, "FOREIGN KEY constraint failed at the commit"));
+        }
+        Ok(())
+    });
+    // `RAISE(ROLLBACK)` of a trigger ends the whole transaction, savepoints and all.
+    if file.is_autocommit() {
+        return written.map_err(|failed| failed.refusal(|refusal| refusal.has_ended = true));
+    }
+    file.execute_batch(if written.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" })?;
+    written
+}
+
+/// How many rows point to a parent that is not there. SQLite tells nothing else of constraints that are deferred to
+/// the commit; it reads the tables for it, which only a refused commit is worth.
+fn orphans(file: &Connection, layout: &Layout) -> Result<i64, Failure> {
+    let mut tables: Vec<&str> = layout.outputs().map(|(_, output)| output.table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let mut count = file.prepare_cached("SELECT count(*) FROM pragma_foreign_key_check(?1)")?;
+    let mut orphans = 0;
+    for table in tables {
+        orphans += count.query_row([table], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(orphans)
+}
+
+/// Whether the configuration is whole.
+pub(super) fn check(connection: &PlanConnection) -> Result<(), Failure> {
+    path(connection).map(drop)
 }
 
 /// The file of a connection. A relative path counts from the folder that the worker was started in.
@@ -186,18 +249,19 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
 /// Finds out at once what a statement lacks.
 fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     for (_, output) in layout.outputs() {
-        file.prepare_cached(&output.upsert.sql).map_err(failure::of)?;
-        file.prepare_cached(&output.delete.sql).map_err(failure::of)?;
+        for statement in output.delete.iter().chain(&output.write) {
+            file.prepare_cached(&statement.sql).map_err(failure::of)?;
+        }
     }
     Ok(())
 }
 
 /// Begins a transaction and moves the checkpoint in it.
-fn begin<'f>(file: &'f mut Connection, streams: &Streams, advances: &[Advance]) -> Result<Transaction<'f>, Failure> {
-    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn begin(file: &Connection, streams: &Streams, advances: &[Advance]) -> Result<(), Failure> {
+    file.execute_batch("BEGIN IMMEDIATE")?;
     for advance in advances {
         let (stream, epoch, to, from) = step(streams, advance);
-        let mut insert = transaction.prepare_cached(&format!(
+        let mut insert = file.prepare_cached(&format!(
             "INSERT INTO {TABLE} (stream, epoch, position, fence, updated_at) \
              VALUES (?1, ?2, ?3, 0, strftime('%Y-%m-%d %H:%M:%f', 'now')) \
              ON CONFLICT (stream, epoch) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at \
@@ -207,14 +271,17 @@ fn begin<'f>(file: &'f mut Connection, streams: &Streams, advances: &[Advance]) 
             return Err(Failure::Overtaken);
         }
     }
-    Ok(transaction)
+    Ok(())
 }
 
-fn commit(transaction: Transaction<'_>) -> Result<(), Failure> {
-    transaction.commit().map_err(|error| match failure::of(error) {
-        Failure::Refused { code, reason, .. } => Failure::Refused { code, reason, at_commit: true },
-        other => other,
-    })
+fn commit(file: &Connection) -> Result<(), Failure> {
+    let done = file.execute_batch("COMMIT").map_err(failure::of);
+    done.map_err(|failed| failed.refusal(|refusal| refusal.at_commit = true))
+}
+
+/// Ends a transaction without a trace; some failures have done that already.
+fn roll_back(file: &Connection) -> Result<(), Failure> {
+    if file.is_autocommit() { Ok(()) } else { Ok(file.execute_batch("ROLLBACK")?) }
 }
 
 impl From<rusqlite::Error> for Failure {

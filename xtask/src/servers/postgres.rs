@@ -1,7 +1,6 @@
 //! A private PostgreSQL server. It must not know which tables it will hold.
 
 use std::fs::{self, File};
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -9,8 +8,12 @@ use std::time::Instant;
 
 use rustix::process::{Signal, geteuid};
 
-use super::{Folder, LOOK_AGAIN, Port, Process, START_SECONDS_MAX, log_tail, or_panic};
+use super::user::{User, give_away, unprivileged};
+use super::{Folder, LOOK_AGAIN, Port, Process, START_SECONDS_MAX, copy, log_tail, or_panic};
 use crate::{Error, tools};
+
+/// The user it runs as where we are root; Debian's package makes it.
+const USER: &str = "postgres";
 
 /// The settings of every server. Data reach the operating system at each commit, so they survive
 /// the death of the server's processes, which is all that tests inflict; they would not survive
@@ -49,9 +52,7 @@ impl Postgres {
         let folder = folder()?;
         copy(&template, &folder.path().join("data"))?;
         // The template may itself have been copied about, and have lost its owner.
-        if let Some(User { uid, gid }) = User::for_server()? {
-            tools::output(Command::new("chown").args(["-R", &format!("{uid}:{gid}")]).arg(folder.path()))?;
-        }
+        give_away(folder.path(), USER)?;
         let port = Port::claim()?;
         let process = launch(&programs, &folder, &port)?;
         Ok(Self { process, programs, folder, port })
@@ -109,7 +110,7 @@ fn log_path(folder: &Folder) -> PathBuf {
 fn launch(programs: &Path, folder: &Folder, port: &Port) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
-    let mut command = unprivileged(&programs.join("postgres"))?;
+    let mut command = unprivileged(&programs.join("postgres"), USER)?;
     command.arg("-D").arg(folder.path().join("data"));
     command.args(["-p", &port.number().to_string(), "-k"]).arg(folder.path());
     for setting in SETTINGS {
@@ -143,9 +144,7 @@ fn ready(folder: &Folder, pid: u32) -> bool {
 /// A temporary folder that belongs to the user the server runs as.
 fn folder() -> Result<Folder, Error> {
     let folder = Folder::create("redis-wb-postgres-")?;
-    if let Some(user) = User::for_server()? {
-        chown(folder.path(), Some(user.uid), Some(user.gid)).map_err(Error::during("give away a temporary folder"))?;
-    }
+    give_away(folder.path(), USER)?;
     Ok(folder)
 }
 
@@ -154,12 +153,12 @@ fn template(programs: &Path) -> Result<PathBuf, Error> {
     let version = tools::output(Command::new(programs.join("postgres")).arg("--version"))?;
     // `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
     let version = version.split(' ').nth(2).unwrap_or("unknown");
-    let owner = User::for_server()?.map_or_else(|| geteuid().as_raw(), |user| user.uid);
+    let owner = User::for_server(USER)?.map_or_else(|| geteuid().as_raw(), |user| user.uid);
     let template = tools::folder().join(format!("pgtemplate-{version}-{owner}"));
     tools::once(&template, || {
         let folder = folder()?;
         let data = folder.path().join("data");
-        let mut command = unprivileged(&programs.join("initdb"))?;
+        let mut command = unprivileged(&programs.join("initdb"), USER)?;
         command
             .args(["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])
             .args(["--no-sync", "--no-instructions", "--wal-segsize=4", "-D"])
@@ -173,54 +172,6 @@ fn template(programs: &Path) -> Result<PathBuf, Error> {
         fs::rename(&half, &template).map_err(Error::during("put the template of PostgreSQL in place"))
     })?;
     Ok(template)
-}
-
-/// Copies a folder with its owners and permissions.
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    tools::output(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
-}
-
-/// A command for `program` that does not run as root, which PostgreSQL refuses to.
-fn unprivileged(program: &Path) -> Result<Command, Error> {
-    let Some(user) = User::for_server()? else {
-        return Ok(Command::new(program));
-    };
-    let mut command = Command::new("setpriv");
-    command
-        .arg(format!("--reuid={}", user.uid))
-        .arg(format!("--regid={}", user.gid))
-        .args(["--clear-groups", "--"])
-        .arg(program);
-    Ok(command)
-}
-
-/// A user of this machine.
-struct User {
-    uid: u32,
-    gid: u32,
-}
-
-impl User {
-    /// The user that runs PostgreSQL where we are root; `None` where we are not.
-    fn for_server() -> Result<Option<Self>, Error> {
-        if !geteuid().is_root() {
-            return Ok(None);
-        }
-        let users = fs::read_to_string("/etc/passwd").map_err(Error::during("read /etc/passwd"))?;
-        let find = |name: &str| {
-            users.lines().find_map(|line| {
-                let mut fields = line.split(':');
-                (fields.next() == Some(name)).then_some(())?;
-                let (uid, gid) = (fields.nth(1)?, fields.next()?);
-                Some(Self { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
-            })
-        };
-        match find("postgres").or_else(|| find("nobody")) {
-            Some(user) => Ok(Some(user)),
-            None => Err(Error::new("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")
-                .with_help("run the tests as another user than root")),
-        }
-    }
 }
 
 #[cfg(test)]

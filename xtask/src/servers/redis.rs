@@ -41,6 +41,18 @@ impl Redis {
         or_panic(try_capture_module().and_then(|module| Self::try_start(Some(&module), arguments)))
     }
 
+    /// Starts a server with the capture module, which gets these arguments of its own.
+    #[track_caller]
+    pub fn start_with_module_arguments(arguments: &[&str]) -> Self {
+        let start = |module: std::path::PathBuf| {
+            let mut all = vec!["--loadmodule".to_owned(), module.to_string_lossy().into_owned()];
+            all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            Self::try_start(None, &all)
+        };
+        or_panic(try_capture_module().and_then(start))
+    }
+
     /// Starts a server without the capture module.
     #[track_caller]
     pub fn start_bare(arguments: &[&str]) -> Self {

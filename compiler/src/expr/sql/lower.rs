@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use redis_wb_plan::expr::{EXPR_DEPTH_MAX, Root};
-use redis_wb_plan::functions::Function;
 use redis_wb_plan::sql::op::{Arithmetic, Bitwise, Cast, Collation, Comparator, SqlOp};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, infer};
 use sqlparser::ast::{self, BinaryOperator, CaseWhen, Ident, InTarget, Spanned as _, UnaryOperator};
 
-use super::super::{Scope, Text, scope};
+use super::super::{Scope, Text, field_of, scope};
 use super::Manner;
 use super::compare::ColumnAffinity;
 use super::place::Places;
@@ -317,7 +316,9 @@ impl Lowering<'_> {
         };
         let truth = |node: &Node| match node.expr.as_literal() {
             // Of integers SQLite looks at those of 31 bits.
-            Some(Value::Int(value)) if (0..=i64::from(i32::MAX)).contains(value) => Some(i64::from(*value != 0)),
+            Some(Value::Int(value)) if node.collation.is_none() && (0..=i64::from(i32::MAX)).contains(value) => {
+                Some(i64::from(*value != 0))
+            }
             _ => None,
         };
         if let Some(decides) = decides.filter(|decides| nodes.iter().any(|node| truth(node) == Some(*decides))) {
@@ -480,6 +481,10 @@ impl Lowering<'_> {
             return Some(node);
         }
         let names: Vec<String> = names.iter().flat_map(parted).collect();
+        if let Some(gone) = self.scope.gone(&names) {
+            self.diagnostics.report(gone.diagnostic((self.text.place)(span.0, span.1), &names.join(".")));
+            return None;
+        }
         let (first, rest) = names.split_first()?;
         let start = match self.scope.name(first) {
             Ok(expr) => expr,
@@ -503,20 +508,7 @@ impl Lowering<'_> {
 
     fn field(&self, of: Expr, name: &str) -> Expr {
         let kind = self.infer(&of);
-        match (of, kind.kind) {
-            (Expr::Path { root, mut names }, kind) if root != Root::Opcode && kind != Type::Json => {
-                names.push(name.to_owned());
-                Expr::Path { root, names }
-            }
-            (of, Type::Json) => {
-                let of = match Function::named("json_parse") {
-                    Some(parse) => Expr::call(parse, vec![of]),
-                    None => of,
-                };
-                Expr::Field { of: Box::new(of), name: name.to_owned() }
-            }
-            (of, _) => Expr::Field { of: Box::new(of), name: name.to_owned() },
-        }
+        field_of(of, &kind, name)
     }
 
     /// A path in the type that the job declares for it, which then is its affinity.

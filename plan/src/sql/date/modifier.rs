@@ -21,13 +21,20 @@ const UNITS: [(&str, f32, f32); 6] = [
 
 /// Applies a modifier. False where it is not understood. Some take effect only as the `first`.
 pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> bool {
-    let lower = text.to_ascii_lowercase();
-    match lower.as_bytes().first() {
-        Some(b'+' | b'-' | b'0'..=b'9') => return shift(moment, text),
-        None => return false,
-        _ => {}
+    match text.as_bytes().first() {
+        Some(b'+' | b'-' | b'0'..=b'9') => shift(moment, text),
+        None => false,
+        // Modifiers are written in lower case, mostly.
+        _ if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            apply_name(moment, &text.to_ascii_lowercase(), first)
+        }
+        _ => apply_name(moment, text, first),
     }
-    match lower.as_str() {
+}
+
+/// Applies a modifier that is a name, in lower case.
+fn apply_name(moment: &mut Moment, name: &str, first: bool) -> bool {
+    match name {
         "auto" => first && automatic(moment),
         "ceiling" => {
             moment.settle_julian();
@@ -62,9 +69,9 @@ pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> bool {
             moment.subsecond = true;
             true
         }
-        _ => match lower.split_once(' ') {
+        _ => match name.split_once(' ') {
             Some(("weekday", day)) => weekday(moment, day),
-            _ => bounds(moment, &lower),
+            _ => bounds(moment, name),
         },
     }
 }

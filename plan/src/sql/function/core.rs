@@ -5,7 +5,7 @@ use crate::sql::text::{self, Side};
 use crate::sql::{math, printf, random, storage};
 use crate::{Reject, Type, Value};
 
-fn format(args: &[Value<'_>]) -> Result<Value<'static>, Reject> {
+fn format(args: &[&Value<'_>]) -> Result<Value<'static>, Reject> {
     let Some((format, values)) = args.split_first() else { return Ok(Value::Null) };
     match storage::text(format)? {
         Some(format) => printf::printf(&format, values).map(storage::text_value),
@@ -233,7 +233,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its start.",
         example: ("ltrim('  a ')", "'a '"),
-        body: Body::Values(|args| text::trim(Side::Left, arg(args, 0), args.get(1))),
+        body: Body::Values(|args| text::trim(Side::Left, arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "max",
@@ -324,7 +324,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The number rounded, half away from zero, to so many digits behind the point.",
         example: ("round(2.567, 1)", "2.6"),
-        body: Body::Values(|args| math::round(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| math::round(arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "rtrim",
@@ -337,7 +337,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its end.",
         example: ("rtrim('1.500', '0')", "'1.5'"),
-        body: Body::Values(|args| text::trim(Side::Right, arg(args, 0), args.get(1))),
+        body: Body::Values(|args| text::trim(Side::Right, arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "sign",
@@ -376,7 +376,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Part of a text in characters, or of a blob in bytes; the start counts from 1, a negative one from the end.",
         example: ("substr('hello', 2, 3)", "'ell'"),
-        body: Body::Values(|args| text::substr(arg(args, 0), arg(args, 1), args.get(2))),
+        body: Body::Values(|args| text::substr(arg(args, 0), arg(args, 1), args.get(2).copied())),
     },
     Definition {
         name: "trim",
@@ -389,7 +389,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at both ends.",
         example: ("trim(' a b ')", "'a b'"),
-        body: Body::Values(|args| text::trim(Side::Both, arg(args, 0), args.get(1))),
+        body: Body::Values(|args| text::trim(Side::Both, arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "typeof",
@@ -415,7 +415,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The bytes that hexadecimal digits spell, or NULL; the ignored characters may stand between pairs.",
         example: ("unhex('61-7A', '-')", "X'617A'"),
-        body: Body::Values(|args| text::unhex(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| text::unhex(arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "unicode",

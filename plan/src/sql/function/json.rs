@@ -94,7 +94,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The elements of an array; 0 for anything else.",
         example: ("json_array_length('[1,2,3]')", "3"),
-        body: Body::Values(|args| json::array_length(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| json::array_length(arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "json_error_position",
@@ -224,7 +224,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The document with line breaks and indentation.",
         example: ("json_pretty('[1]', ' ')", "'[\n 1\n]'"),
-        body: Body::Values(|args| json::pretty(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| json::pretty(arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "json_quote",
@@ -328,7 +328,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "`null`, `true`, `false`, `integer`, `real`, `text`, `array` or `object`.",
         example: (r#"json_type('{"a":1}', '$.a')"#, "'integer'"),
-        body: Body::Values(|args| json::type_of(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| json::type_of(arg(args, 0), args.get(1).copied())),
     },
     Definition {
         name: "json_valid",
@@ -341,6 +341,6 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Whether a value is JSON; flag 1 JSON, 2 JSON5, 4 looks like binary JSON, 8 is binary JSON.",
         example: ("json_valid('[1]')", "1"),
-        body: Body::Values(|args| json::valid(arg(args, 0), args.get(1))),
+        body: Body::Values(|args| json::valid(arg(args, 0), args.get(1).copied())),
     },
 ];

@@ -4,7 +4,7 @@ use super::{Body, Definition, Family, Returns, arg};
 use crate::sql::math;
 use crate::{Reject, Type, Value};
 
-fn log(args: &[Value<'_>]) -> Result<Value<'static>, Reject> {
+fn log(args: &[&Value<'_>]) -> Result<Value<'static>, Reject> {
     match args {
         [base, value] => math::logarithm_of_base(base, value),
         _ => math::logarithm(f64::log10, arg(args, 0)),

@@ -253,7 +253,7 @@ fn write_text(out: &mut String, escapes: Escapes, text: &str) {
 pub(super) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|char: char| char < ' ' || matches!(char, '"' | '\\')) {
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
         let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(before);
         let mut chars = from.chars();

@@ -11,12 +11,19 @@ use super::failure;
 use crate::error::Failure;
 use crate::secret::{expand, secret};
 
+/// The port where none is named.
+const PORT: u16 = 5_432;
 /// How long a connection may take to come about.
 const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may be silent before the kernel asks whether the other side is there.
 const KEEPALIVE_SECONDS: Duration = Duration::from_secs(15);
 /// How long sent bytes may wait for their receipt before the connection counts as broken.
 const RECEIPT_SECONDS_MAX: Duration = Duration::from_secs(30);
+
+/// Text must mean the same whatever the server's or the user's settings are, and what is committed must stay, since
+/// the stream is trimmed then.
+const SETTINGS: &str = "\
+    SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on";
 
 /// A client and the task that moves its bytes; both end together.
 pub(super) struct Session {
@@ -30,19 +37,35 @@ impl Drop for Session {
     }
 }
 
+/// Whether the configuration is whole.
+pub(in crate::target) fn check(connection: &Connection) -> Result<(), Failure> {
+    config(connection).map(drop)
+}
+
 pub(super) async fn connect(connection: &Connection) -> Result<Session, Failure> {
-    let (client, wire) = config(connection)?.connect(NoTls).await.map_err(failure::of)?;
+    let config = config(connection)?;
+    let (client, wire) = config.connect(NoTls).await.map_err(|error| match failure::of(error) {
+        Failure::Transient(why) => Failure::Transient(format!("{why} ({})", address(&config))),
+        other => other,
+    })?;
     let wire = tokio::spawn(async move {
         if let Err(error) = wire.await {
             tracing::debug!(%error, "the connection to PostgreSQL ended");
         }
     });
-    // Text that a driver sends must mean the same whatever the server's or the user's settings are.
-    client
-        .batch_execute("SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
-        .await
-        .map_err(failure::of)?;
+    client.batch_execute(SETTINGS).await.map_err(failure::of)?;
     Ok(Session { client, wire })
+}
+
+/// The address for people, without user and password.
+fn address(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(PORT);
+    format!("{}, port {port}", hosts.collect::<Vec<_>>().join(", "))
 }
 
 fn config(connection: &Connection) -> Result<Config, Failure> {

@@ -15,18 +15,23 @@ pub(super) fn of(error: tokio_postgres::Error) -> Failure {
 
 /// What a failed commit means: a constraint that was deferred to it, or else as any statement.
 pub(super) fn of_commit(error: tokio_postgres::Error) -> Failure {
-    match of(error) {
-        Failure::Refused { code, reason, .. } => Failure::Refused { code, reason, at_commit: true },
-        other => other,
-    }
+    of(error).refusal(|refusal| refusal.at_commit = true)
+}
+
+/// What a failed move of the checkpoint means: its statement divides by zero where it did not find it in its place.
+pub(super) fn of_advance(error: tokio_postgres::Error) -> Failure {
+    let state = error.code().map(tokio_postgres::error::SqlState::code);
+    if state == Some("22012") { Failure::Overtaken } else { of(error) }
 }
 
 fn of_server(error: &DbError) -> Failure {
     let state = error.code().code();
     let class = state.get(..2).unwrap_or_default();
     match (class, state) {
-        // Only the checkpoint divides.
-        (_, "22012") => Failure::Overtaken,
+        // The same state is a missing right, and a row that a policy of row-level security refuses.
+        (_, "42501") if error.routine() == Some("ExecWithCheckOptions") => {
+            Failure::refused(RejectCode::Constraint, detailed(error))
+        }
         (_, "25006") => Failure::Transient(said(error, "this PostgreSQL is read-only: waiting until it is a primary")),
         (_, "0A000" | "26000") => Failure::Transient(said(error, "a table changed: its statements are prepared anew")),
         ("08" | "40" | "53" | "55" | "57" | "58", _) => Failure::Transient(said(error, "PostgreSQL")),

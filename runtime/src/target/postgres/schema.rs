@@ -44,7 +44,8 @@ async fn table(client: &Client, schema: Option<&str>, name: &str) -> Result<Opti
         return Ok(None);
     }
     let unique = client.query(UNIQUE, &[&full]).await?.iter().map(|row| row.get(0)).collect();
-    Ok(Some(Table { schema: schema.map(str::to_owned), name: name.to_owned(), columns, unique }))
+    let (schema, name) = (schema.map(str::to_owned), name.to_owned());
+    Ok(Some(Table { schema, name, columns, unique, references: Vec::new(), ignores_case: false }))
 }
 
 fn column(row: &Row) -> TableColumn {

@@ -52,7 +52,8 @@ fn table(file: &Connection, schema: Option<&str>, name: &str) -> rusqlite::Resul
         unique.insert(0, key.into_iter().map(|(_, name)| name).collect());
     }
     let columns = columns.into_iter().map(|(_, column)| column).collect();
-    Ok(Some(Table { schema: schema.map(str::to_owned), name: name.to_owned(), columns, unique }))
+    let (schema, name) = (schema.map(str::to_owned), name.to_owned());
+    Ok(Some(Table { schema, name, columns, unique, references: Vec::new(), ignores_case: true }))
 }
 
 /// Unique indexes over plain columns of all rows, beside the primary key.

@@ -15,18 +15,24 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread with the connection that `open` gives.
-    pub(super) fn start(open: impl FnOnce() -> Result<Connection, Failure>) -> Result<Self, Failure> {
-        let mut connection = open()?;
+    /// Starts the thread, which opens its connection itself.
+    pub(super) async fn start(
+        open: impl FnOnce() -> Result<Connection, Failure> + Send + 'static,
+    ) -> Result<Self, Failure> {
         let (sender, receiver) = channel::<Work>();
-        std::thread::Builder::new()
-            .name("sqlite-writer".to_owned())
-            .spawn(move || {
-                for work in receiver {
-                    work(&mut connection);
-                }
-            })
-            .map_err(|error| Failure::Transient(format!("cannot start a thread: {error}")))?;
+        let (opened, answer) = oneshot::channel();
+        let work = move || match open() {
+            Ok(mut connection) => {
+                let _ = opened.send(Ok(()));
+                receiver.into_iter().for_each(|work| work(&mut connection));
+            }
+            Err(failure) => {
+                let _ = opened.send(Err(failure));
+            }
+        };
+        let thread = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(work);
+        thread.map_err(|error| Failure::Transient(format!("cannot start a thread: {error}")))?;
+        answer.await.map_err(|_| gone())??;
         Ok(Self { work: sender })
     }
 
@@ -35,7 +41,6 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let gone = || Failure::Transient("the writer thread of SQLite ended".to_owned());
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // Nobody waits any more when the run ends; the work is done all the same.
@@ -44,4 +49,8 @@ impl Writer {
         self.work.send(work).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+fn gone() -> Failure {
+    Failure::Transient("the writer thread of SQLite ended".to_owned())
 }

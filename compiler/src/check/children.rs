@@ -1,0 +1,71 @@
+//! The rows of a list: against their key, so that vanished ones can be deleted, and against each other.
+
+use redis_wb_plan::expr::Root;
+use redis_wb_plan::plan::OnVanished;
+
+use crate::codes::Code;
+use crate::resolve::{Column, Foreach, Output};
+use crate::{Diagnostic, Diagnostics};
+
+/// Checks an output that makes rows of a list's elements.
+pub(super) fn rows(output: &Output<'_>, diagnostics: &mut Diagnostics) {
+    let Some(foreach) = &output.foreach else {
+        return;
+    };
+    told_apart(output, foreach, diagnostics);
+    tied(output, foreach, diagnostics);
+    same_for_all(output, foreach, diagnostics);
+}
+
+/// Some key column must differ from element to element.
+fn told_apart(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+    let mut keys = output.columns.iter().take(output.key_columns);
+    // What could not be compiled may well read the element.
+    if output.key_columns == 0 || keys.any(|column| column.value.is_none() || column.reads(Root::Element)) {
+        return;
+    }
+    let name = &foreach.ast.name;
+    let message = format!("all elements of `{}` become one row: no key column reads the element", name.value);
+    let diagnostic = Diagnostic::new(Code::E0326, output.ast.keys_span, message, "the same for all elements");
+    let diagnostic = diagnostic.because(name.span, "the element is named here");
+    diagnostics
+        .report(diagnostic.help(format!("add what tells elements apart, such as `- line_no: {}.no`", name.value)));
+}
+
+/// Something must tie the rows to their key, or rows of vanished elements stay for ever.
+fn tied(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+    let is_named = foreach.ast.parent.as_ref().is_some_and(|parent| !parent.is_empty());
+    if !foreach.parent.is_empty() || is_named || foreach.on_vanished == OnVanished::Keep {
+        return;
+    }
+    let keys = output.columns.iter().take(output.key_columns);
+    let same: Vec<&str> = keys
+        .filter(|column| column.value.is_some() && !column.reads(Root::Element))
+        .map(|column| column.ast.column.value.as_str())
+        .collect();
+    let message = "nothing tells which rows belong to one key: those of vanished elements stay";
+    let label = format!("`{}` is one of many", foreach.ast.name.value);
+    let diagnostic = Diagnostic::new(Code::W0324, foreach.ast.name.span, message, label);
+    let help = if same.is_empty() {
+        "write a column that holds the key, such as `- parent: key.key` (with a template in `source.redis.key`), and \
+         say `parent: [parent]`"
+            .to_owned()
+    } else {
+        format!("add `parent: [{}]` beside `foreach`; `on_vanished: keep` if they are to stay", same.join(", "))
+    };
+    diagnostics.report(diagnostic.help(help));
+}
+
+/// What ties rows to their key is the same for all elements.
+fn same_for_all(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+    let parent: Vec<&Column<'_>> = foreach.parent.iter().filter_map(|at| output.columns.get(*at)).collect();
+    for column in parent.into_iter().filter(|column| column.reads(Root::Element)) {
+        let name = &column.ast.column.value;
+        let named = foreach.ast.parent.iter().flatten().find(|named| named.value == *name);
+        let span = named.map_or(column.ast.column.span, |named| named.span);
+        let message = format!("the parent column `{name}` differs from element to element");
+        let diagnostic = Diagnostic::new(Code::E0325, span, message, "must be the same for all rows of a key");
+        let diagnostic = diagnostic.because(column.ast.from.span(), "this reads the element");
+        diagnostics.report(diagnostic.help("name columns whose values come from the key or from the record itself"));
+    }
+}
