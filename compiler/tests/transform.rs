@@ -28,7 +28,7 @@ fn columns(job: &Job, key: &str, before: &str, after: &str, opcode: &'static str
     let value = |text: &str| json::parse(text).expect("JSON").into_static();
     let key = value(&format!(r#"{{"id": 7, "key": "{key}"}}"#));
     let (element, lookups) = (value(r#"{"no": 3}"#), vec![value(r#"["x", "y"]"#)]);
-    let input = Input { key, before: value(before), after: value(after), opcode, element, lookups };
+    let input = Input { key, before: value(before), after: value(after), opcode, element, lookups, now_us: 0 };
     let output = job.outputs.first().expect("one output");
     let slots = Slots::new(&output.shared);
     let evaluate = |expr| slots.evaluate(expr, &input).and_then(|value: Value<'_>| json::write(&value, 1_000));
@@ -152,4 +152,14 @@ fn elements_stand_beside_the_record() {
     let foreach = job.outputs.first().and_then(|output| output.foreach.clone()).expect("a list");
     assert_eq!(foreach.parent_columns, [0]);
     assert!(!job.source.before_images);
+}
+
+#[test]
+fn now_does_not_move_within_a_record() {
+    let now = "a: {expression: unixepoch(), language: sql}, b: {expression: \"datetime('now')\", language: sql}, \
+               c: {expression: \"strftime('%s', 'now', '+1 minute')\", language: sql}, \
+               d: {expression: \"time_delta_seconds('1969-12-31T23:59:00Z')\", language: jmespath}";
+    let job = job(KEY, &output(now));
+    let columns = columns(&job, "t:7", "null", "{}", "c");
+    assert_eq!(columns, ["7", "0", "\"1970-01-01 00:00:00\"", "\"60\"", "60"], "the record's time is the epoch");
 }

@@ -17,15 +17,6 @@ pub fn is_true(value: &Value<'_>) -> bool {
     }
 }
 
-/// Whether a condition of SQL holds: a number that is not 0.
-#[must_use]
-pub fn is_true_in_sql(value: &Value<'_>) -> bool {
-    match value {
-        Value::Bool(value) => *value,
-        other => number::order(other, &Value::Int(0)).is_some_and(Ordering::is_ne),
-    }
-}
-
 /// Whether a record passes a condition that gives this value, in either language: neither null nor false nor 0 nor
 /// empty.
 #[must_use]

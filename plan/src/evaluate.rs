@@ -121,8 +121,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             | Expr::Shared(_)
             | Expr::Pipe { .. }
             | Expr::And(_)
-            | Expr::Or(_)
-            | Expr::Case { .. } => self.keep(self.look(expr)?),
+            | Expr::Or(_) => self.keep(self.look(expr)?),
             Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => {
                 self.collect(expr)
             }
@@ -153,9 +152,6 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::Pipe { of, body, stops_at_null } => self.pipe(of, body, *stops_at_null),
             Expr::And(items) => self.first(items, false),
             Expr::Or(items) => self.first(items, true),
-            Expr::Case { operand, branches, otherwise } => {
-                self.case(operand.as_deref(), branches, otherwise.as_deref())
-            }
             other => self.value(other).map(Held::Own),
         }
     }
@@ -269,6 +265,11 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Held::Passing(value) => self.copy(value),
             Held::Own(value) => Ok(value),
         }
+    }
+
+    /// The time that is now: microseconds since 1970-01-01T00:00:00Z.
+    pub(crate) const fn now_us(&self) -> i64 {
+        self.record.input.now_us
     }
 
     /// Charges for items visited or bytes made.
@@ -403,26 +404,6 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             }
         }
         Ok(Value::Object(fields.into()))
-    }
-
-    fn case(
-        &self,
-        operand: Option<&'a Expr>,
-        branches: &'a [(Expr, Expr)],
-        otherwise: Option<&'a Expr>,
-    ) -> Result<Held<'t, 'a>, Reject> {
-        let operand = operand.map(|operand| self.look(operand)).transpose()?;
-        for (when, then) in branches {
-            let when = self.look(when)?;
-            let holds = match &operand {
-                Some(operand) => !operand.get().is_null() && compare::equal(operand.get(), when.get()),
-                None => compare::is_true_in_sql(when.get()),
-            };
-            if holds {
-                return self.look(then);
-            }
-        }
-        otherwise.map_or(Ok(Held::NULL), |otherwise| self.look(otherwise))
     }
 }
 

@@ -151,17 +151,6 @@ pub enum Expr {
     },
     /// An argument that the function evaluates itself, for each element: `&age`.
     Lambda(Box<Expr>),
-    /// SQL's CASE: the value of the first branch whose condition holds, as SQL has it, or that equals the operand.
-    Case {
-        /// What each branch is compared with, if the branches are no conditions.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        operand: Option<Box<Expr>>,
-        /// Conditions, or values to compare with, and what they give.
-        branches: Vec<(Expr, Expr)>,
-        /// What no branch gives; null where it is left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        otherwise: Option<Box<Expr>>,
-    },
     /// An operator or function of SQL, with SQLite's semantics.
     Sql {
         /// Which.
@@ -233,14 +222,23 @@ pub struct Input<'a> {
     pub element: Value<'a>,
     /// The replies to the job's lookups, in their order.
     pub lookups: Vec<Value<'a>>,
+    /// What every expression takes for now: microseconds since 1970-01-01T00:00:00Z. Like `now` in one statement of
+    /// SQLite, it does not move while a record is evaluated.
+    pub now_us: i64,
+}
+
+/// The time by the machine's clock: microseconds since 1970-01-01T00:00:00Z.
+#[must_use]
+pub fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }
 
 impl<'a> Input<'a> {
     /// A record without key and history, as `redis-wb eval` sees its input.
     #[must_use]
-    pub const fn of(value: Value<'a>) -> Self {
+    pub fn of(value: Value<'a>) -> Self {
         let (key, before, element) = (Value::Null, Value::Null, Value::Null);
-        Self { key, before, after: value, opcode: "c", element, lookups: Vec::new() }
+        Self { key, before, after: value, opcode: "c", element, lookups: Vec::new(), now_us: now_us() }
     }
 
     /// What a path starts from.

@@ -61,10 +61,6 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
         Expr::Compare { op, left, right } => comparison(*op, &infer(left, types), &infer(right, types)),
         Expr::Call { function, args, .. } => function.definition().returns.infer(&arguments(args, types)),
         Expr::Lambda(_) => ExprType::UNKNOWN,
-        Expr::Case { branches, otherwise, .. } => {
-            let last = otherwise.as_ref().map_or(ExprType::NULL, |otherwise| infer(otherwise, types));
-            branches.iter().map(|(_, then)| infer(then, types)).fold(last, ExprType::either)
-        }
         Expr::Convert { from, to } => ExprType { nullable: infer(from, types).nullable, ..ExprType::of(to.kind) },
         Expr::Sql { op, args } => crate::sql::infer(op, &args.iter().map(|arg| infer(arg, types)).collect::<Vec<_>>()),
         Expr::Shared(at) => types.shared.get(*at).cloned().unwrap_or(ExprType::UNKNOWN),

@@ -42,7 +42,7 @@ pub mod types;
 pub mod value;
 
 pub use evaluate::Slots;
-pub use expr::{Expr, Input};
+pub use expr::{Expr, Input, now_us};
 pub use expr_type::ExprType;
 pub use key::KeyTemplate;
 pub use plan::{Column, Job, Output, Plan, Statement, Strategy};

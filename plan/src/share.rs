@@ -85,7 +85,7 @@ fn cost(expr: &Expr) -> usize {
         Expr::Literal(_) | Expr::Current | Expr::Shared(_) | Expr::Lambda(_) => 0,
         Expr::Path { names, .. } => names.len(),
         Expr::Field { .. } | Expr::Index { .. } | Expr::Pipe { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => 1,
-        Expr::Compare { .. } | Expr::Case { .. } | Expr::With { .. } => 2,
+        Expr::Compare { .. } | Expr::With { .. } => 2,
         Expr::Convert { .. } | Expr::List(_) | Expr::Object(_) | Expr::Altered { .. } => 4,
         Expr::Call { .. } | Expr::Sql { .. } => 6,
         Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => 16,

@@ -87,6 +87,15 @@ impl<T> FromIterator<T> for Items<'_, T> {
     }
 }
 
+/// The value of the field with a name. A record has few fields, and most names differ in their length or first byte,
+/// which is told without a call.
+#[inline]
+pub(crate) fn find<'f, 'a>(fields: &'f [Field<'a>], name: &str) -> Option<&'f Value<'a>> {
+    let first = name.as_bytes().first();
+    let is_it = |own: &str| own.len() == name.len() && own.as_bytes().first() == first && own == name;
+    fields.iter().find(|(own, _)| is_it(own)).map(|(_, value)| value)
+}
+
 impl<'a> Value<'a> {
     /// Bytes of Redis as a value: text where they are UTF-8, bytes where they are not.
     #[must_use]
@@ -124,7 +133,7 @@ impl<'a> Value<'a> {
     #[inline]
     pub fn field(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
+            Self::Object(fields) => find(fields, name),
             _ => None,
         }
     }

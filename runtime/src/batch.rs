@@ -87,10 +87,11 @@ pub(crate) fn prepare(layout: &Layout, entries: &[Entry], applied: &Applied, enc
 
 /// The rows of some entries of a batch, in the order given. Those are entries that were written before.
 pub(crate) fn rows_of(layout: &Layout, entries: &[Entry], which: &[usize], encode: Encode) -> Vec<OutputRows> {
+    let now_us = redis_wb_plan::now_us();
     let change = |at: &usize| {
         let entry = entries.get(*at)?;
         let record = redis_wb_record::decode(&entry.record).ok()?;
-        match outcome(layout, entry.job, record) {
+        match outcome(layout, entry.job, record, now_us) {
             Ok(Outcome::Change(effect, input)) => Some(Change { entry: *at, job: entry.job, effect, input }),
             _ => None,
         }
@@ -145,6 +146,7 @@ struct Change<'b> {
 /// Reads the records that were not applied before.
 fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Vec<Change<'b>> {
     let mut progress = applied.clone();
+    let now_us = redis_wb_plan::now_us();
     let mut changes = Vec::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {
         let decoded = redis_wb_record::decode(&entry.record);
@@ -158,7 +160,7 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
         }
         let outcome = decoded
             .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))
-            .and_then(|record| outcome(layout, entry.job, record));
+            .and_then(|record| outcome(layout, entry.job, record, now_us));
         match outcome {
             Ok(Outcome::Change(effect, input)) => changes.push(Change { entry: at, job: entry.job, effect, input }),
             Ok(Outcome::Nothing) => {}
@@ -186,7 +188,7 @@ pub(crate) fn is_thin(entry: &Entry) -> bool {
     decoded.is_ok_and(|record| record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete)
 }
 
-fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Outcome<'b>, Reject> {
+fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) -> Result<Outcome<'b>, Reject> {
     let Some(source) = layout.job(job).map(|job| &job.source) else {
         return Ok(Outcome::Nothing);
     };
@@ -194,7 +196,7 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>) -> Result<Out
         return Ok(Outcome::Flushed);
     }
     Ok(match effect(source, &record) {
-        Some(effect) => Outcome::Change(effect, input(source, record, effect)?),
+        Some(effect) => Outcome::Change(effect, input(source, record, effect, now_us)?),
         None => Outcome::Nothing,
     })
 }
@@ -220,7 +222,7 @@ fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
 }
 
 /// The record as expressions see it.
-fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<Input<'b>, Reject> {
+fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect, now_us: i64) -> Result<Input<'b>, Reject> {
     let mut key = match &source.key {
         Some(template) => template.read(record.key)?,
         None => Vec::new(),
@@ -234,6 +236,7 @@ fn input<'b>(source: &'b Source, record: Record<'b>, effect: Effect) -> Result<I
         opcode: if effect == Effect::Delete { Opcode::Delete.letter() } else { record.opcode.letter() },
         element: Value::Null,
         lookups: Vec::new(),
+        now_us,
     })
 }
 

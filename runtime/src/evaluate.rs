@@ -76,6 +76,7 @@ pub(crate) fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<V
         opcode: input.opcode,
         element,
         lookups: input.lookups.iter().map(Value::borrowed).collect(),
+        now_us: input.now_us,
     };
     Ok(list.into_iter().map(of_element).collect())
 }

@@ -4,7 +4,7 @@ use std::slice;
 use std::vec;
 
 use crate::Value;
-use crate::value::Items;
+use crate::value::{Items, find};
 
 static NULL: Value<'static> = Value::Null;
 
@@ -43,9 +43,7 @@ impl<'t, 'a> Ref<'t, 'a> {
     pub fn field(self, name: &str) -> Self {
         let found = match self {
             Self::Lasting(value) => value.field(name).map(Self::Lasting),
-            Self::Passing(&Value::Object(Items::Borrowed(fields))) => {
-                fields.iter().find(|(own, _)| own == name).map(|(_, value)| Self::Lasting(value))
-            }
+            Self::Passing(&Value::Object(Items::Borrowed(fields))) => find(fields, name).map(Self::Lasting),
             Self::Passing(value) => value.field(name).map(Self::Passing),
         };
         found.unwrap_or(Self::NULL)
@@ -118,9 +116,7 @@ impl<'t, 'a> Held<'t, 'a> {
         let found = match self {
             Self::Lasting(value) => value.field(name).map(Self::Lasting),
             Self::Passing(&Value::Object(Items::Borrowed(fields)))
-            | Self::Own(Value::Object(Items::Borrowed(fields))) => {
-                fields.iter().find(|(own, _)| own == name).map(|(_, value)| Self::Lasting(value))
-            }
+            | Self::Own(Value::Object(Items::Borrowed(fields))) => find(fields, name).map(Self::Lasting),
             Self::Passing(value) => value.field(name).map(Self::Passing),
             Self::Own(Value::Object(Items::Owned(mut fields))) => {
                 let at = fields.iter().position(|(own, _)| own == name);

@@ -43,14 +43,6 @@ macro_rules! children {
                 $visit(left, Sees::Same);
                 $visit(right, Sees::Same);
             }
-            Expr::Case { operand, branches, otherwise } => {
-                operand.$iter().for_each(|operand| $visit(operand, Sees::Same));
-                for (when, then) in branches {
-                    $visit(when, Sees::Same);
-                    $visit(then, Sees::Same);
-                }
-                otherwise.$iter().for_each(|otherwise| $visit(otherwise, Sees::Same));
-            }
             Expr::With { shared, body } => {
                 shared.$iter().for_each(|item| $visit(item, Sees::Same));
                 $visit(body, Sees::Same);

@@ -167,6 +167,12 @@ impl<'t, 'a> Args<'t, 'a> {
         }
     }
 
+    /// The time that is now: microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn now_us(&self) -> i64 {
+        self.evaluator.now_us()
+    }
+
     /// Charges for items visited or bytes made.
     pub fn charge(&self, units: usize) -> Result<(), Reject> {
         self.evaluator.charge(units)

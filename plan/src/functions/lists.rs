@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
-use crate::evaluate::Held;
+use crate::evaluate::{Elements, Held};
 use crate::expr_type::ExprType;
 use crate::{Reject, Type, Value, compare, convert, number};
 
@@ -62,20 +62,25 @@ const SORT: Definition = Definition {
     doc: "A list of numbers or of texts in ascending order.",
     examples: &[eg("sort(@)", "[3, 1, 2]", "[1, 2, 3]")],
     body: |args| {
-        let mut items: Vec<Value<'_>> = args.elements(0)?.map(|item| args.keep(item)).collect::<Result<_, _>>()?;
+        let elements = args.elements(0)?;
+        let mut items = Vec::with_capacity(elements.len());
+        for item in elements {
+            items.push(args.keep(item)?);
+        }
         items.sort_by(order);
         Ok(Value::List(items.into()))
     },
     ..PLAIN
 };
 
-/// Visits the elements of the first argument with what the second gives for each: all numbers, or all texts.
+/// Visits some elements with what the second argument gives for each: all numbers, or all texts.
 fn keyed<'a>(
     args: &Args<'_, 'a>,
+    elements: Elements<'_, 'a>,
     mut visit: impl FnMut(Value<'a>, Held<'_, 'a>) -> Result<(), Reject>,
 ) -> Result<(), Reject> {
     let mut are_numbers = None;
-    for item in args.elements(0)? {
+    for item in elements {
         let key = args.applied(1, item.as_ref())?;
         let is_number = number::is_number(&key);
         if *are_numbers.get_or_insert(is_number) != is_number || !(is_number || compare::is_textual(&key)) {
@@ -99,12 +104,13 @@ const SORT_BY: Definition = Definition {
         r#"["a", "b"]"#,
     )],
     body: |args| {
-        let mut items: Vec<(Value<'_>, Value<'_>)> = Vec::new();
-        keyed(args, |key, item| {
+        let elements = args.elements(0)?;
+        let mut items = Vec::with_capacity(elements.len());
+        keyed(args, elements, |key, item| {
             items.push((key, args.keep(item)?));
             Ok(())
         })?;
-        items.sort_by(|(left, _), (right, _)| order(left, right));
+        items.sort_by(|(left, _): &(Value<'_>, Value<'_>), (right, _)| order(left, right));
         Ok(Value::List(items.into_iter().map(|(_, item)| item).collect()))
     },
     ..PLAIN
@@ -134,7 +140,7 @@ const MIN_BY: Definition = Definition {
 
 fn extreme_by<'a>(args: &Args<'_, 'a>, wanted: Ordering) -> Result<Value<'a>, Reject> {
     let mut best: Option<(Value<'a>, Value<'a>)> = None;
-    keyed(args, |key, item| {
+    keyed(args, args.elements(0)?, |key, item| {
         if best.as_ref().is_none_or(|(best, _)| order(&key, best) == wanted) {
             best = Some((key, args.keep(item)?));
         }

@@ -1,6 +1,4 @@
-//! Functions of dates and times. They ask the clock, so they are not pure.
-
-use jiff::Timestamp;
+//! Functions of dates and times. They depend on the time that is now, so they are not pure.
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
 use crate::{Reject, Type, Value, convert, number};
@@ -47,5 +45,5 @@ fn seconds_ago(args: &Args<'_, '_>) -> Result<i64, Reject> {
             Err(reject) => return Err(args.malformed(&reject.reason)),
         }
     };
-    Ok(Timestamp::now().as_microsecond().saturating_sub(us).div_euclid(1_000_000))
+    Ok(args.now_us().saturating_sub(us).div_euclid(1_000_000))
 }

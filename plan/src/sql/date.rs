@@ -10,7 +10,6 @@
 )]
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::number;
 use super::printf;
@@ -53,10 +52,10 @@ struct Moment {
 }
 
 impl Moment {
-    fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = i64::try_from(since.as_millis()).unwrap_or(0);
-        Self { julian_ms: ms + UNIX_EPOCH_MS, julian_valid: true, utc: true, ..Self::default() }
+    /// The time that is now, given as microseconds since 1970.
+    fn of_unix_us(now_us: i64) -> Self {
+        let julian_ms = now_us.div_euclid(1_000) + UNIX_EPOCH_MS;
+        Self { julian_ms, julian_valid: true, utc: true, ..Self::default() }
     }
 
     fn fail(&mut self) {
@@ -208,13 +207,13 @@ const fn days_of_month(year: i32, month: i32) -> i32 {
 }
 
 /// A time value and its modifiers as a moment; `None` where one of them is not understood or NULL.
-fn moment(values: &[&Value<'_>]) -> Result<Option<Moment>, Reject> {
-    let Some((first, modifiers)) = values.split_first() else { return Ok(Some(Moment::now())) };
+fn moment(now_us: i64, values: &[&Value<'_>]) -> Result<Option<Moment>, Reject> {
+    let Some((first, modifiers)) = values.split_first() else { return Ok(Some(Moment::of_unix_us(now_us))) };
     let parsed = match first {
         Value::Int(value) => Some(Moment::from_number(number::integer_to_real(*value))),
         Value::Float(value) => Some(Moment::from_number(*value)),
         Value::Decimal(_) | Value::Bool(_) => storage::operand(first)?.map(|number| Moment::from_number(number.real())),
-        _ => storage::text(first)?.and_then(|text| parse::time_value(until_nul(&text))),
+        _ => storage::text(first)?.and_then(|text| parse::time_value(now_us, until_nul(&text))),
     };
     let Some(mut moment) = parsed else { return Ok(None) };
     for (at, modifier) in modifiers.iter().enumerate() {
@@ -234,18 +233,22 @@ fn moment(values: &[&Value<'_>]) -> Result<Option<Moment>, Reject> {
     Ok(Some(moment))
 }
 
-fn with_moment<'a>(values: &[&Value<'_>], show: impl FnOnce(Moment) -> Value<'a>) -> Result<Value<'a>, Reject> {
-    Ok(moment(values)?.map_or(Value::Null, show))
+fn with_moment<'a>(
+    now_us: i64,
+    values: &[&Value<'_>],
+    show: impl FnOnce(Moment) -> Value<'a>,
+) -> Result<Value<'a>, Reject> {
+    Ok(moment(now_us, values)?.map_or(Value::Null, show))
 }
 
 /// `julianday(…)`.
-pub(super) fn julian_day<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
+pub(super) fn julian_day<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(now_us, values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
 }
 
 /// `unixepoch(…)`: seconds, whole unless `subsec` is among the modifiers.
-pub(super) fn unix_epoch<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(values, |moment| {
+pub(super) fn unix_epoch<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(now_us, values, |moment| {
         if moment.subsecond {
             Value::Float((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0)
         } else {
@@ -314,8 +317,8 @@ fn push_signed_date(out: &mut String, moment: &Moment) {
 }
 
 /// A text that `show` writes of a moment.
-fn shown<'a>(values: &[&Value<'_>], show: impl FnOnce(&mut String, Moment)) -> Result<Value<'a>, Reject> {
-    with_moment(values, |moment| {
+fn shown<'a>(now_us: i64, values: &[&Value<'_>], show: impl FnOnce(&mut String, Moment)) -> Result<Value<'a>, Reject> {
+    with_moment(now_us, values, |moment| {
         let mut out = String::with_capacity(MOMENT_BYTES_MAX);
         show(&mut out, moment);
         text_value(out)
@@ -323,24 +326,24 @@ fn shown<'a>(values: &[&Value<'_>], show: impl FnOnce(&mut String, Moment)) -> R
 }
 
 /// `date(…)`.
-pub(super) fn date<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(values, |out, mut moment| {
+pub(super) fn date<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(now_us, values, |out, mut moment| {
         moment.settle_date();
         push_signed_date(out, &moment);
     })
 }
 
 /// `time(…)`.
-pub(super) fn time<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(values, |out, mut moment| {
+pub(super) fn time<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(now_us, values, |out, mut moment| {
         moment.settle_time();
         push_time(out, &moment);
     })
 }
 
 /// `datetime(…)`.
-pub(super) fn date_time<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(values, |out, mut moment| {
+pub(super) fn date_time<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    shown(now_us, values, |out, mut moment| {
         moment.settle_parts();
         push_signed_date(out, &moment);
         out.push(' ');
@@ -349,9 +352,9 @@ pub(super) fn date_time<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> 
 }
 
 /// `strftime(format, …)`; NULL where the format has a letter that SQLite does not know.
-pub(super) fn strftime<'a>(values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn strftime<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((format, values)) = values.split_first() else { return Ok(Value::Null) };
-    let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(values)?) else {
+    let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(now_us, values)?) else {
         return Ok(Value::Null);
     };
     moment.settle_julian();
@@ -420,8 +423,8 @@ fn ascii(bytes: Vec<u8>) -> String {
 }
 
 /// `timediff(left, right)`: what must be added to the right to get the left, in calendar units.
-pub(super) fn time_diff<'a>(left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let (Some(mut left), Some(mut right)) = (moment(&[left])?, moment(&[right])?) else {
+pub(super) fn time_diff<'a>(now_us: i64, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let (Some(mut left), Some(mut right)) = (moment(now_us, &[left])?, moment(now_us, &[right])?) else {
         return Ok(Value::Null);
     };
     left.settle_parts();

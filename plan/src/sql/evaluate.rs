@@ -200,7 +200,18 @@ fn plain<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>
 const ARGUMENTS_MAX: usize = 8;
 
 fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
-    let Body::Values(body) = body else { return Err(damaged()) };
+    match body {
+        Body::Values(body) => call_with(evaluator, args, body),
+        Body::Timed(body) => call_with(evaluator, args, |values| body(evaluator.now_us(), values)),
+        Body::Operator => Err(damaged()),
+    }
+}
+
+fn call_with<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    body: impl Fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+) -> Result<Value<'a>, Reject> {
     charged(evaluator, || match args {
         [] => body(&[]),
         [one] => evaluator.seen(one, |one| body(&[one.get()])),
@@ -211,7 +222,7 @@ fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Resu
 
 fn call_with_many<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+    body: impl Fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
     args: &'a [Expr],
 ) -> Result<Value<'a>, Reject> {
     let null = Value::Null;

@@ -188,7 +188,7 @@ impl Lowering<'_> {
     /// The call, or the operator that it is.
     fn applied(&mut self, function: SqlFunction, mut args: Vec<Node>, span: (usize, usize)) -> Option<Node> {
         let definition = function.definition();
-        if matches!(definition.body, Body::Values(_)) {
+        if !matches!(definition.body, Body::Operator) {
             let node = Node::of(SqlOp::Call(function), args, span);
             return self.unless_always_rejected(node);
         }

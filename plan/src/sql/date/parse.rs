@@ -19,20 +19,20 @@ fn skip(text: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
 }
 
 /// A time value, or `None`.
-pub(super) fn time_value(text: &str) -> Option<Moment> {
+pub(super) fn time_value(now_us: i64, text: &str) -> Option<Moment> {
     let bytes = text.as_bytes();
     if let Some(moment) = date_and_time(bytes).or_else(|| time_of_day(bytes)) {
         return Some(moment);
     }
     if text.eq_ignore_ascii_case("now") {
-        return Some(Moment::now());
+        return Some(Moment::of_unix_us(now_us));
     }
     let read = number::parse_real(bytes);
     if read.prefix && read.whole {
         return Some(Moment::from_number(read.value));
     }
     let subsecond = text.eq_ignore_ascii_case("subsec") || text.eq_ignore_ascii_case("subsecond");
-    subsecond.then(|| Moment { subsecond: true, ..Moment::now() })
+    subsecond.then(|| Moment { subsecond: true, ..Moment::of_unix_us(now_us) })
 }
 
 /// `YYYY-MM-DD`, with or without a time behind it.

@@ -16,7 +16,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: false,
         doc: "Today in UTC, as `YYYY-MM-DD`. Written without parentheses.",
         example: ("length(current_date)", "10"),
-        body: Body::Values(date::date),
+        body: Body::Timed(date::date),
     },
     Definition {
         name: "current_time",
@@ -29,7 +29,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: false,
         doc: "The time of day in UTC, as `HH:MM:SS`. Written without parentheses.",
         example: ("length(current_time)", "8"),
-        body: Body::Values(date::time),
+        body: Body::Timed(date::time),
     },
     Definition {
         name: "current_timestamp",
@@ -42,7 +42,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: false,
         doc: "Now in UTC, as `YYYY-MM-DD HH:MM:SS`. Written without parentheses.",
         example: ("length(current_timestamp)", "19"),
-        body: Body::Values(date::date_time),
+        body: Body::Timed(date::date_time),
     },
     Definition {
         name: "date",
@@ -55,7 +55,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "A date as `YYYY-MM-DD`.",
         example: ("date('2024-01-31', '+1 month', 'floor')", "'2024-02-29'"),
-        body: Body::Values(date::date),
+        body: Body::Timed(date::date),
     },
     Definition {
         name: "datetime",
@@ -68,7 +68,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "A date and time as `YYYY-MM-DD HH:MM:SS`.",
         example: ("datetime(1700000000, 'unixepoch')", "'2023-11-14 22:13:20'"),
-        body: Body::Values(date::date_time),
+        body: Body::Timed(date::date_time),
     },
     Definition {
         name: "julianday",
@@ -81,7 +81,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Days since noon in Greenwich on November 24, 4714 B.C.",
         example: ("julianday('2000-01-01 12:00')", "2451545.0"),
-        body: Body::Values(date::julian_day),
+        body: Body::Timed(date::julian_day),
     },
     Definition {
         name: "strftime",
@@ -94,7 +94,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "A date and time as the format says.",
         example: ("strftime('%Y/%m', '2024-03-05')", "'2024/03'"),
-        body: Body::Values(date::strftime),
+        body: Body::Timed(date::strftime),
     },
     Definition {
         name: "time",
@@ -107,7 +107,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "A time of day as `HH:MM:SS`.",
         example: ("time('12:30', '+45 minutes')", "'13:15:00'"),
-        body: Body::Values(date::time),
+        body: Body::Timed(date::time),
     },
     Definition {
         name: "timediff",
@@ -120,7 +120,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "What must be added to the right time to get the left.",
         example: ("timediff('2024-03-01', '2024-02-01')", "'+0000-01-00 00:00:00.000'"),
-        body: Body::Values(|args| date::time_diff(arg(args, 0), arg(args, 1))),
+        body: Body::Timed(|now_us, args| date::time_diff(now_us, arg(args, 0), arg(args, 1))),
     },
     Definition {
         name: "unixepoch",
@@ -133,6 +133,6 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Seconds since 1970; with the modifier `subsec` and their fraction.",
         example: ("unixepoch('2024-01-01')", "1704067200"),
-        body: Body::Values(date::unix_epoch),
+        body: Body::Timed(date::unix_epoch),
     },
 ];
