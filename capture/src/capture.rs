@@ -20,6 +20,8 @@ const IMAGE_BYTES_MAX: usize = 1024 * 1024;
 /// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
 pub(crate) struct State {
     pub(crate) rules: Vec<Arc<Rule>>,
+    /// The serial of the rule that was made last.
+    pub(crate) serial: u64,
     /// Drawn at load, at promotion, and when a change stream is lost.
     pub(crate) epoch: u64,
     /// Larger images are left out, and the record is thin.
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
 /// One for all threads: a module that writes on a thread of its own, under Redis's global lock, is captured, too.
 static STATE: Mutex<State> = Mutex::new(State {
     rules: Vec::new(),
+    serial: 0,
     epoch: 0,
     image_bytes_max: IMAGE_BYTES_MAX,
     counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
@@ -177,6 +180,20 @@ pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
     }
 }
 
+/// Notes that two databases were swapped: the keys of either are other ones now, and a walk through them has not seen
+/// those.
+pub(crate) fn swapped(context: &Context, dbs: [u32; 2]) {
+    with(|state| {
+        for at in 0..state.rules.len() {
+            let serial = state.next_serial();
+            if let Some(rule) = state.rules.get_mut(at).filter(|rule| dbs.contains(&rule.db)) {
+                Arc::make_mut(rule).serial = serial;
+            }
+        }
+    });
+    flushed(context, &dbs, "swapdb");
+}
+
 /// Forgets everything: what is loaded brings its own rules, and its changes are records already.
 pub(crate) fn loading_starts() {
     with(|state| {
@@ -228,6 +245,12 @@ pub(crate) fn unsafe_setting(context: &Context) -> Option<String> {
 }
 
 impl State {
+    /// A number that no rule had.
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
     fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.iter().filter(move |rule| rule.wants(db, key))
     }

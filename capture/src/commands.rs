@@ -7,7 +7,7 @@ use crate::capture::{self, State};
 use crate::exclude;
 use crate::ffi::{Context, Info, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
-use crate::snapshot;
+use crate::snapshot::{self, Request};
 
 /// What a command replies.
 pub(crate) enum Answer {
@@ -80,34 +80,23 @@ pub(crate) fn rules(words: &[&[u8]]) -> Answer {
     Answer::List(rules.unwrap_or_default())
 }
 
-/// `WB.SNAPSHOT name cursor [COUNT n]`: appends records of the next keys that a rule wants. Gives the cursor that goes
-/// on from there, how many keys it saw, and how many records it appended.
+/// `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]`: appends records of the next keys that a rule wants. Gives the cursor
+/// that goes on from there, how many keys it saw, how many records it appended, and how much of the database it has
+/// walked, in thousandths.
 pub(crate) fn snapshot(context: &Context, words: &[&[u8]]) -> Answer {
-    const USAGE: &str = "WB.SNAPSHOT name cursor [COUNT n]";
-    let (name, cursor, keys_max) = match words {
-        [name, cursor] => (name, cursor, Some(snapshot::SLICE_KEYS)),
-        [name, cursor, count, number] if count.eq_ignore_ascii_case(b"COUNT") => {
-            let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
-            (name, cursor, number.filter(|number| *number > 0))
-        }
-        _ => return Answer::Error(format!("ERR wrong arguments: {USAGE}")),
-    };
-    let Some(keys_max) = keys_max else {
-        return Answer::Error(format!("ERR COUNT wants a number of keys: {USAGE}"));
-    };
     if !context.standing().captures() {
         return Answer::Error("READONLY this server is a replica: its primary makes snapshots".to_owned());
     }
-    let rule = capture::with(|state| state.place(name).and_then(|place| state.rules.get(place).cloned()));
-    let Some(rule) = rule.flatten() else {
-        return Answer::Error(format!("ERR there is no rule `{}`: WB.TRACK makes it", String::from_utf8_lossy(name)));
-    };
-    match snapshot::slice(context, &rule, cursor, keys_max) {
+    let request = Request::parse(words, |name| {
+        capture::with(|state| state.place(name).and_then(|place| state.rules.get(place).cloned())).flatten()
+    });
+    match request.and_then(|request| snapshot::slice(context, &request)) {
         Ok(slice) => {
             let number = |count| Answer::Number(i64::try_from(count).unwrap_or(i64::MAX));
-            Answer::List(vec![Answer::Text(slice.cursor), number(slice.seen), number(slice.appended)])
+            let counts = [slice.seen, slice.appended, slice.walked].map(number);
+            Answer::List(std::iter::once(Answer::Text(slice.cursor)).chain(counts).collect())
         }
-        Err(why) => Answer::Error(format!("ERR snapshot: {why}")),
+        Err(why) => Answer::Error(why),
     }
 }
 
@@ -131,13 +120,20 @@ fn described(rule: &Rule) -> Answer {
 
 impl State {
     /// Makes or replaces a rule; whether that changed anything.
-    fn track(&mut self, rule: Rule) -> bool {
+    fn track(&mut self, mut rule: Rule) -> bool {
+        let serial = self.next_serial();
         let place = self.place(&rule.name).and_then(|place| self.rules.get_mut(place));
-        match place {
-            Some(old) if **old == rule => return false,
-            Some(old) => *old = Arc::new(rule),
-            None => self.rules.push(Arc::new(rule)),
+        let Some(old) = place else {
+            rule.serial = serial;
+            self.rules.push(Arc::new(rule));
+            return true;
+        };
+        rule.serial = old.serial;
+        if **old == rule {
+            return false;
         }
+        rule.serial = serial;
+        *old = Arc::new(rule);
         true
     }
 

@@ -591,7 +591,7 @@ unsafe extern "C" fn server_event(
             // SAFETY: (live pointers) for this event Redis passes a RedisModuleSwapDbInfoV1.
             let swapped = unsafe { *data.cast::<raw::RedisModuleSwapDbInfoV1>() };
             let dbs = [swapped.dbnum_first, swapped.dbnum_second].map(|db| u32::try_from(db).unwrap_or_default());
-            capture::flushed(&context, &dbs, "swapdb");
+            capture::swapped(&context, dbs);
         }
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_ENDED) => capture::settled(&context),
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}

@@ -18,7 +18,7 @@
 //! | `WB.TRACK name pattern [DB n] [EXCLUDE command...] [BEFORE]` | makes the rule of this name, or replaces it; gives its stream |
 //! | `WB.UNTRACK name` | takes a rule away and leaves its stream; 1 if there was one |
 //! | `WB.RULES` | all rules |
-//! | `WB.SNAPSHOT name cursor [COUNT n]` | appends a record for each of the next keys that the rule wants; gives `[cursor, keys seen, records appended]`, and goes from cursor `0` to cursor `0` |
+//! | `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]` | appends a record for each of the next keys that the rule wants, of one type if it is named; gives `[cursor, keys seen, records appended, thousandths of the database walked]`, and goes from cursor `0` to cursor `0`; `STALE` where a walk cannot be gone on with |
 //!
 //! It knows the change record and nothing of jobs, plans or targets.
 

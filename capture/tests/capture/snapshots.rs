@@ -6,28 +6,51 @@ use std::time::Duration;
 
 use redis::Value;
 use redis_wb_record::{Flags, decode};
+use xtask::servers::rejson_module;
 
 use crate::support::{Server, text};
 use crate::units::Random;
 
-/// Whatever the machine is busy with: a slice is not without bound.
-const SLICE_MAX: Duration = Duration::from_secs(1);
+/// The reply to a slice.
+struct Slice {
+    cursor: String,
+    seen: u64,
+    appended: u64,
+    walked: u64,
+}
+
+fn try_slice(server: &mut Server, command: &str) -> Result<Slice, String> {
+    let reply = server.try_run(&format!("WB.SNAPSHOT {command}"))?;
+    let Value::Array(parts) = &reply else { panic!("an array, not {reply:?}") };
+    let [cursor, Value::Int(seen), Value::Int(appended), Value::Int(walked)] = parts.as_slice() else {
+        panic!("{reply:?}")
+    };
+    let [seen, appended, walked] = [seen, appended, walked].map(|number| u64::try_from(*number).unwrap());
+    Ok(Slice { cursor: text(cursor), seen, appended, walked })
+}
 
 /// Asks for slices until there are no more; gives how many there were, the keys seen, the records appended.
 fn snapshot(server: &mut Server, rule: &str) -> (u64, u64, u64) {
-    let (mut cursor, mut slices, mut seen, mut appended) = ("0".to_owned(), 0, 0, 0);
+    let (mut cursor, mut walked) = ("0".to_owned(), 0);
+    let (mut slices, mut seen, mut appended) = (0, 0, 0);
     loop {
-        let reply = server.run(&format!("WB.SNAPSHOT {rule} {cursor}"));
-        let Value::Array(parts) = &reply else { panic!("an array, not {reply:?}") };
-        let [next, Value::Int(of_slice), Value::Int(records)] = parts.as_slice() else { panic!("{reply:?}") };
+        let slice = try_slice(server, &format!("{rule} {cursor}")).unwrap();
         slices += 1;
-        seen += u64::try_from(*of_slice).unwrap();
-        appended += u64::try_from(*records).unwrap();
-        cursor = text(next);
+        seen += slice.seen;
+        appended += slice.appended;
+        assert!(slice.walked >= walked && (slice.walked == 1_000) == (slice.cursor == "0"));
+        (cursor, walked) = (slice.cursor, slice.walked);
         if cursor == "0" {
             return (slices, seen, appended);
         }
     }
+}
+
+/// The first slice of a walk that more must follow.
+fn begun(server: &mut Server, command: &str) -> Slice {
+    let slice = try_slice(server, command).unwrap();
+    assert!(slice.cursor != "0" && slice.walked < 1_000);
+    slice
 }
 
 #[test]
@@ -105,11 +128,15 @@ fn what_a_snapshot_refuses() {
     let mut server = Server::start();
     server.run_all(&["HSET emp:1 a 1", "WB.TRACK emp emp:*"]);
     for (command, reason) in [
-        ("WB.SNAPSHOT emp", "wrong arguments"),
-        ("WB.SNAPSHOT emp 0 COUNT", "wrong arguments"),
+        ("WB.SNAPSHOT emp", "wrong number"),
+        ("WB.SNAPSHOT emp 0 COUNT", "wrong number"),
+        ("WB.SNAPSHOT emp 0 CUONT 1", "unknown word `CUONT`"),
         ("WB.SNAPSHOT emp 0 COUNT 0", "COUNT wants a number of keys"),
         ("WB.SNAPSHOT emp 0 COUNT x", "COUNT wants a number of keys"),
+        ("WB.SNAPSHOT emp 0 TYPE string", "TYPE wants"),
         ("WB.SNAPSHOT emp x", "invalid cursor"),
+        ("WB.SNAPSHOT emp 1-x", "invalid cursor"),
+        ("WB.SNAPSHOT emp 1-17", "STALE"),
         ("WB.SNAPSHOT emq 0", "there is no rule `emq`"),
     ] {
         let error = server.try_run(command).unwrap_err();
@@ -173,37 +200,135 @@ fn write_until(done: &AtomicBool, url: &str, seed: u64) {
     }
 }
 
+/// A hundred thousand fields and members are more than a slice has time for: such keys are thin.
 #[test]
-fn no_slice_holds_the_server_up() {
-    let keys: u64 = if std::env::var_os("REDIS_WB_FAST").is_some() { 20_000 } else { 100_000 };
+fn large_keys_are_thin() {
     let mut server = Server::start();
-    let fill = "for i = 1, ARGV[1] do redis.call('HSET', 'emp:' .. i, 'name', 'Ann', 'salary', i, 'dept', 'ops') end";
-    server.send(&[b"EVAL", fill.as_bytes(), b"0", keys.to_string().as_bytes()]);
-    // Images of these alone would take longer than a slice may.
     let fill = "for i = 1, 120000 do redis.call('SADD', KEYS[1], i) redis.call('HSET', KEYS[2], i, i) end";
     server.send(&[b"EVAL", fill.as_bytes(), b"2", b"emp:set", b"emp:hash"]);
-    server.run_all(&[
-        "WB.TRACK emp emp:*",
-        "CONFIG SET slowlog-max-len 1000000",
-        "CONFIG SET slowlog-log-slower-than 0",
-    ]);
-    let (slices, seen, appended) = snapshot(&mut server, "emp");
-    assert!(seen == appended && appended >= keys + 2, "{seen} keys, {appended} records");
-    let Value::Array(entries) = server.run("SLOWLOG GET -1") else { panic!("SLOWLOG gives an array") };
-    let mut took_us: Vec<u64> = entries.iter().filter_map(slice_us).collect();
-    took_us.sort_unstable();
-    assert_eq!(took_us.len(), usize::try_from(slices).unwrap());
-    let (median, longest) = (took_us[took_us.len() / 2], took_us[took_us.len() - 1]);
-    println!(
-        "{keys} keys in {slices} slices: median {median} us, longest {longest} us, thin {}",
-        server.info("wb_thin")
+    server.run_all(&["HSET emp:small a 1", "WB.TRACK emp emp:*"]);
+    assert_eq!(snapshot(&mut server, "emp").2, 3);
+    let mut records = server.records("emp");
+    records.sort();
+    assert_eq!(
+        records,
+        ["u snapshot emp:hash hash thin", "u snapshot emp:set set thin", "u snapshot emp:small hash{a=1}"]
     );
-    assert!(Duration::from_micros(longest) < SLICE_MAX);
 }
 
-/// How long the server took for a command in its slow log, if it was a slice.
-fn slice_us(entry: &Value) -> Option<u64> {
-    let Value::Array(parts) = entry else { return None };
-    let [_, _, Value::Int(took_us), Value::Array(words), ..] = parts.as_slice() else { return None };
-    (text(words.first()?) == "WB.SNAPSHOT").then(|| u64::try_from(*took_us).unwrap())
+#[test]
+fn a_slice_has_no_more_keys_than_it_may() {
+    let mut server = Server::start();
+    fill(&mut server, 500);
+    server.run("WB.TRACK emp emp:*");
+    let (mut cursor, mut seen) = ("0".to_owned(), 0);
+    loop {
+        let slice = try_slice(&mut server, &format!("emp {cursor} COUNT 10")).unwrap();
+        // SCAN gives the keys of a bucket together.
+        assert!(slice.seen <= 10 + 8, "{}", slice.seen);
+        seen += slice.seen;
+        cursor = slice.cursor;
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert!(seen >= 500);
+    assert_eq!(server.folded("emp"), server.keyspace("emp:*"));
+}
+
+#[test]
+fn a_snapshot_of_one_type() {
+    let mut server = Server::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    server.run_all(&["HSET emp:1 a 1", "SADD emp:2 x", "ZADD emp:3 1.5 y", "SET emp:4 5", "RPUSH emp:5 z"]);
+    server.run_all(&["JSON.SET emp:6 $ {\"a\":1}", "XADD emp:7 * a b", "WB.TRACK emp emp:*"]);
+    for (data_type, record) in [
+        ("hash", "u snapshot emp:1 hash{a=1}"),
+        ("SET", "u snapshot emp:2 set{x}"),
+        ("sorted_set", "u snapshot emp:3 sorted_set{y=1.5}"),
+        ("json", "u snapshot emp:6 {\"a\":1}"),
+    ] {
+        let command = format!("WB.SNAPSHOT emp 0 TYPE {data_type}");
+        assert_eq!(server.records_of("emp", &[&command]), [record]);
+    }
+}
+
+/// Whatever makes a walk miss keys or their changes ends it, and nothing else does.
+#[test]
+fn a_walk_ends_where_it_would_miss_something() {
+    let mut server = Server::start();
+    fill(&mut server, 2_000);
+    server.run_all(&["SELECT 3", "HSET emp:x a 1", "SELECT 0", "WB.TRACK emp emp:*", "WB.TRACK dept dept:*"]);
+    let begin = |server: &mut Server| begun(server, "emp 0 COUNT 10").cursor;
+    let goes_on = |server: &mut Server, cursor: &str| try_slice(server, &format!("emp {cursor} COUNT 10")).map(drop);
+    let cursor = begin(&mut server);
+    for harmless in [
+        &["WB.TRACK emp emp:*"][..],
+        &["WB.UNTRACK dept", "WB.TRACK other o:*", "HSET emp:y a 1", "DEL emp:y"],
+        &["SWAPDB 3 4", "SELECT 3", "FLUSHDB", "SELECT 0"],
+        &["XTRIM wb:{0}:emp MAXLEN 0"],
+    ] {
+        server.run_all(harmless);
+        assert_eq!(goes_on(&mut server, &cursor), Ok(()), "{harmless:?}");
+    }
+    let stale = try_slice(&mut server, &format!("emp {cursor} TYPE hash")).map(drop).unwrap_err();
+    assert!(stale.contains("STALE"), "{stale}");
+    for loss in [
+        &["WB.UNTRACK emp", "WB.TRACK emp emp:*"][..],
+        &["WB.TRACK emp emp:1*", "WB.TRACK emp emp:*"],
+        &["WB.TRACK emp emp:* BEFORE"],
+        &["SWAPDB 0 1", "SWAPDB 0 1"],
+        &["DEL wb:{0}:emp"],
+    ] {
+        let cursor = begin(&mut server);
+        server.run_all(loss);
+        let stale = goes_on(&mut server, &cursor).unwrap_err();
+        assert!(stale.contains("STALE"), "{loss:?}: {stale}");
+    }
+    server.run("SAVE");
+    let cursor = begin(&mut server);
+    server.crash();
+    let stale = goes_on(&mut server, &cursor).unwrap_err();
+    assert!(stale.contains("STALE"), "a restarted server has its keys in another order: {stale}");
+    assert!(snapshot(&mut server, "emp").2 >= 2_000);
+}
+
+#[test]
+fn swapped_databases_end_the_walks_through_them() {
+    let mut server = Server::start();
+    server.run("SELECT 3");
+    fill(&mut server, 200);
+    server.run_all(&["SELECT 0", "WB.TRACK three emp:* DB 3"]);
+    let cursor = begun(&mut server, "three 0 COUNT 10").cursor;
+    server.run("SWAPDB 3 4");
+    let stale = try_slice(&mut server, &format!("three {cursor}")).map(drop).unwrap_err();
+    assert!(stale.contains("STALE"), "{stale}");
+}
+
+/// Whoever asks for slices may die and be followed by another: what it had behind it need not be walked again.
+#[test]
+fn a_walk_goes_on_for_another_client_whatever_is_written_meanwhile() {
+    let mut server = Server::start();
+    fill(&mut server, 3_000);
+    server.run("WB.TRACK emp emp:*");
+    let mut cursor = begun(&mut server, "emp 0 COUNT 500").cursor;
+    let mut random = Random(7);
+    while cursor != "0" {
+        server.reconnect();
+        for _ in 0..200 {
+            let key = random.below(3_000);
+            server.run(&match random.below(3) {
+                0 => format!("HSET emp:{key} f {}", random.below(9)),
+                1 => format!("DEL emp:{key}"),
+                _ => format!("SADD emp:more:{key} {}", random.below(9)),
+            });
+        }
+        cursor = try_slice(&mut server, &format!("emp {cursor} COUNT 500")).unwrap().cursor;
+    }
+    assert_eq!(server.folded("emp"), server.keyspace("emp:*"));
+}
+
+/// Makes the hashes `emp:0` and so on.
+fn fill(server: &mut Server, keys: u64) {
+    let fill = "for i = 0, ARGV[1] - 1 do redis.call('HSET', 'emp:' .. i, 'f', i) end";
+    server.send(&[b"EVAL", fill.as_bytes(), b"0", keys.to_string().as_bytes()]);
 }

@@ -41,6 +41,11 @@ impl Server {
         Self { redis, connection }
     }
 
+    /// Lets another client take the place of this one.
+    pub(crate) fn reconnect(&mut self) {
+        self.connection = connect(&self.redis);
+    }
+
     /// Ends it by SIGKILL and starts it again.
     pub(crate) fn crash(&mut self) {
         self.redis.kill();
