@@ -3,6 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
+//! | [`snapshot`] | has the keys that are there already appended to the streams |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
@@ -27,6 +28,7 @@ mod rows;
 mod secret;
 mod shard;
 mod shutdown;
+mod snapshot;
 mod tables;
 mod target;
 
@@ -44,6 +46,7 @@ use pause::{Pauses, wait};
 use pipeline::Pipeline;
 use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
+pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 
 /// What a run is told besides its plan.
 #[derive(Debug, Clone)]
@@ -108,6 +111,7 @@ async fn track_once(plan: &Plan, shard: &Shard) -> Result<(), Failure> {
         connection.track(job).await?;
     }
     for rule in connection.rules().await? {
+        let rule = rule.name;
         if !plan.jobs.iter().any(|job| job.name == rule) {
             tracing::warn!(
                 rule,
