@@ -82,14 +82,18 @@ pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> R
         let pipeline = Pipeline::new(Arc::new(layout), shard.clone(), options.until_idle, shutdown.clone());
         pipelines.spawn(pipeline.run());
     }
-    let mut summary = Summary::default();
+    let (mut summary, mut failed) = (Summary::default(), None);
     while let Some(ended) = pipelines.join_next().await {
-        let own =
-            ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))??;
-        summary.applied += own.applied;
-        summary.rejected += own.rejected;
+        match ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))? {
+            Ok(own) => {
+                summary.applied += own.applied;
+                summary.rejected += own.rejected;
+            }
+            // The others have batches of their own to bring to an end.
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(summary)
+    failed.map_or(Ok(summary), Err)
 }
 
 /// Has all jobs tracked. What Redis refuses at the start ends the run: nobody would see a log that repeats it.

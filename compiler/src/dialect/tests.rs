@@ -41,7 +41,8 @@ fn render(dialect: Dialect, strategy: Strategy, columns: &[Column], key_columns:
 
 fn every(found: &Statements) -> Vec<&Statement> {
     let children = found.children.as_ref().expect("a parent is named");
-    let all = found.write.iter().chain(&found.delete).chain([&children.all]).chain(&children.others);
+    let all =
+        found.write.iter().chain(&found.delete).chain(&found.clear).chain([&children.all]).chain(&children.others);
     all.collect()
 }
 

@@ -133,6 +133,9 @@ fn write_all(file: &Connection, layout: &Layout, outputs: &[OutputRows]) -> Resu
 
 /// Deletes what goes from one output.
 fn delete(file: &Connection, output: &Output, round: &Round) -> Result<(), Failure> {
+    if let Some(clear) = &output.clear {
+        execute_all(file, clear, &round.cleared)?;
+    }
     if let Some(children) = &output.children {
         execute_all(file, &children.all, &round.gone)?;
         for (parent, family) in round.families.iter().enumerate() {
@@ -249,7 +252,7 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
 /// Finds out at once what a statement lacks.
 fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     for (_, output) in layout.outputs() {
-        for statement in output.delete.iter().chain(&output.write) {
+        for statement in output.delete.iter().chain(&output.clear).chain(&output.write) {
             file.prepare_cached(&statement.sql).map_err(failure::of)?;
         }
     }
