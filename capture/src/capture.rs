@@ -1,26 +1,27 @@
-//! Events to changes, changes to records, records to streams. It must not know how Redis's C API is called.
+//! Events to changes, changes to records. It must not know how Redis's C API is called.
 
 use std::mem;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, Opcode};
 
 use crate::ffi::{Context, Key, Kind};
 use crate::image::{self, Content};
 use crate::pending::{self, Before, Change, How, Pending};
+use crate::recorder::{self, Buffers, Head, Recorder};
 use crate::rules::{self, Rule, STREAMS_DB};
 
 /// The default of `image-bytes-max`.
 const IMAGE_BYTES_MAX: usize = 1024 * 1024;
-/// A warning about records that could not be appended is logged at most this often.
-const WARN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the module knows.
 ///
 /// INVARIANT (not borrowed): the state is never borrowed while Redis is called, since Redis may call back.
 pub(crate) struct State {
     pub(crate) rules: Vec<Arc<Rule>>,
+    /// The serial of the rule that was made last.
+    pub(crate) serial: u64,
     /// Drawn at load, at promotion, and when a change stream is lost.
     pub(crate) epoch: u64,
     /// Larger images are left out, and the record is thin.
@@ -28,11 +29,11 @@ pub(crate) struct State {
     pub(crate) counters: Counters,
     /// Why the server's settings lose records or rules, if they do.
     pub(crate) unsafe_setting: Option<String>,
-    pending: Pending,
-    buffers: Buffers,
+    pub(crate) pending: Pending,
+    pub(crate) buffers: Buffers,
     /// Whether this module is woken before the server sleeps.
     woken_before_sleep: bool,
-    warned: Option<Instant>,
+    pub(crate) warned: Option<Instant>,
 }
 
 /// What INFO shows.
@@ -46,22 +47,16 @@ pub(crate) struct Counters {
     pub(crate) last_error: String,
 }
 
-/// Kept from record to record, so that most allocate nothing.
-#[derive(Debug, Default)]
-struct Buffers {
-    image: image::Buffers,
-    record: Vec<u8>,
-}
-
 /// One for all threads: a module that writes on a thread of its own, under Redis's global lock, is captured, too.
 static STATE: Mutex<State> = Mutex::new(State {
     rules: Vec::new(),
+    serial: 0,
     epoch: 0,
     image_bytes_max: IMAGE_BYTES_MAX,
     counters: Counters { records: 0, bytes: 0, thin: 0, failed: 0, last_error: String::new() },
     unsafe_setting: None,
     pending: Pending::EMPTY,
-    buffers: Buffers { image: image::Buffers::EMPTY, record: Vec::new() },
+    buffers: Buffers::EMPTY,
     woken_before_sleep: false,
     warned: None,
 });
@@ -125,17 +120,17 @@ fn goes(context: &Context, db: u32, key: &[u8], open: &Key<'_>, how: How) {
         let wanted = state.wanting(db, key).any(|rule| rule.before);
         wanted.then(|| state.lend())
     });
-    let Some((mut buffers, limit)) = lent.flatten() else {
+    let Some(mut recorder) = lent.flatten() else {
         let before = Before { data_type: image::data_type(open.kind()), image: None };
         with(|state| state.pending.goes(db, key, how, before));
         return;
     };
-    let content = image::read(context, open, key, limit, &mut buffers.image);
-    let image = matches!(content, Content::Whole(_)).then(|| buffers.image.encoded.clone());
+    let content = recorder.read_open(context, open, key, None);
+    let image = matches!(content, Content::Whole(_)).then(|| recorder.buffers.image.encoded.clone());
     let before = Before { data_type: content.data_type(), image };
     with(|state| {
         state.pending.goes(db, key, how, before);
-        state.buffers = buffers;
+        state.buffers = recorder.buffers;
     });
 }
 
@@ -145,7 +140,11 @@ fn schedule(context: &Context) {
     if !scheduled && !context.schedule() {
         let lost = with(|state| mem::replace(&mut state.pending, Pending::EMPTY)).unwrap_or_default();
         let lost = lost.changes().len();
-        failed(context, u64::try_from(lost).unwrap_or_default(), "Redis refused to call at the end of the unit");
+        recorder::failed(
+            context,
+            u64::try_from(lost).unwrap_or_default(),
+            "Redis refused to call at the end of the unit",
+        );
     }
 }
 
@@ -179,6 +178,20 @@ pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
         with(|state| state.pending.flushed(dbs, by));
         schedule(context);
     }
+}
+
+/// Notes that two databases were swapped: the keys of either are other ones now, and a walk through them has not seen
+/// those.
+pub(crate) fn swapped(context: &Context, dbs: [u32; 2]) {
+    with(|state| {
+        for at in 0..state.rules.len() {
+            let serial = state.next_serial();
+            if let Some(rule) = state.rules.get_mut(at).filter(|rule| dbs.contains(&rule.db)) {
+                Arc::make_mut(rule).serial = serial;
+            }
+        }
+    });
+    flushed(context, &dbs, "swapdb");
 }
 
 /// Forgets everything: what is loaded brings its own rules, and its changes are records already.
@@ -232,6 +245,12 @@ pub(crate) fn unsafe_setting(context: &Context) -> Option<String> {
 }
 
 impl State {
+    /// A number that no rule had.
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
     fn wanting(&self, db: u32, key: &[u8]) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.iter().filter(move |rule| rule.wants(db, key))
     }
@@ -241,16 +260,15 @@ impl State {
         self.pending.changed(db, key, &String::from_utf8_lossy(event), wanting);
     }
 
-    /// The buffers, to be given back, and the largest image.
-    fn lend(&mut self) -> (Buffers, usize) {
-        (mem::take(&mut self.buffers), self.image_bytes_max)
+    /// What makes records; its buffers are to be given back.
+    pub(crate) fn lend(&mut self) -> Recorder {
+        Recorder::new(self.epoch, self.image_bytes_max, mem::take(&mut self.buffers))
     }
 
     /// The changes of the unit that ends.
     fn take_unit(&mut self) -> Unit {
         let pending = mem::replace(&mut self.pending, Pending::EMPTY);
-        let (buffers, image_bytes_max) = self.lend();
-        Unit { pending, rules: self.rules.clone(), epoch: self.epoch, image_bytes_max, buffers }
+        Unit { pending, rules: self.rules.clone(), recorder: self.lend() }
     }
 }
 
@@ -264,7 +282,7 @@ pub(crate) fn append_pending(context: &Context) {
     if !unit.pending.is_empty() && context.standing().captures() {
         unit.append(context);
     }
-    with(|state| state.buffers = unit.buffers);
+    with(|state| state.buffers = unit.recorder.buffers);
 }
 
 /// Whether Redis is in the middle of unlinking a key. Field expiry does that outside an execution unit, and Redis runs
@@ -279,19 +297,7 @@ fn is_unlinking(context: &Context) -> bool {
 struct Unit {
     pending: Pending,
     rules: Vec<Arc<Rule>>,
-    epoch: u64,
-    image_bytes_max: usize,
-    buffers: Buffers,
-}
-
-/// All of a record but its images.
-struct Head<'a> {
-    db: u32,
-    key: &'a [u8],
-    opcode: Opcode,
-    command: &'a str,
-    data_type: DataType,
-    flags: Flags,
+    recorder: Recorder,
 }
 
 impl Unit {
@@ -301,7 +307,7 @@ impl Unit {
             if let Some((db, command)) = pending.flush_of(rule.db) {
                 let (opcode, data_type) = (Opcode::Flush, DataType::Unknown);
                 let head = Head { db, key: &[], opcode, command, data_type, flags: Flags::NONE };
-                self.append_record(context, rule, &head, false, None);
+                let _counted = self.recorder.append(context, rule, &head, false, None);
             }
         }
         for change in pending.changes() {
@@ -316,9 +322,7 @@ impl Unit {
             return;
         }
         context.select(change.db);
-        let content = context.open(&change.key).map_or(Content::Gone(DataType::Unknown), |open| {
-            image::read(context, &open, &change.key, self.image_bytes_max, &mut self.buffers.image)
-        });
+        let content = self.recorder.read(context, &change.key, None);
         let present = if change.created { Opcode::Create } else { Opcode::Update };
         let (opcode, flags) = match content {
             Content::Gone(_) => (Opcode::Delete, Flags::NONE),
@@ -335,7 +339,7 @@ impl Unit {
         let whole = matches!(content, Content::Whole(_));
         for rule in rules {
             let before = before.and_then(|before| before.image.as_deref()).filter(|_| rule.before);
-            self.append_record(context, rule, &head, whole, before);
+            let _counted = self.recorder.append(context, rule, &head, whole, before);
         }
     }
 
@@ -344,58 +348,6 @@ impl Unit {
         let wants = |rule: &&Arc<Rule>| rule.wants(change.db, &change.key) && !rule.excludes(change.event.as_bytes());
         self.rules.iter().filter(wants).map(Arc::clone).collect()
     }
-
-    fn append_record(&mut self, context: &Context, rule: &Rule, head: &Head<'_>, after: bool, before: Option<&[u8]>) {
-        let record = &mut self.buffers.record;
-        record.clear();
-        let mut writer = RecordWriter::new(record);
-        let Head { db, key, opcode, command, data_type, flags } = *head;
-        writer.head(self.epoch, now_us(), db, key, opcode, command, data_type, flags);
-        for image in [after.then_some(self.buffers.image.encoded.as_slice()), before] {
-            match image {
-                Some(image) => writer.encoded_image(image),
-                None => writer.no_image(),
-            }
-        }
-        context.select(STREAMS_DB);
-        match context.append(&rule.stream, STREAM_FIELD.as_bytes(), record) {
-            Ok(()) => {
-                let bytes = u64::try_from(record.len()).unwrap_or_default();
-                with(|state| state.counters.count(bytes, flags));
-            }
-            Err(error) => failed(context, 1, &format!("stream `{}`: {error}", String::from_utf8_lossy(&rule.stream))),
-        }
-    }
-}
-
-impl Counters {
-    fn count(&mut self, bytes: u64, flags: Flags) {
-        self.records = self.records.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.thin = self.thin.saturating_add(u64::from(flags.contains(Flags::THIN)));
-    }
-}
-
-/// Counts records that could not be appended, and says so in the log, but not for each of very many.
-fn failed(context: &Context, records: u64, error: &str) {
-    let warning = with(|state| {
-        state.counters.failed = state.counters.failed.saturating_add(records);
-        error.clone_into(&mut state.counters.last_error);
-        let now = Instant::now();
-        if state.warned.is_some_and(|warned| now.duration_since(warned) < WARN_AGAIN) {
-            return None;
-        }
-        state.warned = Some(now);
-        Some(state.counters.failed)
-    });
-    if let Some(failed) = warning.flatten() {
-        context.warn(&format!("a change record could not be appended, {failed} so far: {error}"));
-    }
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules, the module's arguments.
+//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.SNAPSHOT`, the INFO section, saving and loading of rules, the module's arguments.
 //! It must not know how changes become records.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use crate::capture::{self, State};
 use crate::exclude;
 use crate::ffi::{Context, Info, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
+use crate::snapshot::{self, Request};
 
 /// What a command replies.
 pub(crate) enum Answer {
@@ -79,6 +80,26 @@ pub(crate) fn rules(words: &[&[u8]]) -> Answer {
     Answer::List(rules.unwrap_or_default())
 }
 
+/// `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]`: appends records of the next keys that a rule wants. Gives the cursor
+/// that goes on from there, how many keys it saw, how many records it appended, and how much of the database it has
+/// walked, in thousandths.
+pub(crate) fn snapshot(context: &Context, words: &[&[u8]]) -> Answer {
+    if !context.standing().captures() {
+        return Answer::Error("READONLY this server is a replica: its primary makes snapshots".to_owned());
+    }
+    let request = Request::parse(words, |name| {
+        capture::with(|state| state.place(name).and_then(|place| state.rules.get(place).cloned())).flatten()
+    });
+    match request.and_then(|request| snapshot::slice(context, &request)) {
+        Ok(slice) => {
+            let number = |count| Answer::Number(i64::try_from(count).unwrap_or(i64::MAX));
+            let counts = [slice.seen, slice.appended, slice.walked].map(number);
+            Answer::List(std::iter::once(Answer::Text(slice.cursor)).chain(counts).collect())
+        }
+        Err(why) => Answer::Error(why),
+    }
+}
+
 fn described(rule: &Rule) -> Answer {
     let text = |bytes: &[u8]| Answer::Text(bytes.to_vec());
     Answer::List(vec![
@@ -99,13 +120,20 @@ fn described(rule: &Rule) -> Answer {
 
 impl State {
     /// Makes or replaces a rule; whether that changed anything.
-    fn track(&mut self, rule: Rule) -> bool {
+    fn track(&mut self, mut rule: Rule) -> bool {
+        let serial = self.next_serial();
         let place = self.place(&rule.name).and_then(|place| self.rules.get_mut(place));
-        match place {
-            Some(old) if **old == rule => return false,
-            Some(old) => *old = Arc::new(rule),
-            None => self.rules.push(Arc::new(rule)),
+        let Some(old) = place else {
+            rule.serial = serial;
+            self.rules.push(Arc::new(rule));
+            return true;
+        };
+        rule.serial = old.serial;
+        if **old == rule {
+            return false;
         }
+        rule.serial = serial;
+        *old = Arc::new(rule);
         true
     }
 

@@ -17,7 +17,7 @@
 //! INVARIANT (no unwinding): no panic may leave a callback; Rust aborts the process where one would.
 #![expect(unsafe_code, reason = "the one file that talks to Redis's C API")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_longlong, c_void};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
@@ -86,7 +86,8 @@ impl Context {
         has
     }
 
-    fn db(&self) -> u32 {
+    /// The database that is selected.
+    pub(crate) fn db(&self) -> u32 {
         let db = call!(RedisModule_GetSelectedDb(self.0)).unwrap_or_default();
         u32::try_from(db).unwrap_or_default()
     }
@@ -139,12 +140,30 @@ impl Context {
         Reply::new(self, reply).into_result()
     }
 
+    /// Some keys of the selected database that match a pattern, and the cursor that goes on from there: what SCAN
+    /// replies. It looks at about `count` keys.
+    pub(crate) fn scan(&self, cursor: &[u8], pattern: &[u8], count: u64) -> Result<Reply<'_>, String> {
+        let reply = call!(RedisModule_Call(
+            self.0,
+            c"SCAN".as_ptr(),
+            c"Ebcbcl".as_ptr(),
+            cursor.as_ptr().cast::<c_char>(),
+            cursor.len(),
+            c"MATCH".as_ptr(),
+            pattern.as_ptr().cast::<c_char>(),
+            pattern.len(),
+            c"COUNT".as_ptr(),
+            c_longlong::try_from(count).unwrap_or(c_longlong::MAX),
+        ));
+        Reply::new(self, reply).into_result()
+    }
+
     /// A setting of the server.
     pub(crate) fn config(&self, name: &CStr) -> Result<Vec<u8>, String> {
         let words = (c"CONFIG".as_ptr(), c"Ecc".as_ptr(), c"GET".as_ptr(), name.as_ptr());
         let reply = call!(RedisModule_Call(self.0, words.0, words.1, words.2, words.3));
         let reply = Reply::new(self, reply).into_result()?;
-        let value = reply.whole().and_then(|setting| setting.part(1));
+        let value = reply.part(1);
         value.map(|value| value.text().to_vec()).ok_or_else(|| "no such setting".to_owned())
     }
 
@@ -154,7 +173,7 @@ impl Context {
         let reply = call!(RedisModule_Call(self.0, c"COMMAND".as_ptr(), format, c"INFO".as_ptr(), name, command.len()));
         let reply = Reply::new(self, reply).into_result().ok()?;
         // Its name, its arity, its flags, ...
-        let flags = reply.whole()?.part(0)?.part(2)?;
+        let flags = reply.part(0)?.part(2)?;
         Some(flags.parts().any(|flag| flag.text() == b"write"))
     }
 
@@ -363,8 +382,13 @@ impl<'c> Reply<'c> {
         self.whole().map_or(&[], Part::text)
     }
 
+    /// A part of an array.
+    pub(crate) fn part(&self, at: usize) -> Option<Part<'_>> {
+        self.whole()?.part(at)
+    }
+
     /// All of it.
-    pub(crate) fn whole(&self) -> Option<Part<'_>> {
+    fn whole(&self) -> Option<Part<'_>> {
         let raw = self.raw.filter(|reply| !reply.is_null())?;
         Some(Part { raw, of: self })
     }
@@ -494,6 +518,7 @@ unsafe extern "C" fn command<const WHICH: u8>(
     context.answer(&match WHICH {
         TRACK => commands::track(&context, &words),
         UNTRACK => commands::untrack(&context, &words),
+        SNAPSHOT => commands::snapshot(&context, &words),
         _ => commands::rules(&words),
     });
     OK
@@ -502,6 +527,7 @@ unsafe extern "C" fn command<const WHICH: u8>(
 const TRACK: u8 = 0;
 const UNTRACK: u8 = 1;
 const RULES: u8 = 2;
+const SNAPSHOT: u8 = 3;
 
 unsafe extern "C" fn key_event(
     context: *mut raw::RedisModuleCtx,
@@ -565,7 +591,7 @@ unsafe extern "C" fn server_event(
             // SAFETY: (live pointers) for this event Redis passes a RedisModuleSwapDbInfoV1.
             let swapped = unsafe { *data.cast::<raw::RedisModuleSwapDbInfoV1>() };
             let dbs = [swapped.dbnum_first, swapped.dbnum_second].map(|db| u32::try_from(db).unwrap_or_default());
-            capture::flushed(&context, &dbs, "swapdb");
+            capture::swapped(&context, dbs);
         }
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_ENDED) => capture::settled(&context),
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}
@@ -647,11 +673,13 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     let options = c_int::try_from(raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS).unwrap_or_default();
     call!(RedisModule_SetModuleOptions(context.0, options));
-    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc); 3] = [
+    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc); 4] = [
         // Without `deny-oom`: a worker tracks again whenever it starts, also while memory is short.
         (c"wb.track", c"write admin", Some(command::<TRACK>)),
         (c"wb.untrack", c"write admin", Some(command::<UNTRACK>)),
         (c"wb.rules", c"readonly admin", Some(command::<RULES>)),
+        // With it: what a snapshot appends no write has made room for.
+        (c"wb.snapshot", c"write deny-oom admin", Some(command::<SNAPSHOT>)),
     ];
     for (name, flags, body) in commands {
         let made = call!(RedisModule_CreateCommand(context.0, name.as_ptr(), body, flags.as_ptr(), 0, 0, 0));

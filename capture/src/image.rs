@@ -1,5 +1,7 @@
 //! The content of a key as an encoded image. It must not know why it is read.
 
+use std::time::Instant;
+
 use redis_wb_record::{DataType, RecordWriter};
 
 use crate::ffi::{Context, Key, Kind};
@@ -24,6 +26,23 @@ impl Content {
         }
     }
 }
+
+/// What an image may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) bytes_max: usize,
+    /// When it has to be read, if ever. A JSON document that was begun is read to its end.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Bounds {
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+/// After so many fields or members, the clock is looked at.
+const LATE_ITEMS: usize = 64;
 
 /// Kept from image to image.
 #[derive(Debug, Default)]
@@ -50,18 +69,19 @@ pub(crate) const fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// Reads the open `key`; its image, if it has one of at most `bytes_max` bytes, goes to `buffers`.
-pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bytes_max: usize, buffers: &mut Buffers) -> Content {
+/// Reads the open `key`; its image, if it has one within the bounds, goes to `buffers`.
+pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds, buffers: &mut Buffers) -> Content {
     let kind = open.kind();
     let data_type = data_type(kind);
     buffers.encoded.clear();
     match kind {
         Kind::Empty => Content::Gone(data_type),
         Kind::Stream | Kind::Other => Content::Thin(data_type),
-        Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bytes_max, buffers),
+        Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bounds, buffers),
         Kind::String => Content::Bare(data_type),
+        Kind::Module if bounds.is_late() => Content::Thin(data_type),
         Kind::Module => match context.json(key) {
-            Ok(document) => blob(document.text(), DataType::Json, bytes_max, buffers),
+            Ok(document) => blob(document.text(), DataType::Json, bounds.bytes_max, buffers),
             Err(_) => Content::Thin(DataType::Unknown),
         },
     }
@@ -75,16 +95,17 @@ fn blob(bytes: &[u8], data_type: DataType, bytes_max: usize, buffers: &mut Buffe
     Content::Whole(data_type)
 }
 
-fn scan(open: &Key<'_>, data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
+fn scan(open: &Key<'_>, data_type: DataType, bounds: Bounds, buffers: &mut Buffers) -> Content {
     // Every member has at least one byte and another that says so: a long set need not be walked to be too long.
-    if open.len().saturating_mul(2) > bytes_max {
+    if open.len().saturating_mul(2) > bounds.bytes_max {
         return Content::Thin(data_type);
     }
     buffers.items.clear();
     let mut fits = true;
     let mut len = 0_usize;
     open.scan(|name, value| {
-        fits = buffers.items.len() + name.len() + value.len() <= bytes_max
+        fits = buffers.items.len() + name.len() + value.len() <= bounds.bytes_max
+            && !(len % LATE_ITEMS == LATE_ITEMS - 1 && bounds.is_late())
             && item(&mut RecordWriter::new(&mut buffers.items), data_type, name, value);
         len += 1;
         fits

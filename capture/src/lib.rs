@@ -7,9 +7,18 @@
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
-//! | `capture.rs` | events to changes, changes to records, records to streams |
-//! | `commands.rs` | `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, the INFO section, saving and loading of rules |
+//! | `recorder.rs` | content to images, images to records, records to streams |
+//! | `capture.rs` | events to changes, changes to records |
+//! | `snapshot.rs` | records of the keys that are there, in slices |
+//! | `commands.rs` | the commands, the INFO section, saving and loading of rules |
 //! | `ffi.rs` | everything `unsafe`: Redis's module API as safe functions, and the callbacks that Redis calls |
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `WB.TRACK name pattern [DB n] [EXCLUDE command...] [BEFORE]` | makes the rule of this name, or replaces it; gives its stream |
+//! | `WB.UNTRACK name` | takes a rule away and leaves its stream; 1 if there was one |
+//! | `WB.RULES` | all rules |
+//! | `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]` | appends a record for each of the next keys that the rule wants, of one type if it is named; gives `[cursor, keys seen, records appended, thousandths of the database walked]`, and goes from cursor `0` to cursor `0`; `STALE` where a walk cannot be gone on with |
 //!
 //! It knows the change record and nothing of jobs, plans or targets.
 
@@ -20,4 +29,6 @@ mod ffi;
 mod glob;
 mod image;
 mod pending;
+mod recorder;
 mod rules;
+mod snapshot;

@@ -19,6 +19,9 @@ pub(crate) struct Rule {
     /// The stream of its records. On a standalone server the tag only has to be there, so that the name has the
     /// same shape as in a cluster, where it picks a slot of this shard.
     pub(crate) stream: Vec<u8>,
+    /// Which rule this is of all that the server had, however alike two are: what came between them was not captured.
+    /// 0 until it is tracked.
+    pub(crate) serial: u64,
     /// The events of these commands.
     excluded: Vec<Vec<u8>>,
     glob: Glob,
@@ -54,6 +57,7 @@ impl Rule {
             exclude: Vec::new(),
             excluded: Vec::new(),
             before: false,
+            serial: 0,
             stream: [STREAM_PREFIX, b"0}:", name].concat(),
             glob: Glob::new(pattern),
         };

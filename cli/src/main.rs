@@ -5,6 +5,7 @@
 //! | `check.rs` | `check`: what is wrong with the jobs |
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
+//! | `snapshot.rs` | `snapshot`: carries the keys over that are there already |
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
@@ -21,6 +22,7 @@ mod explain;
 mod functions;
 mod project;
 mod run;
+mod snapshot;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -55,6 +57,8 @@ enum Command {
     Compile(compile::Arguments),
     /// Carry changes from Redis to their targets.
     Run(run::Arguments),
+    /// Carry the keys over that are there already, while `run` carries their changes.
+    Snapshot(snapshot::Arguments),
     /// Evaluate an expression over a JSON document.
     Eval(eval::Arguments),
     /// Print the builtin functions of both languages, or all about one.
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Snapshot(arguments) => snapshot::run(arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Functions(arguments) => functions::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

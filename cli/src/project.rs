@@ -40,6 +40,10 @@ pub(crate) struct Project {
 }
 
 impl Location {
+    pub(crate) const fn new(paths: Vec<PathBuf>, config: Option<PathBuf>) -> Self {
+        Self { paths, config }
+    }
+
     fn find_config(&self) -> Result<PathBuf, Failure> {
         if let Some(config) = &self.config {
             return Ok(config.clone());

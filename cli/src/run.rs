@@ -28,12 +28,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unable { message: format!("cannot start: {error}"), help: None })?;
-    runtime.block_on(async move {
-        let shutdown = shutdown()?;
+    runtime()?.block_on(async move {
+        let shutdown = shutdown("stopping after the current batch")?;
         let plan = match &arguments.plan {
             Some(path) => read_plan(path)?,
             None => compile(&arguments.location, &shutdown).await?,
@@ -45,7 +41,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     })
 }
 
-fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
+/// What futures run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Unable { message: format!("cannot start: {error}"), help: None })
+}
+
+pub(crate) fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
     let help = "make one by `redis-wb compile --format json -o plan.json`";
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::with_help(format!("cannot read {}: {error}", path.display()), help))?;
@@ -75,13 +77,13 @@ fn finish(project: &Project, compiled: redis_wb_compiler::Compiled) -> Result<Pl
     compiled.plan.ok_or(Failure::Reported)
 }
 
-fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     let help = error.help();
     Failure::Unable { message: error.to_string(), help }
 }
 
-/// Ends the run at SIGTERM and SIGINT, after the current batch.
-fn shutdown() -> Result<Shutdown, Failure> {
+/// Comes at SIGTERM and SIGINT; what follows is logged then.
+pub(crate) fn shutdown(follows: &'static str) -> Result<Shutdown, Failure> {
     let unable =
         |error: std::io::Error| Failure::Unable { message: format!("cannot wait for signals: {error}"), help: None };
     let mut terminate = signal(SignalKind::terminate()).map_err(unable)?;
@@ -92,7 +94,7 @@ fn shutdown() -> Result<Shutdown, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping after the current batch");
+        tracing::info!("{follows}");
         trigger.trigger();
     });
     Ok(shutdown)

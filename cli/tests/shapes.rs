@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use support::maria::Maria;
-use support::{Project, Row, assert_same_rows, rounds, seed};
-use xtask::servers::{Redis, rejson_module};
+use support::{PATIENCE, Project, Row, assert_same_rows, rounds, seed};
+use xtask::servers::{Process, Redis, rejson_module};
 
 const KEYS: u32 = 40;
 const WRITES: usize = 4_000;
@@ -173,13 +173,18 @@ fn every_type_of_key_lands_with_all_its_rows() {
     let (mut project, mut maria) = project(first, &job, TABLES);
     project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
     others.iter().for_each(|(name, job)| project.write(&format!("jobs/{name}.yaml"), job));
+    let writes = rounds(WRITES);
+    let mut client = project.client();
+    // What is there before anything is captured, a snapshot brings later.
+    for _ in 0..writes / 4 {
+        let _ = change(&mut random).query::<redis::Value>(&mut client);
+    }
     let mut worker = project.worker();
     project.wait_until_tracked();
-    let mut client = project.client();
     project.wait("all jobs are tracked", || {
         redis::cmd("WB.RULES").query::<Vec<redis::Value>>(&mut client).unwrap().len() == 4
     });
-    let writes = rounds(WRITES);
+    let mut snapshot = Process::spawn(&mut project.command(&["snapshot", "--redis", &project.redis.url()])).unwrap();
     for at in 1..=writes {
         let _ = change(&mut random).query::<redis::Value>(&mut client);
         if at % (writes / 5) == 0 {
@@ -191,6 +196,7 @@ fn every_type_of_key_lands_with_all_its_rows() {
             maria.server.restart();
         }
     }
+    assert!(snapshot.wait(PATIENCE).is_some_and(|status| status.success()));
     worker.stop();
     project.drain();
     let mut expected = expected(&mut client);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis_wb_plan::plan::{Connection, Job as PlanJob, OnMissing, Output, PLAN_VERSION, Plan};
+use redis_wb_plan::plan::{Connection, Job as PlanJob, OnGone, OnMissing, Output, PLAN_VERSION, Plan};
 use redis_wb_plan::schema::Schema;
 
 use crate::codes::Code;
@@ -211,7 +211,7 @@ fn plan_output(job: &resolve::Job<'_>, output: &resolve::Output<'_>) -> Result<O
         parent: output.foreach.as_ref().map_or(&[], |foreach| &foreach.parent),
         keep: ast.on_missing == OnMissing::Keep,
     };
-    let render::Statements { write, delete, children } =
+    let render::Statements { write, delete, clear, children } =
         render::statements(&rows, dialect::of(output.connection.dialect()))?;
     Ok(Output {
         connection: ast.connection.value.clone(),
@@ -228,6 +228,7 @@ fn plan_output(job: &resolve::Job<'_>, output: &resolve::Output<'_>) -> Result<O
         versions,
         write,
         delete,
+        clear: clear.filter(|_| job.ast.source.on_flush == Some(OnGone::Delete)),
         children,
     })
 }

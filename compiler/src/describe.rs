@@ -45,7 +45,8 @@ fn describe_statements(text: &mut String, output: &Output) {
         let others = children.others.iter().map(|others| ("delete of children that are not kept", others));
         std::iter::once(("delete of all children", &children.all)).chain(others)
     });
-    for (name, statement) in gone.chain(children) {
+    let clear = output.clear.iter().map(|clear| ("when the database is flushed", clear));
+    for (name, statement) in gone.chain(children).chain(clear) {
         describe_statement(text, name, statement, output);
     }
 }

@@ -52,6 +52,8 @@ pub struct Statements {
     pub write: Vec<Statement>,
     /// See [`redis_wb_plan::Output::delete`].
     pub delete: Option<Statement>,
+    /// See [`redis_wb_plan::Output::clear`]; to be kept only where the job wants it.
+    pub clear: Option<Statement>,
     /// See [`redis_wb_plan::Output::children`].
     pub children: Option<Children>,
 }
@@ -96,7 +98,9 @@ pub fn statements(rows: &Rows<'_>, dialect: Dialect) -> Result<Statements, Failu
         }
     };
     let children = if rows.parent.is_empty() { None } else { Some(target.children(rows.parent)?) };
-    Ok(Statements { write, delete, children })
+    // What was appended is history, and no row of a key.
+    let clear = (rows.strategy != Strategy::Append).then(|| statement("clear", &[], &[])).transpose()?;
+    Ok(Statements { write, delete, clear, children })
 }
 
 /// A table and its columns, quoted.

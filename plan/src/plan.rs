@@ -282,7 +282,8 @@ pub struct Source {
     /// What to do when a key is evicted.
     #[serde(default = "OnGone::ignore", skip_serializing_if = "OnGone::is_ignore")]
     pub on_evict: OnGone,
-    /// What to do when the database is flushed; `None` stops the job and says so.
+    /// What to do with the rows when the database of the keys is flushed; where nothing is said, the job stops and
+    /// asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_flush: Option<OnGone>,
 }
@@ -392,6 +393,10 @@ pub struct Output {
     /// [`Strategy::Append`]. `None` where nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete: Option<Statement>,
+    /// Does away with all rows of the table, or closes all active ones where the strategy is [`Strategy::Type2`], when
+    /// the database of the keys is emptied; it takes no parameters, and its shape says nothing. `None` where they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clear: Option<Statement>,
     /// For an output with `foreach` whose vanished rows are to go: how they are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub children: Option<Children>,

@@ -61,7 +61,7 @@ pub(crate) struct Prepared {
     pub(crate) rejected: Vec<Rejected>,
     /// How far the batch takes each stream.
     pub(crate) advances: Vec<Advance>,
-    /// Entries whose database was flushed.
+    /// Entries that tell of a flush and leave the rows as they are.
     pub(crate) flushed: Vec<usize>,
     /// Entries that were not applied before.
     pub(crate) fresh: usize,
@@ -89,10 +89,14 @@ pub(crate) async fn prepare(
         fresh: 0,
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
-    let mut changes = read(layout, entries, applied, &mut prepared);
+    let Changes { mut changes, clears } = read(layout, entries, applied, &mut prepared);
     look_up(layout, lookups, &mut changes, &mut prepared).await?;
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
+    for (entry, job) in clears {
+        tables.clear(job, entry);
+        prepared.written.push(entry);
+    }
     for (change, elements) in changes.iter().zip(&elements) {
         match add(layout, &mut tables, change, elements) {
             Ok(commands) => {
@@ -161,20 +165,23 @@ pub(crate) fn rows_of(
     encode: Encode,
 ) -> Vec<OutputRows> {
     let now_us = redis_wb_plan::now_us();
-    let change = |at: &usize| {
-        let entry = entries.get(*at)?;
-        let record = redis_wb_record::decode(&entry.record).ok()?;
-        match outcome(layout, entry.job, record, now_us) {
-            Ok(Outcome::Change(effect, mut input, command)) => {
+    let mut changes = Changes::default();
+    for at in which {
+        let Some(entry) = entries.get(*at) else { continue };
+        let Ok(record) = redis_wb_record::decode(&entry.record) else { continue };
+        if let Ok(mut outcome) = outcome(layout, entry.job, record, now_us) {
+            if let Outcome::Change(_, input, _) = &mut outcome {
                 input.lookups = batch.replies.get(at).cloned().unwrap_or_default();
-                Some(Change { entry: *at, job: entry.job, effect, input, command })
             }
-            _ => None,
+            changes.add(*at, entry.job, outcome);
         }
-    };
-    let changes: Vec<Change<'_>> = which.iter().filter_map(change).collect();
+    }
+    let Changes { changes, clears } = changes;
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
+    for (entry, job) in clears {
+        tables.clear(job, entry);
+    }
     for (change, elements) in changes.iter().zip(&elements) {
         // Whatever can be rejected here was rejected when the batch was prepared.
         let _ = add(layout, &mut tables, change, elements);
@@ -232,11 +239,31 @@ struct Change<'b> {
     command: &'b str,
 }
 
+/// What records ask for.
+#[derive(Default)]
+struct Changes<'b> {
+    changes: Vec<Change<'b>>,
+    /// Flushes that take all rows of a job: the entry and its job.
+    clears: Vec<(usize, usize)>,
+}
+
+impl<'b> Changes<'b> {
+    fn add(&mut self, entry: usize, job: usize, outcome: Outcome<'b>) {
+        match outcome {
+            Outcome::Change(effect, input, command) => {
+                self.changes.push(Change { entry, job, effect, input, command });
+            }
+            Outcome::Clear => self.clears.push((entry, job)),
+            Outcome::Nothing | Outcome::Flushed => {}
+        }
+    }
+}
+
 /// Reads the records that were not applied before.
-fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Vec<Change<'b>> {
+fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Changes<'b> {
     let mut progress = applied.clone();
     let now_us = redis_wb_plan::now_us();
-    let mut changes = Vec::with_capacity(entries.len());
+    let mut changes = Changes { changes: Vec::with_capacity(entries.len()), clears: Vec::new() };
     for (at, entry) in entries.iter().enumerate() {
         let decoded = redis_wb_record::decode(&entry.record);
         let epoch = decoded.as_ref().map_or_else(|_| progress.epoch(entry.job), |record| record.epoch);
@@ -251,11 +278,12 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))
             .and_then(|record| outcome(layout, entry.job, record, now_us));
         match outcome {
-            Ok(Outcome::Change(effect, input, command)) => {
-                changes.push(Change { entry: at, job: entry.job, effect, input, command });
+            Ok(outcome) => {
+                if matches!(outcome, Outcome::Flushed) {
+                    prepared.flushed.push(at);
+                }
+                changes.add(at, entry.job, outcome);
             }
-            Ok(Outcome::Nothing) => {}
-            Ok(Outcome::Flushed) => prepared.flushed.push(at),
             Err(reject) => prepared.rejected.push(rejected(at, reject)),
         }
     }
@@ -267,13 +295,25 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
 enum Outcome<'b> {
     Change(Effect, Input<'b>, &'b str),
     Nothing,
+    /// All rows go.
+    Clear,
+    /// The rows stay.
     Flushed,
 }
 
 /// Whether a record says "read the key now".
-pub(crate) fn is_thin(entry: &Entry) -> bool {
-    let decoded = redis_wb_record::decode(&entry.record);
-    decoded.is_ok_and(|record| record.flags.contains(Flags::THIN) && record.opcode != Opcode::Delete)
+pub(crate) const fn is_thin(record: &Record<'_>) -> bool {
+    record.flags.contains(Flags::THIN) && !matches!(record.opcode, Opcode::Delete)
+}
+
+/// The record of an entry, if it tells of a flush.
+pub(crate) fn flush_of(entry: &Entry) -> Option<Record<'_>> {
+    redis_wb_record::decode(&entry.record).ok().filter(|record| record.opcode == Opcode::Flush)
+}
+
+/// Whether a flush took the job's stream and not its keys, which are in another database.
+pub(crate) const fn is_of_streams(source: &Source, record: &Record<'_>) -> bool {
+    record.db != source.db
 }
 
 fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) -> Result<Outcome<'b>, Reject> {
@@ -281,7 +321,8 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) 
         return Ok(Outcome::Nothing);
     };
     if record.opcode == Opcode::Flush {
-        return Ok(Outcome::Flushed);
+        let clears = source.on_flush == Some(OnGone::Delete) && !is_of_streams(source, &record);
+        return Ok(if clears { Outcome::Clear } else { Outcome::Flushed });
     }
     Ok(match effect(source, &record) {
         Some(effect) => {

@@ -80,6 +80,12 @@ impl Applied {
         stream.epochs.get(&stream.current).map(|step| (stream.current, step.now))
     }
 
+    /// Whether an entry was applied before.
+    pub(crate) fn holds(&self, stream: usize, epoch: Epoch, position: Position) -> bool {
+        let step = self.streams.get(stream).and_then(|stream| stream.epochs.get(&epoch));
+        step.is_some_and(|step| position <= step.now)
+    }
+
     /// Takes an entry into account. False where it was applied before.
     pub(crate) fn advance(&mut self, stream: usize, epoch: Epoch, to: Position) -> bool {
         let Some(stream) = self.streams.get_mut(stream) else {
@@ -135,6 +141,7 @@ mod tests {
         let mut applied = Applied::new(1, [(0, 7, at(100))]);
         assert_eq!(applied.last(0), Some((7, at(100))));
         assert!(!applied.advance(0, 7, at(100)));
+        assert!(applied.holds(0, 7, at(100)) && !applied.holds(0, 7, at(101)) && !applied.holds(0, 8, at(1)));
         assert_eq!(applied.advances(), []);
         assert!(applied.advance(0, 7, at(101)));
         // A new primary may count from an earlier id; its records are new all the same.

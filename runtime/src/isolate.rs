@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Entry, Prepared, Rejected, rows_of};
+use crate::batch::{Entry, Prepared, Rejected, flush_of, rows_of};
 use crate::error::{Failure, Refusal};
 use crate::layout::Layout;
 use crate::rows::{Encode, OutputRows};
@@ -28,7 +28,10 @@ impl Isolation<'_> {
     pub(crate) async fn run(&self, target: &mut Target) -> Result<Vec<Rejected>, Failure> {
         target.begin(self.streams, self.batch).await?;
         let mut written: Vec<usize> = Vec::new();
-        let mut refused = self.pass(target, &self.batch.written, &mut written).await?;
+        let refused = self.pass(target, &self.batch.written, &mut written).await?;
+        // A flush that is tried again would take what was written since.
+        let is_flush = |one: &Rejected| self.entries.get(one.entry).is_some_and(|entry| flush_of(entry).is_some());
+        let (flushes, mut refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_flush);
         for _ in 1..PASSES_MAX {
             let before = refused.len();
             if before == 0 {
@@ -42,7 +45,7 @@ impl Isolation<'_> {
             }
         }
         refused.retain(|one| !self.is_superseded(one.entry, &written));
-        Ok(refused)
+        Ok([flushes, refused].concat())
     }
 
     /// Writes entries in order; gives those that were refused, each alone.

@@ -3,6 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
+//! | [`snapshot`] | has the keys that are there already appended to the streams |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
 //! | `shard` | Redis: tracking, streams, dead-letter queues |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
@@ -36,6 +37,7 @@ mod rows;
 mod secret;
 mod shard;
 mod shutdown;
+mod snapshot;
 mod tables;
 mod target;
 mod tls;
@@ -56,6 +58,7 @@ use pause::{Pauses, wait};
 use pipeline::Pipeline;
 use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
+pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 
 /// What a run is told besides its plan.
 #[derive(Debug, Clone)]
@@ -91,14 +94,18 @@ pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> R
         let pipeline = Pipeline::new(Arc::new(layout), shard.clone(), options.until_idle, shutdown.clone());
         pipelines.spawn(pipeline.run());
     }
-    let mut summary = Summary::default();
+    let (mut summary, mut failed) = (Summary::default(), None);
     while let Some(ended) = pipelines.join_next().await {
-        let own =
-            ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))??;
-        summary.applied += own.applied;
-        summary.rejected += own.rejected;
+        match ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))? {
+            Ok(own) => {
+                summary.applied += own.applied;
+                summary.rejected += own.rejected;
+            }
+            // The others have batches of their own to bring to an end.
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(summary)
+    failed.map_or(Ok(summary), Err)
 }
 
 /// Has all jobs tracked. What Redis refuses at the start ends the run: nobody would see a log that repeats it.
@@ -120,6 +127,7 @@ async fn track_once(plan: &Plan, shard: &Shard) -> Result<(), Failure> {
         connection.track(job).await?;
     }
     for rule in connection.rules().await? {
+        let rule = rule.name;
         if !plan.jobs.iter().any(|job| job.name == rule) {
             tracing::warn!(
                 rule,

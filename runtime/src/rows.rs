@@ -71,6 +71,8 @@ pub(crate) struct OutputRows {
 /// have cells that its statements take.
 #[derive(Debug)]
 pub(crate) struct Round {
+    /// The flush that takes all rows of the table, as one row without cells.
+    pub(crate) cleared: RowSet,
     /// Parents none of whose rows stays.
     pub(crate) gone: RowSet,
     /// Parents of whose rows those stay that are written.
@@ -87,6 +89,6 @@ impl Round {
     /// Nothing yet, for an output of so many columns.
     pub(crate) fn new(columns: usize) -> Self {
         let set = || RowSet::new(columns);
-        Self { gone: set(), parents: set(), families: Vec::new(), deletes: set(), writes: set() }
+        Self { cleared: set(), gone: set(), parents: set(), families: Vec::new(), deletes: set(), writes: set() }
     }
 }

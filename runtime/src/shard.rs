@@ -1,5 +1,7 @@
 //! One Redis shard: tracking, reading and trimming of change streams, dead letters. Knows no target.
 
+mod walk;
+
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -13,6 +15,7 @@ use crate::checkpoint::{Epoch, epoch_text};
 use crate::dead_letters::Call;
 use crate::error::Failure;
 use crate::position::Position;
+pub(crate) use walk::{Backlog, Rule, Walk};
 
 /// How long a connection may take to come about.
 pub(crate) const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
@@ -103,17 +106,6 @@ impl Connection {
             command.arg("BEFORE");
         }
         command.query_async(&mut self.redis).await.map_err(|error| untracked(job, &error))
-    }
-
-    /// The names of all tracking rules.
-    pub(crate) async fn rules(&mut self) -> Result<Vec<String>, Failure> {
-        let rules: Vec<Vec<Value>> = redis::cmd("WB.RULES").query_async(&mut self.redis).await.map_err(failure)?;
-        let name = |rule: Vec<Value>| match rule.get(1) {
-            Some(Value::BulkString(name)) => Some(String::from_utf8_lossy(name).into_owned()),
-            Some(Value::SimpleString(name)) => Some(name.clone()),
-            _ => None,
-        };
-        Ok(rules.into_iter().filter_map(name).collect())
     }
 
     /// Makes the consumer group whose lag `XINFO GROUPS` shows, unless it is there.
@@ -391,19 +383,25 @@ fn part(writer: &mut RecordWriter<'_>, kind: DataType, name: &Value, value: Opti
 fn bytes(value: &Value) -> &[u8] {
     match value {
         Value::BulkString(bytes) => bytes,
+        Value::SimpleString(text) => text.as_bytes(),
         _ => &[],
     }
+}
+
+/// What a Redis without the module lacks.
+fn no_module() -> Failure {
+    Failure::configuration(
+        "this Redis has no capture module",
+        "load it: start the server with `--loadmodule libredis_wb_capture.so`, or run \
+         `MODULE LOAD /path/to/libredis_wb_capture.so` where `enable-module-command` allows it",
+    )
 }
 
 /// Why a job's keys cannot be captured.
 fn untracked(job: &Job, error: &RedisError) -> Failure {
     let said = error.detail().unwrap_or_default().to_owned();
     if said.contains("unknown command") {
-        return Failure::configuration(
-            "this Redis has no capture module",
-            "load it: start the server with `--loadmodule libredis_wb_capture.so`, or run \
-             `MODULE LOAD /path/to/libredis_wb_capture.so` where `enable-module-command` allows it",
-        );
+        return no_module();
     }
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension => Failure::configuration(

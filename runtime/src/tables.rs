@@ -21,6 +21,8 @@ pub(crate) struct Tables<'b> {
 /// What one output gets, while changes are added: each with its entry.
 #[derive(Default)]
 struct Table<'b> {
+    /// The flush that takes all rows, before any of these is written.
+    cleared: Option<usize>,
     items: Vec<Option<(usize, Item<'b>)>>,
     /// Where the item of a row or of a parent stands: of several changes the last counts.
     places: HashMap<Vec<u8>, usize>,
@@ -29,6 +31,15 @@ struct Table<'b> {
 impl<'b> Tables<'b> {
     pub(crate) fn new(layout: &'b Layout, encode: Encode) -> Self {
         Self { layout, encode, tables: layout.outputs().map(|_| Table::default()).collect() }
+    }
+
+    /// Takes all rows of a job's outputs, where the job wants it. Such an entry is the first of its batch.
+    pub(crate) fn clear(&mut self, job: usize, entry: usize) {
+        for (at, output) in self.layout.outputs_of(job) {
+            if let Some(table) = self.tables.get_mut(at).filter(|_| output.clear.is_some()) {
+                table.cleared = Some(entry);
+            }
+        }
     }
 
     /// Puts an item behind all others of its output. Where only the last change of a row counts, an earlier one goes.
@@ -104,6 +115,11 @@ fn key_of<'v, 'b: 'v>(
 
 fn rounds(output: &Output, table: Table<'_>, encode: Encode) -> OutputRows {
     let mut rounds: Vec<Round> = Vec::new();
+    if let Some(entry) = table.cleared {
+        let mut round = Round::new(output.columns.len());
+        round.cleared.entries.push(entry);
+        rounds.push(round);
+    }
     // How many versions of a row came before: two of one row must not be written at once.
     let mut versions: HashMap<Vec<u8>, usize> = HashMap::new();
     for (entry, item) in table.items.into_iter().flatten() {

@@ -1,6 +1,8 @@
 //! Measurements, each beside its goal, printed and written to `docs/benchmarks.md`.
 //! It must not know how the crates work: it runs what a user runs.
 
+mod snapshot;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -10,13 +12,15 @@ use std::time::{Duration, Instant};
 use xtask::servers::Folder;
 use xtask::{Error, cargo, root};
 
+pub(crate) use snapshot::run as snapshot;
+
 /// How often each command is timed; they take turns.
 const RUNS: usize = 15;
 
 /// The jobs of the large project.
 const JOBS: usize = 1_000;
 
-/// What the section of `docs/benchmarks.md` begins with; it ends where the next one begins.
+/// What the section begins with.
 const HEADING: &str = "## Checking jobs\n";
 
 /// Times `redis-wb check` over a project of one job and one of many, start of the program included.
@@ -42,8 +46,7 @@ pub(crate) fn check() -> Result<(), Error> {
         row("1 job", one, "20 ms"),
         row("1,000 jobs of 15 columns and 5 expressions", many, "1,000 ms"),
     );
-    print!("{section}");
-    write(&section)
+    publish(HEADING, &section)
 }
 
 /// A project of jobs of 15 columns, 5 of them by expressions, each with a table of its own.
@@ -132,15 +135,16 @@ fn machine() -> String {
     format!("{model}, {cores} cores, load {load} at the end")
 }
 
-/// Puts a section in the place of the one with its heading, or at the end.
-fn write(section: &str) -> Result<(), Error> {
+/// Prints a section and puts it into `docs/benchmarks.md`: in the place of the one with its heading, or at the end.
+fn publish(heading: &str, section: &str) -> Result<(), Error> {
+    print!("{section}");
     let path = root().join("docs/benchmarks.md");
     let page = fs::read_to_string(&path).map_err(Error::during("read docs/benchmarks.md"))?;
-    fs::write(&path, placed(&page, section)).map_err(Error::during("write docs/benchmarks.md"))
+    fs::write(&path, placed(&page, heading, section)).map_err(Error::during("write docs/benchmarks.md"))
 }
 
-fn placed(page: &str, section: &str) -> String {
-    let Some((before, rest)) = page.split_once(HEADING) else { return format!("{page}\n{section}") };
+fn placed(page: &str, heading: &str, section: &str) -> String {
+    let Some((before, rest)) = page.split_once(heading) else { return format!("{page}\n{section}") };
     match rest.split_once("\n## ") {
         Some((_, after)) => format!("{before}{section}\n## {after}"),
         None => format!("{before}{section}"),
@@ -154,10 +158,10 @@ mod tests {
     #[test]
     fn a_section_takes_the_place_of_the_one_before() {
         let section = format!("{HEADING}\nnew\n");
-        assert_eq!(placed("# B\n", &section), format!("# B\n\n{section}"));
+        assert_eq!(placed("# B\n", HEADING, &section), format!("# B\n\n{section}"));
         let page = format!("# B\n\n{HEADING}\nold\n\n## C\n\nc\n");
-        assert_eq!(placed(&page, &section), format!("# B\n\n{section}\n## C\n\nc\n"));
+        assert_eq!(placed(&page, HEADING, &section), format!("# B\n\n{section}\n## C\n\nc\n"));
         let page = format!("# B\n\n{HEADING}\nold\n");
-        assert_eq!(placed(&page, &section), format!("# B\n\n{section}"));
+        assert_eq!(placed(&page, HEADING, &section), format!("# B\n\n{section}"));
     }
 }

@@ -29,7 +29,9 @@ usage: cargo xtask <task>
   setup           find or install the tools that tests and demo need
   test            everything that must hold before main moves
   test --fast     the same without clippy and licences, and with shorter random tests
-  bench check     time `redis-wb check`, and write docs/benchmarks.md
+  bench           both of these, and write docs/benchmarks.md
+  bench check     time `redis-wb check`
+  bench snapshot  time how long slices of a snapshot hold Redis up
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";
@@ -41,7 +43,9 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["test"] => test::run(test::Depth::Full),
         ["test", "--fast"] => test::run(test::Depth::Fast),
-        ["bench"] | ["bench", "check"] => bench::check(),
+        ["bench"] => bench::check().and_then(|()| bench::snapshot()),
+        ["bench", "check"] => bench::check(),
+        ["bench", "snapshot"] => bench::snapshot(),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
         ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),

@@ -9,6 +9,7 @@
 //! | `units.rs` | write and record are one unit, for a replica, for the AOF, after a SIGKILL |
 //! | `rules.rs` | what survives what, and what is refused |
 //! | `replicas.rs` | who captures, and in which epoch |
+//! | `snapshots.rs` | the keys that are there as records, in slices, among live changes |
 //! | `failures.rs` | records that cannot be appended, memory that is full |
 
 // Each with `cfg(test)`, so that clippy knows helpers for tests.
@@ -22,6 +23,8 @@ mod failures;
 mod replicas;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Server {
         Self { redis, connection }
     }
 
+    /// Lets another client take the place of this one.
+    pub(crate) fn reconnect(&mut self) {
+        self.connection = connect(&self.redis);
+    }
+
     /// Ends it by SIGKILL and starts it again.
     pub(crate) fn crash(&mut self) {
         self.redis.kill();
@@ -161,8 +166,11 @@ impl Server {
                 Opcode::Flush => keys.clear(),
                 Opcode::Delete => drop(keys.remove(&key)),
                 Opcode::Create | Opcode::Update => {
-                    let bare = if record.flags.contains(Flags::THIN) { "thin" } else { record.data_type.name() };
-                    let content = record.after.as_ref().map_or_else(|| bare.to_owned(), image);
+                    let content = match &record.after {
+                        Some(after) => image(after),
+                        None if record.flags.contains(Flags::THIN) => self.content(&key),
+                        None => record.data_type.name().to_owned(),
+                    };
                     keys.insert(key, content);
                 }
             }

@@ -20,10 +20,10 @@ fn settle(server: &mut Server) {
 }
 
 /// Random commands, the same for the same seed.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
@@ -35,7 +35,7 @@ impl Random {
     }
 
     /// A command that changes something, of every kind that redis-wb has to tell apart.
-    fn command(&mut self) -> String {
+    pub(crate) fn command(&mut self) -> String {
         let (key, other, number) = (self.key(), self.key(), self.below(100));
         match self.below(24) {
             0..5 => format!("HSET {key} f{} {number}", self.below(4)),

@@ -67,7 +67,7 @@ impl Capabilities for Cassandra {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("cassandra": "insert", "upsert", "delete", "table")
+        templates!("cassandra": "insert", "upsert", "delete", "clear", "table")
     }
 
     /// A delete and an insert of one key in the same batch have the same time, and then the delete wins; and no

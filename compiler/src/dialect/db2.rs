@@ -68,7 +68,7 @@ impl Capabilities for Db2 {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("db2": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("db2": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn parameters_max(&self) -> usize {

@@ -52,7 +52,7 @@ impl Capabilities for MariaDb {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("mariadb": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("mariadb": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn upserts_by_any_index(&self) -> bool {

@@ -51,7 +51,7 @@ impl Capabilities for MySql {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("mysql": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("mysql": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn upserts_by_any_index(&self) -> bool {

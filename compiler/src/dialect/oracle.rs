@@ -72,7 +72,7 @@ impl Capabilities for Oracle {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("oracle": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("oracle": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn marker(&self) -> Marker {

@@ -52,7 +52,7 @@ impl Capabilities for PostgreSql {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("postgresql": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("postgresql": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn is_columnar(&self) -> bool {

@@ -61,7 +61,7 @@ impl Capabilities for Sqlite {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("sqlite": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("sqlite": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn parameter(&self, number: usize, _column: &ColumnType) -> String {

@@ -73,7 +73,7 @@ impl Capabilities for SqlServer {
     }
 
     fn templates(&self) -> &'static [Template] {
-        templates!("sqlserver": "insert", "upsert", "delete", "children", "close", "open", "table")
+        templates!("sqlserver": "insert", "upsert", "delete", "clear", "children", "close", "open", "table")
     }
 
     fn marker(&self) -> Marker {

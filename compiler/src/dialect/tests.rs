@@ -3,6 +3,7 @@
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::{Closing, Column, Shape, Statement, Versions};
 use redis_wb_plan::{ColumnType, Expr, Type};
+use sqlparser::parser::Parser;
 
 use super::*;
 use crate::render::{Rows, Statements, statements};
@@ -41,7 +42,8 @@ fn render(dialect: Dialect, strategy: Strategy, columns: &[Column], key_columns:
 
 fn every(found: &Statements) -> Vec<&Statement> {
     let children = found.children.as_ref().expect("a parent is named");
-    let all = found.write.iter().chain(&found.delete).chain([&children.all]).chain(&children.others);
+    let all =
+        found.write.iter().chain(&found.delete).chain(&found.clear).chain([&children.all]).chain(&children.others);
     all.collect()
 }
 

@@ -2,11 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use redis_wb_plan::plan::{Job, OnGone};
+use redis_wb_record::{Opcode, Record};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Batch;
-use crate::batch::{Entry, is_thin, prepare};
+use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -21,6 +25,10 @@ const BATCHES_AHEAD_MAX: usize = 1;
 const BATCH_BYTES_AIM: usize = 16 * 1024 * 1024;
 /// The most entries of one stream that one command reads: it bounds what a run of large records can bring at once.
 const READ_ROWS_MAX: usize = 128;
+/// How often the log says that a job is stopped.
+const STOPPED_SAID_AGAIN: Duration = Duration::from_secs(60);
+/// How long to wait where no stream is read.
+const STOPPED_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the reading half hands over.
 pub(super) enum Read {
@@ -44,6 +52,9 @@ pub(super) struct Reader {
     lookups: Lookups,
     /// How many entries the next command asks of each stream.
     count: usize,
+    /// Why a job is stopped: its stream is not read any more.
+    stopped: Vec<Option<Stop>>,
+    said: Instant,
 }
 
 impl Reader {
@@ -55,7 +66,9 @@ impl Reader {
         encode: Encode,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
-        Self { layout, lookups, redis, places, waiting: VecDeque::new(), applied, encode, count: READ_ROWS_MAX }
+        let stopped = places.iter().map(|_| None).collect();
+        let (waiting, count, said) = (VecDeque::new(), READ_ROWS_MAX, Instant::now());
+        Self { layout, redis, places, waiting, applied, encode, lookups, count, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -69,7 +82,7 @@ impl Reader {
                 };
                 let (read, is_last) = match read {
                     Ok(Some(batch)) => (Read::Batch(batch), false),
-                    Ok(None) if until_idle => (Read::Idle, true),
+                    Ok(None) if until_idle => (self.stopped().map_or(Read::Idle, Read::Failed), true),
                     Ok(None) => continue,
                     Err(failure) => (Read::Failed(failure), true),
                 };
@@ -90,8 +103,9 @@ impl Reader {
             }
             let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await?;
             for at in &prepared.flushed {
-                let job = entries.get(*at).and_then(|entry| self.layout.job(entry.job)).map(|job| &job.name);
-                tracing::warn!(job, "Redis was flushed; the rows of the target stay as they are");
+                if let Some(entry) = entries.get(*at) {
+                    self.say_what_stays(entry);
+                }
             }
             // Where nothing advances, all of it was applied before.
             if !prepared.advances.is_empty() {
@@ -111,8 +125,18 @@ impl Reader {
                 self.fetch(may_wait && entries.is_empty()).await?;
             }
             let Some(mut entry) = self.waiting.pop_front() else { break };
-            if is_thin(&entry) {
-                self.complete(&mut entry).await?;
+            match self.turn(&entry) {
+                Turn::Now => {}
+                Turn::Completed => self.complete(&mut entry).await?,
+                Turn::First if entries.is_empty() => {}
+                Turn::First => {
+                    self.waiting.push_front(entry);
+                    break;
+                }
+                Turn::Never(stop) => {
+                    self.stop(entry.job, stop);
+                    continue;
+                }
             }
             bytes += entry.record.len();
             entries.push(entry);
@@ -122,7 +146,19 @@ impl Reader {
 
     /// Reads what comes next in the streams.
     async fn fetch(&mut self, may_wait: bool) -> Result<(), Failure> {
-        let entries = self.redis.read(&self.places, self.count, may_wait).await?;
+        let open = self.stopped.iter().zip(&self.places).enumerate().filter(|(_, (stopped, _))| stopped.is_none());
+        let (jobs, places): (Vec<usize>, Vec<_>) = open.map(|(job, (_, place))| (job, place.clone())).unzip();
+        self.say_what_stopped();
+        if places.is_empty() {
+            if may_wait {
+                tokio::time::sleep(STOPPED_PAUSE).await;
+            }
+            return Ok(());
+        }
+        let mut entries = self.redis.read(&places, self.count, may_wait).await?;
+        for entry in &mut entries {
+            entry.job = jobs.get(entry.job).copied().unwrap_or(entry.job);
+        }
         let Some(largest) = entries.iter().map(|entry| entry.record.len()).max() else {
             return if may_wait { self.look_for_new_streams().await } else { Ok(()) };
         };
@@ -159,5 +195,104 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// When an entry's turn is.
+    fn turn(&self, entry: &Entry) -> Turn {
+        let Ok(record) = redis_wb_record::decode(&entry.record) else { return Turn::Now };
+        let Some(job) = self.layout.job(entry.job).filter(|_| record.opcode == Opcode::Flush) else {
+            return if is_thin(&record) { Turn::Completed } else { Turn::Now };
+        };
+        match job.source.on_flush {
+            _ if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
+            None => Turn::Never(Stop::new(job, &record)),
+            Some(OnGone::Delete) => Turn::First,
+            Some(OnGone::Ignore) => Turn::Now,
+        }
+    }
+
+    /// Leaves a job's stream alone from here on. Nothing behind this place is applied, so nothing is lost.
+    fn stop(&mut self, job: usize, stop: Stop) {
+        self.waiting.retain(|entry| entry.job != job);
+        stop.say(&self.layout.name);
+        self.said = Instant::now();
+        if let Some(stopped) = self.stopped.get_mut(job) {
+            *stopped = Some(stop);
+        }
+    }
+
+    /// Why a job is stopped, if one is.
+    fn stopped(&self) -> Option<Failure> {
+        let Stop { message, help } = self.stopped.iter().flatten().next()?;
+        Some(Failure::configuration(message, help))
+    }
+
+    fn say_what_stopped(&mut self) {
+        if self.said.elapsed() >= STOPPED_SAID_AGAIN {
+            self.stopped.iter().flatten().for_each(|stop| stop.say(&self.layout.name));
+            self.said = Instant::now();
+        }
+    }
+
+    /// Says that a flush leaves the rows as they are.
+    fn say_what_stays(&self, entry: &Entry) {
+        let Some((job, flush)) = self.layout.job(entry.job).zip(flush_of(entry)) else { return };
+        let (name, command, db) = (&job.name, flush.command, flush.db);
+        if is_of_streams(&job.source, &flush) {
+            tracing::warn!(
+                job = name,
+                command,
+                db,
+                "the change streams were lost with this database: changes may be missing; `redis-wb snapshot {name}` \
+                 brings those of keys that are there"
+            );
+        } else {
+            tracing::warn!(
+                job = name,
+                command,
+                db,
+                "this database was emptied; the rows of the target stay as they are"
+            );
+        }
+    }
+}
+
+/// When an entry goes into a batch.
+enum Turn {
+    Now,
+    /// With what its key holds now.
+    Completed,
+    /// It begins a batch.
+    First,
+    /// Its job stops before it.
+    Never(Stop),
+}
+
+/// Why a job stopped.
+struct Stop {
+    message: String,
+    help: String,
+}
+
+impl Stop {
+    /// A flush of which the job does not say what becomes of its rows.
+    fn new(job: &Job, flush: &Record<'_>) -> Self {
+        let (name, Record { command, db, .. }) = (&job.name, flush);
+        let (lost, snapshot) = if is_of_streams(&job.source, flush) {
+            ("took the change streams, so that changes may be missing", format!(", then `redis-wb snapshot {name}`"))
+        } else {
+            ("took the keys, and `on_flush` does not say what becomes of the rows", String::new())
+        };
+        Self {
+            message: format!("job `{name}` is stopped: `{command}` of database {db} {lost}"),
+            help: format!(
+                "write `on_flush: delete` (the rows go) or `on_flush: ignore` (they stay) into `source.redis` of the job, \
+                 and start `redis-wb run` again{snapshot}"
+            ),
+        }
+    }
+
+    fn say(&self, connection: &str) {
+        tracing::error!(connection, help = self.help, "{}", self.message);
     }
 }

@@ -54,7 +54,8 @@ impl MySql {
     async fn look_at_tables(&mut self) -> Result<(), Failure> {
         let layout = Arc::clone(&self.layout);
         for (_, output) in layout.outputs() {
-            let mut statements: Vec<&Statement> = output.delete.iter().chain(&output.write).collect();
+            let mut statements: Vec<&Statement> =
+                output.delete.iter().chain(&output.clear).chain(&output.write).collect();
             if let Some(children) = &output.children {
                 statements.push(&children.all);
                 statements.extend(&children.others);

@@ -40,6 +40,8 @@ pub(crate) struct Postgres {
 #[derive(Default)]
 struct Prepares {
     delete: Option<Bound>,
+    /// Deletes all rows.
+    clear: Option<Bound>,
     write: Vec<Bound>,
     /// Deletes all rows of parents.
     all: Option<Bound>,
@@ -87,6 +89,9 @@ impl Postgres {
             let mut prepares = Prepares::default();
             if let Some(delete) = &output.delete {
                 prepares.delete = Some(bound(&session.client, delete).await?);
+            }
+            if let Some(clear) = &output.clear {
+                prepares.clear = Some(bound(&session.client, clear).await?);
             }
             if let Some(children) = &output.children {
                 prepares.all = Some(bound(&session.client, &children.all).await?);
@@ -172,6 +177,7 @@ impl Postgres {
             for (prepares, round) in outputs.iter().rev() {
                 // Where no statement spares the rows that stay, all go, and those that stay are written again.
                 let spared = prepares.others.as_ref().or(prepares.all.as_ref());
+                self.add(&mut pieces, prepares.clear.as_ref(), &round.cleared);
                 self.add(&mut pieces, prepares.all.as_ref(), &round.gone);
                 pieces.extend(spared.filter(|_| round.parents.len() > 0).map(|statement| Piece {
                     statement,

@@ -194,7 +194,7 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
 /// Finds out at once what a statement lacks.
 fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     for (_, output) in layout.outputs() {
-        for statement in output.delete.iter().chain(&output.write) {
+        for statement in output.delete.iter().chain(&output.clear).chain(&output.write) {
             file.prepare_cached(&statement.sql).map_err(failure::of)?;
         }
     }

@@ -61,6 +61,9 @@ pub(super) fn steps<'s>(layout: &'s Layout, outputs: &'s [OutputRows]) -> Vec<St
 
 /// What goes from one output.
 fn deletes<'s>(output: &'s Output, round: &'s Round, steps: &mut Vec<Step<'s>>) {
+    if let Some(statement) = &output.clear {
+        steps.push(Step::of(statement, &round.cleared, 0..round.cleared.len()));
+    }
     if let Some(children) = &output.children {
         steps.push(Step::of(&children.all, &round.gone, 0..round.gone.len()));
         for (parent, family) in round.families.iter().enumerate() {

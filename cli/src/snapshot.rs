@@ -1,0 +1,148 @@
+//! `redis-wb snapshot`: carries the keys over that are there already.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use redis_wb_plan::Plan;
+use redis_wb_runtime::{Progress, SnapshotOptions, Walked};
+
+use crate::exit::{Failure, print};
+use crate::project::{Location, refuse_bugs};
+use crate::run::{failure, read_plan, runtime, shutdown};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The jobs whose keys are carried over, by name; by default all of them.
+    #[arg(value_name = "JOB")]
+    names: Vec<String>,
+    /// Job files, or folders of them; by default `jobs/` beside the configuration.
+    #[arg(long = "jobs", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The configuration; by default `config.yaml` here or, failing that, in the folder of the jobs.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take the jobs from this plan of `redis-wb compile --format json` instead of compiling them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
+    plan: Option<PathBuf>,
+    /// The Redis whose keys are carried over.
+    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
+    redis: String,
+    /// Begin anew where an earlier snapshot stopped in the middle, instead of going on from there.
+    #[arg(long)]
+    restart: bool,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { names, paths, config, plan, redis, restart } = arguments;
+    let plan = match plan {
+        Some(path) => read_plan(&path)?,
+        None => compile(&Location::new(paths, config))?,
+    };
+    let all = || plan.jobs.iter().map(|job| job.name.clone()).collect();
+    let jobs = if names.is_empty() { all() } else { names };
+    let options = SnapshotOptions { redis_url: redis, jobs, restart };
+    runtime()?.block_on(async {
+        let shutdown = shutdown("stopping after the current slice")?;
+        let mut screen = Screen::new();
+        let tell = |job: &str, progress| screen.show(job, progress);
+        let is_whole = redis_wb_runtime::snapshot(&plan, &options, shutdown, tell).await;
+        screen.bar.finish_and_clear();
+        if is_whole.map_err(failure)? {
+            return Ok(());
+        }
+        let help = "run the same command again: it goes on from there";
+        Err(Failure::with_help("the snapshot was interrupted", help))
+    })
+}
+
+/// Compiles the jobs. What only a live database tells of its tables changes nothing for their keys.
+fn compile(location: &Location) -> Result<Plan, Failure> {
+    let mut project = location.read()?;
+    let compiled = project.compile(BTreeMap::new());
+    refuse_bugs(&compiled)?;
+    compiled.plan.ok_or_else(|| {
+        project.report(compiled.diagnostics);
+        Failure::Reported
+    })
+}
+
+/// How much of a database there is to walk.
+const WHOLE: u64 = 1_000;
+/// Without a terminal, a line is printed for every so many thousandths.
+const LINE_EVERY: u64 = 100;
+
+/// Shows progress on standard error: a bar on a terminal, otherwise lines; results on standard output.
+struct Screen {
+    bar: ProgressBar,
+    /// At how many thousandths the next line is due.
+    line_at: u64,
+    /// Whether it was said that something is waited for.
+    waits: bool,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(WHOLE) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, line_at: 0, waits: false }
+    }
+
+    fn show(&mut self, job: &str, progress: Progress) {
+        let waits = matches!(progress, Progress::Waits(_));
+        match progress {
+            Progress::Begins(walked) => {
+                self.bar.set_prefix(job.to_owned());
+                self.line_at = (walked.thousandths / LINE_EVERY + 1) * LINE_EVERY;
+                match walked {
+                    Walked { thousandths: 0, records: 0 } => self.line(&format!("{job}: begins")),
+                    walked => self.line(&format!("{job}: goes on at {}", so_far(walked))),
+                }
+                self.advance(walked);
+            }
+            Progress::BeginsAnew => {
+                self.line_at = LINE_EVERY;
+                let why = "since Redis or the tracking of the job began anew meanwhile";
+                self.bar.suspend(|| eprintln!("{job}: begins anew, {why}"));
+                self.advance(Walked::default());
+            }
+            Progress::Walks(walked) => {
+                self.advance(walked);
+                if walked.thousandths >= self.line_at {
+                    self.line_at = (walked.thousandths / LINE_EVERY + 1) * LINE_EVERY;
+                    self.line(&format!("{job}: {}", so_far(walked)));
+                }
+            }
+            Progress::Waits(what) => {
+                if !self.waits {
+                    self.line(&format!("{job}: waiting: {what}"));
+                }
+                self.bar.set_message(what);
+            }
+            Progress::Ends(Walked { records, .. }) => {
+                self.bar.suspend(|| print(&format!("{job}: all keys are walked, {records} records appended\n")));
+            }
+        }
+        self.waits = waits;
+    }
+
+    fn advance(&self, walked: Walked) {
+        self.bar.set_position(walked.thousandths);
+        self.bar.set_message(format!("{} records", walked.records));
+    }
+
+    /// Prints a line where there is no bar.
+    fn line(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn so_far(walked: Walked) -> String {
+    format!("{} %, {} records", walked.thousandths / 10, walked.records)
+}
