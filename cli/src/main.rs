@@ -6,6 +6,7 @@
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
 //! | `snapshot.rs` | `snapshot`: carries the keys over that are there already |
+//! | `dlq.rs` | `dlq`, `get-rejected`: records that could not become rows |
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
@@ -16,6 +17,7 @@
 
 mod check;
 mod compile;
+mod dlq;
 mod eval;
 mod exit;
 mod explain;
@@ -59,6 +61,10 @@ enum Command {
     Run(run::Arguments),
     /// Carry the keys over that are there already, while `run` carries their changes.
     Snapshot(snapshot::Arguments),
+    /// List, show, replay or drop the records that could not become rows.
+    Dlq(dlq::Arguments),
+    /// List the records that could not become rows.
+    GetRejected(dlq::GetRejected),
     /// Evaluate an expression over a JSON document.
     Eval(eval::Arguments),
     /// Print the builtin functions of both languages, or all about one.
@@ -91,6 +97,8 @@ fn main() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Snapshot(arguments) => snapshot::run(arguments),
+        Command::Dlq(arguments) => dlq::run(arguments),
+        Command::GetRejected(arguments) => dlq::get_rejected(arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Functions(arguments) => functions::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

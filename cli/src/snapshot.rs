@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { names, paths, config, plan, redis, restart } = arguments;
     let plan = match plan {
         Some(path) => read_plan(&path)?,
-        None => compile(&Location::new(paths, config))?,
+        None => compile(paths, config)?,
     };
     let all = || plan.jobs.iter().map(|job| job.name.clone()).collect();
     let jobs = if names.is_empty() { all() } else { names };
@@ -59,8 +59,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Compiles the jobs. What only a live database tells of its tables changes nothing for their keys.
-fn compile(location: &Location) -> Result<Plan, Failure> {
-    let mut project = location.read()?;
+pub(crate) fn compile(paths: Vec<PathBuf>, config: Option<PathBuf>) -> Result<Plan, Failure> {
+    let mut project = Location::new(paths, config).read()?;
     let compiled = project.compile(BTreeMap::new());
     refuse_bugs(&compiled)?;
     compiled.plan.ok_or_else(|| {

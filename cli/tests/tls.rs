@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use redis::Commands as _;
+use support::maria::Maria;
 use support::{Project, Row, assert_same_rows, text};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -128,6 +129,51 @@ fn a_server_is_verified_and_verifies() {
     let output = drain_with(&project, "worker", &format!("{{sslmode: verify-ca, sslrootcert: {ca}, {identity}}}"));
     assert!(output.status.success(), "{}", text(&output.stderr));
     rows(&[["1", "Ada"], ["2", "Alan"]]);
+}
+
+#[test]
+fn a_mariadb_is_verified_and_verifies() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = Project::new("emp", &JOB.replace("connection: pg", "connection: maria"), TABLE);
+    let (ours, other) = (Authority::new("ours"), Authority::new("another"));
+    let open = |path: &std::path::Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    open(project.folder.path(), 0o755);
+    let write = |file: &str, text: &str| {
+        project.write(file, text);
+        open(&project.path(file), 0o644);
+        project.path(file).display().to_string()
+    };
+    let (ca, wrong) = (write("ca.crt", &ours.pem), write("other.crt", &other.pem));
+    let (certificate, key) = ours.certificate("db", "127.0.0.1");
+    let (own, own_key) = (write("own.crt", &certificate), write("own.key", &key));
+    let (certificate, key) = ours.certificate("worker", "worker");
+    let (worker, worker_key) = (write("worker.crt", &certificate), write("worker.key", &key));
+    let arguments =
+        [format!("--ssl-ca={ca}"), format!("--ssl-cert={own}"), format!("--ssl-key={own_key}")];
+    let maria = Maria { server: xtask::servers::MariaDb::start_with(&arguments) };
+    maria.run(TABLE);
+    maria.run("CREATE USER worker REQUIRE X509; GRANT ALL ON test.* TO worker");
+    let drain = |args: &str| {
+        let config = format!(
+            "connections:\n  maria:\n    type: mariadb\n    host: 127.0.0.1\n    port: {}\n    database: test\n    \
+             user: worker\n    connect_args: {args}\napplier:\n  on_failed_retry_interval: 0\n",
+            maria.server.port(),
+        );
+        project.write("config.yaml", &config);
+        project.command(&["run", "--until-idle", "--redis", &project.redis.url()]).output().unwrap()
+    };
+    let identity = format!("ssl_cert: {worker}, ssl_key: {worker_key}");
+    let output = drain(&format!("{{ssl_ca: {wrong}, {identity}}}"));
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("certificate is not trusted"), "{said}");
+    let output = drain(&format!("{{ssl_ca: {ca}}}"));
+    assert!(!output.status.success(), "who shows no certificate stays outside: {}", text(&output.stderr));
+    let right = format!("{{ssl_ca: {ca}, {identity}}}");
+    assert!(drain(&right).status.success());
+    let _: () = project.client().hset("emp:1", "name", "Ada").unwrap();
+    let output = drain(&right);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_same_rows(&maria.rows("SELECT CAST(id AS text), name FROM emp"), &[vec!["1".into(), "Ada".into()]]);
 }
 
 /// Ends TLS in front of a Redis, as stunnel does, for clients that show a certificate.

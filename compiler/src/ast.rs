@@ -390,8 +390,17 @@ pub struct Config {
     pub applier: Applier,
     /// What `applier` says of every `redis.write`.
     pub redis_defaults: RedisDefaults,
-    /// Files that hold secrets.
-    pub secret_files: Vec<SecretFile>,
+    /// Where it has secrets.
+    pub secrets: Secrets,
+}
+
+/// The secrets of a configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Secrets {
+    /// Files that hold some.
+    pub files: Vec<SecretFile>,
+    /// Where some stand in plain text.
+    pub plain: Vec<Span>,
 }
 
 /// A file that the configuration names because it holds a secret. Only the runtime reads it.

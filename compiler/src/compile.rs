@@ -95,6 +95,7 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     check::between(&resolved_jobs, &mut diagnostics);
     let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
+    config.secrets.plain.iter().for_each(|secret| files.hide(*secret));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), targets, bugs }
 }
 
@@ -114,7 +115,7 @@ fn add_target(output: &resolve::Output<'_>, targets: &mut BTreeMap<String, Targe
 
 /// Warns of secret files that are not there. They may be where the worker runs, so this is no error.
 fn secret_files(config: &ast::Config, inputs: &mut Inputs<'_>, diagnostics: &mut Diagnostics) {
-    for file in &config.secret_files {
+    for file in &config.secrets.files {
         let Err(why) = (inputs.read)(&file.path.value) else { continue };
         let message = format!("the file for `{}` cannot be read: {why}", file.key);
         let diagnostic = Diagnostic::new(Code::W0023, file.path.span, message, "this file");

@@ -182,7 +182,7 @@ impl Report {
     pub fn new(diagnostic: Diagnostic, files: &Files) -> Self {
         let source = |span: Span| {
             let file = files.get(span.file);
-            miette::NamedSource::new(&file.name, file.text.clone())
+            miette::NamedSource::new(&file.name, file.shown().to_owned())
         };
         let main = diagnostic.labels.first().map(|label| label.span);
         let spot = |label: &Label| {

@@ -57,6 +57,8 @@ pub struct File {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// The text as people may see it, where that is not the whole.
+    shown: Option<String>,
     line_starts: Vec<usize>,
 }
 
@@ -89,7 +91,7 @@ impl Files {
             text.drain(..BYTE_ORDER_MARK.len_utf8());
         }
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.files.push(File { name: name.into(), text, line_starts });
+        self.files.push(File { name: name.into(), text, shown: None, line_starts });
         FileId(self.files.len() - 1)
     }
 
@@ -101,6 +103,15 @@ impl Files {
         &self.files[id.0]
     }
 
+    /// Keeps a secret from being shown with the lines around it: asterisks stand in its place.
+    pub fn hide(&mut self, secret: Span) {
+        let Some(file) = self.files.get_mut(secret.file.0) else { return };
+        let shown = file.shown.get_or_insert_with(|| file.text.clone());
+        if shown.is_char_boundary(secret.start) && shown.is_char_boundary(secret.end) && secret.start < secret.end {
+            shown.replace_range(secret.start..secret.end, &"*".repeat(secret.end - secret.start));
+        }
+    }
+
     /// The text of a span.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
@@ -109,6 +120,12 @@ impl Files {
 }
 
 impl File {
+    /// The text as people may see it.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.text)
+    }
+
     /// The line and column of a byte.
     #[must_use]
     pub fn line_column(&self, offset: usize) -> LineColumn {

@@ -42,7 +42,7 @@ fn connections(context: &mut Context<'_>, node: &Node, config: &mut Config) {
     };
     let before = context.diagnostics.len();
     for (name, node) in entries {
-        match connection::read(context, name, node, &mut config.secret_files) {
+        match connection::read(context, name, node, &mut config.secrets) {
             Some(Any::Table(connection)) => config.connections.push((name.clone(), connection)),
             Some(Any::Redis(connection)) => config.redis.push((name.clone(), connection)),
             None => {}

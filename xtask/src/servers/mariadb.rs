@@ -40,25 +40,32 @@ pub struct MariaDb {
     programs: MariaDbPrograms,
     folder: Folder,
     port: Port,
+    arguments: Vec<String>,
 }
 
 impl MariaDb {
     /// Starts a server with an empty database `test`.
     #[track_caller]
     pub fn start() -> Self {
-        or_panic(Self::try_start())
+        Self::start_with(&[])
     }
 
-    /// As [`MariaDb::start`], for those who must not panic.
-    pub fn try_start() -> Result<Self, Error> {
+    /// Starts a server with more arguments, such as `&["--ssl-cert=/path/own.crt"]`.
+    #[track_caller]
+    pub fn start_with(arguments: &[String]) -> Self {
+        or_panic(Self::try_start(arguments))
+    }
+
+    /// As [`MariaDb::start_with`], for those who must not panic.
+    pub fn try_start(arguments: &[String]) -> Result<Self, Error> {
         let programs = tools::mariadb()?;
         let template = template(&programs)?;
         let folder = Folder::create("redis-wb-mariadb-")?;
         copy(&template, &folder.path().join("data"))?;
         give_away(folder.path(), USER)?;
         let port = Port::claim()?;
-        let process = launch(&programs, &folder, &port)?;
-        Ok(Self { process, programs, folder, port })
+        let process = launch(&programs, &folder, &port, arguments)?;
+        Ok(Self { process, programs, folder, port, arguments: arguments.to_vec() })
     }
 
     /// The port of 127.0.0.1 that it listens on.
@@ -101,7 +108,7 @@ impl MariaDb {
     /// As [`MariaDb::restart`], for those who must not panic.
     pub fn try_restart(&mut self) -> Result<(), Error> {
         self.stop();
-        self.process = launch(&self.programs, &self.folder, &self.port)?;
+        self.process = launch(&self.programs, &self.folder, &self.port, &self.arguments)?;
         Ok(())
     }
 }
@@ -110,12 +117,13 @@ fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("mariadb.log")
 }
 
-fn launch(programs: &MariaDbPrograms, folder: &Folder, port: &Port) -> Result<Process, Error> {
+fn launch(programs: &MariaDbPrograms, folder: &Folder, port: &Port, arguments: &[String]) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
     let mut command = unprivileged(&programs.server, USER)?;
     command
         .args(SETTINGS)
+        .args(arguments)
         .arg(format!("--datadir={}", folder.path().join("data").display()))
         .arg(format!("--socket={}", folder.path().join("socket").display()))
         .arg(format!("--pid-file={}", folder.path().join("pid").display()))

@@ -5,7 +5,7 @@ use redis_wb_plan::plan::Dialect;
 use super::super::mapping::Context;
 use super::{connection, variable};
 use crate::Diagnostic;
-use crate::ast::SecretFile;
+use crate::ast::{SecretFile, Secrets};
 use crate::codes::Code;
 use crate::secret;
 use crate::source::Spanned;
@@ -35,7 +35,7 @@ pub(super) fn read(
     node: &Node,
     what: &'static str,
     kind: Option<Option<Dialect>>,
-    files: &mut Vec<SecretFile>,
+    secrets: &mut Secrets,
 ) -> Vec<(String, String)> {
     match &node.value {
         Value::Map(entries) => entries
@@ -51,7 +51,7 @@ pub(super) fn read(
                 }
                 let text = connection::text(context, node, what)?;
                 if key.value.starts_with("ssl") && secret::is_path(&text.value) {
-                    files.push(SecretFile { key: key.value.clone(), path: text.clone() });
+                    secrets.files.push(SecretFile { key: key.value.clone(), path: text.clone() });
                 }
                 Some((key.value.clone(), text.value))
             })

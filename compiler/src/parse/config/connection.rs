@@ -7,7 +7,7 @@ use redis_wb_plan::plan::{Connection as PlanConnection, Dialect, RedisConnection
 use super::super::mapping::{Context, Mapping};
 use super::{arguments, variable};
 use crate::Diagnostic;
-use crate::ast::{Connection, SecretFile};
+use crate::ast::{Connection, SecretFile, Secrets};
 use crate::codes::Code;
 use crate::secret;
 use crate::source::Spanned;
@@ -35,12 +35,12 @@ pub(super) const KINDS: [(&str, Option<Dialect>); 9] = [
 /// The highest TCP port.
 const PORT_MAX: i64 = 65_535;
 
-/// Reads a connection; the paths of secret files that it names are added to `files`.
+/// Reads a connection; the secrets that it has are added to `secrets`.
 pub(super) fn read(
     context: &mut Context<'_>,
     name: &Spanned<String>,
     node: &Node,
-    files: &mut Vec<SecretFile>,
+    secrets: &mut Secrets,
 ) -> Option<Any> {
     let mut map = Mapping::open(context, node, "connection", name.span)?;
     let kind = map.required(context, "type", "type: postgresql");
@@ -51,11 +51,11 @@ pub(super) fn read(
         map.optional(key).and_then(|(_, node)| text(context, node, key)).map(|text| text.value)
     };
     let (database, user) = (text(context, "database"), text(context, "user"));
-    let password = map.optional("password").and_then(|(_, node)| password(context, node, files));
+    let password = map.optional("password").and_then(|(_, node)| password(context, node, secrets));
     let mut args = BTreeMap::new();
     for key in ["connect_args", "query_args"] {
         if let Some((_, node)) = map.optional(key) {
-            args.extend(arguments::read(context, node, key, kind, files));
+            args.extend(arguments::read(context, node, key, kind, secrets));
         }
     }
     let ddl = map.optional("ddl").and_then(|(_, node)| context.text(node, "ddl"));
@@ -100,13 +100,14 @@ fn port(context: &mut Context<'_>, node: &Node) -> Option<String> {
 }
 
 /// A password goes into the plan only as `${VAR}` or as the path of a file.
-fn password(context: &mut Context<'_>, node: &Node, files: &mut Vec<SecretFile>) -> Option<String> {
+fn password(context: &mut Context<'_>, node: &Node, secrets: &mut Secrets) -> Option<String> {
     let text = text(context, node, "password")?;
     if secret::is_path(&text.value) {
-        files.push(SecretFile { key: "password".to_owned(), path: text.clone() });
+        secrets.files.push(SecretFile { key: "password".to_owned(), path: text.clone() });
         return Some(text.value);
     }
     if !secret::is_reference(&text.value) {
+        secrets.plain.push(text.span);
         let message = "the password stands in the configuration in plain text";
         let diagnostic = Diagnostic::new(Code::W0011, text.span, message, "left out of the plan");
         context.report(diagnostic.help(

@@ -1,14 +1,17 @@
 //! A connection to MariaDB or MySQL, from what the plan says of it.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, SslOpts};
 use redis_wb_plan::plan::{Connection, Dialect};
 
 use super::failure;
 use crate::error::Failure;
 use crate::secret::{expand, secret};
+use crate::tls::{self, Mode};
 
 /// The port where none is named.
 const PORT: u16 = 3_306;
@@ -99,6 +102,35 @@ async fn look_at_server(mut connection: Conn, dialect: Dialect) -> Result<Sessio
     Ok(Session { connection, packet_bytes_max })
 }
 
+/// TLS where one of its parameters is named: with the server verified by `ssl_ca`, or else by the system's issuers.
+fn tls(args: &BTreeMap<String, String>) -> Result<Option<SslOpts>, Failure> {
+    let get = |name: &str| args.get(name).map(|text| expand(text)).transpose();
+    let (root, certificate, key) = (get("ssl_ca")?, get("ssl_cert")?, get("ssl_key")?);
+    if root.is_none() && certificate.is_none() && key.is_none() {
+        return Ok(None);
+    }
+    let identity = tls::identity(certificate, key, "ssl_cert", "ssl_key")?;
+    let settings = tls::Settings { mode: Mode::VerifyFull, root, identity };
+    // The client reads the files only when it connects; what is wrong with them is told before.
+    settings.client()?;
+    let mut options = SslOpts::default();
+    match settings.root {
+        Some(root) => {
+            options = options.with_root_certs(vec![PathBuf::from(root).into()]).with_disable_built_in_roots(true);
+        }
+        None => {
+            let all = rustls_native_certs::load_native_certs().certs;
+            let all = all.into_iter().map(|certificate| certificate.to_vec().into());
+            options = options.with_root_certs(all.collect()).with_disable_built_in_roots(true);
+        }
+    }
+    if let Some((certificate, key)) = settings.identity {
+        let identity = ClientIdentity::new(PathBuf::from(certificate).into(), PathBuf::from(key).into());
+        options = options.with_client_identity(Some(identity));
+    }
+    Ok(Some(options))
+}
+
 /// What is needed to connect to each host.
 fn every_host(connection: &Connection) -> Result<Vec<Opts>, Failure> {
     let port = match &connection.port {
@@ -118,6 +150,7 @@ fn every_host(connection: &Connection) -> Result<Vec<Opts>, Failure> {
         return Err(Failure::configuration(message, "write `database: shop`, or whatever its name is"));
     }
     let password = connection.password.as_ref().map(|password| secret(password)).transpose()?;
+    let tls = tls(&connection.args)?;
     let local = vec!["localhost".to_owned()];
     let hosts = if connection.hosts.is_empty() { &local } else { &connection.hosts };
     let options = |host: &String| {
@@ -130,6 +163,7 @@ fn every_host(connection: &Connection) -> Result<Vec<Opts>, Failure> {
             .db_name(database.clone())
             .tcp_keepalive(Some(KEEPALIVE_SECONDS))
             .tcp_nodelay(true)
+            .ssl_opts(tls.clone())
             .stmt_cache_size(STATEMENTS_MAX);
         Ok(options.into())
     };

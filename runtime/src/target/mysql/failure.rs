@@ -7,6 +7,7 @@ use mysql_async::{DriverError, Error, ServerError};
 use redis_wb_plan::RejectCode;
 
 use crate::error::Failure;
+use crate::tls;
 
 /// A row that is there already.
 const DUPLICATE: u16 = 1062;
@@ -83,7 +84,11 @@ pub(super) fn of(error: Error) -> Failure {
             format!("the server cannot be talked to: {error}"),
             "have the user authenticated by `caching_sha2_password` or `mysql_native_password`",
         ),
-        other => Failure::Transient(other.to_string()),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => Failure::configuration(
+            "the server speaks no TLS, which the connection asks for",
+            "turn TLS on there (`ssl_cert`, `ssl_key`), or leave `ssl_ca` out on a network that you trust",
+        ),
+        other => tls::refusal(&other).unwrap_or_else(|| Failure::Transient(other.to_string())),
     }
 }
 

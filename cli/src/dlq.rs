@@ -1,0 +1,238 @@
+//! `redis-wb dlq`: the records that could not become rows, listed, shown, replayed, dropped; `get-rejected`, RDI's name
+//! for the list.
+
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::{Span, Timestamp};
+use redis_wb_runtime::{DeadLetter, DeadLetters, Selection};
+
+use crate::exit::{Failure, print};
+use crate::run::{failure, read_plan, runtime};
+use crate::snapshot;
+use show::{lines, whole};
+
+/// How many letters of each queue are listed where nothing else is said.
+const LISTED: usize = 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The Redis that holds the dead-letter queues.
+    #[arg(long, global = true, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
+    redis: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List rejected records, the newest first.
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show rejected records whole: the reason, the statement, what the key held.
+    Show {
+        /// Their ids, as `list` prints them.
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Put rejected records back into their streams, the oldest first.
+    ///
+    /// A newer row is never overwritten: the key is read anew, behind all changes so far. Only outputs that keep every
+    /// change (APPEND, streams) get the rejected change itself.
+    Replay {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Job files, or folders of them; by default `jobs/` beside the configuration.
+        #[arg(long = "jobs", value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The configuration; by default `config.yaml` here or, failing that, in the folder of the jobs.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Take the jobs from this plan of `redis-wb compile --format json` instead of compiling them.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
+        plan: Option<PathBuf>,
+    },
+    /// Drop rejected records for good.
+    Drop {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+}
+
+/// Which records.
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only those of this job.
+    #[arg(long, value_name = "JOB")]
+    job: Vec<String>,
+    /// Only those with this code, such as R0520.
+    #[arg(long, value_name = "CODE")]
+    code: Vec<String>,
+    /// Only those rejected since then: a time (2026-11-25T12:00:00Z), or so long ago (2h, 3 days).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<u64>,
+    /// Only those rejected before then.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<u64>,
+}
+
+/// Records that something is done to: named, filtered, or all.
+#[derive(Debug, Args)]
+struct Chosen {
+    /// Their ids, as `list` prints them.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// All of them.
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+struct Page {
+    /// The most records of each queue.
+    #[arg(long, visible_alias = "max-records", value_name = "N", default_value_t = LISTED)]
+    max: usize,
+    /// The oldest first.
+    #[arg(long)]
+    oldest: bool,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// `redis-wb get-rejected`.
+#[derive(Debug, Args)]
+pub(crate) struct GetRejected {
+    /// The most records of each queue.
+    #[arg(long, value_name = "N", default_value_t = LISTED)]
+    max_records: usize,
+    /// The oldest first.
+    #[arg(long)]
+    oldest: bool,
+    /// Only those of this dead-letter queue, or of this job.
+    #[arg(long, value_name = "NAME")]
+    dlq_name: Option<String>,
+    /// The Redis that holds the dead-letter queues.
+    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
+    redis: String,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// An array of objects.
+    Json,
+}
+
+/// A time, or how long ago, as milliseconds since 1970.
+fn time(text: &str) -> Result<u64, String> {
+    let at = text.parse::<Timestamp>().or_else(|_| {
+        let span: Span = text.parse()?;
+        Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).checked_sub(span).map(|at| at.timestamp())
+    });
+    let at = at.map_err(|error| format!("neither a time (2026-11-25T12:00:00Z) nor a span (2h): {error}"))?;
+    u64::try_from(at.as_millisecond()).map_err(|_| "it is before 1970".to_owned())
+}
+
+impl Filter {
+    fn selection(self, ids: Vec<String>) -> Selection {
+        let Self { job, code, since, until } = self;
+        let (jobs, codes, max) = (job, code, usize::MAX);
+        Selection { jobs, codes, ids, since_ms: since, until_ms: until, oldest_first: true, max }
+    }
+}
+
+impl Chosen {
+    /// What is chosen; nothing is, unless it is said.
+    fn selection(self) -> Result<Selection, Failure> {
+        let Filter { job, code, since, until } = &self.filter;
+        let says = !self.ids.is_empty() || !job.is_empty() || !code.is_empty() || since.is_some() || until.is_some();
+        if !says && !self.all {
+            return Err(Failure::with_help("no record is chosen", "name ids, filter by --job or --code, or say --all"));
+        }
+        Ok(self.filter.selection(self.ids))
+    }
+}
+
+pub(crate) fn get_rejected(arguments: GetRejected) -> Result<(), Failure> {
+    let GetRejected { max_records, oldest, dlq_name, redis, format } = arguments;
+    let jobs = dlq_name.into_iter().collect();
+    let selection = Selection { jobs, oldest_first: oldest, max: max_records, ..Selection::default() };
+    runtime()?.block_on(async { list(&redis, &selection, format).await })
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { command, redis } = arguments;
+    runtime()?.block_on(async {
+        match command {
+            Command::List { filter, page } => {
+                let selection =
+                    Selection { oldest_first: page.oldest, max: page.max, ..filter.selection(Vec::new()) };
+                list(&redis, &selection, page.format).await
+            }
+            Command::Show { ids, filter, format } => {
+                let (_, letters) = chosen(&redis, &filter.selection(ids)).await?;
+                match format {
+                    Format::Text => print(&letters.iter().map(whole).collect::<Vec<_>>().join("\n")),
+                    Format::Json => print(&show::json(&letters)),
+                }
+                Ok(())
+            }
+            Command::Replay { chosen: which, paths, config, plan } => {
+                let plan = match plan {
+                    Some(path) => read_plan(&path)?,
+                    None => snapshot::compile(paths, config)?,
+                };
+                let (mut queues, letters) = chosen(&redis, &which.selection()?).await?;
+                let done = queues.replay(&plan, &letters).await.map_err(failure)?;
+                let gone = if done.gone > 0 { format!(", {} were gone", done.gone) } else { String::new() };
+                print(&format!("{} replayed{gone}; what is rejected again comes back\n", done.replayed));
+                Ok(())
+            }
+            Command::Drop { chosen: which } => {
+                let (mut queues, letters) = chosen(&redis, &which.selection()?).await?;
+                let dropped = queues.drop(&letters).await.map_err(failure)?;
+                print(&format!("{dropped} dropped\n"));
+                Ok(())
+            }
+        }
+    })
+}
+
+/// The letters of a selection; there must be some.
+async fn chosen(redis: &str, selection: &Selection) -> Result<(DeadLetters, Vec<DeadLetter>), Failure> {
+    let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
+    let letters = queues.select(selection).await.map_err(failure)?;
+    if letters.is_empty() {
+        return Err(Failure::with_help("there is no such record", "`redis-wb dlq list` shows what is there"));
+    }
+    Ok((queues, letters))
+}
+
+async fn list(redis: &str, selection: &Selection, format: Format) -> Result<(), Failure> {
+    let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
+    let letters = queues.select(selection).await.map_err(failure)?;
+    match format {
+        Format::Json => print(&show::json(&letters)),
+        Format::Text if letters.is_empty() => print("no record was rejected\n"),
+        Format::Text => print(&lines(&letters)),
+    }
+    Ok(())
+}

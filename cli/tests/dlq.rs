@@ -1,0 +1,86 @@
+//! Dead letters by commands: listed, shown, replayed, dropped. A replay never overwrites a newer row.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
+
+mod support;
+
+use redis::Commands as _;
+use support::{Project, Row, assert_same_rows, text};
+
+const JOB: &str = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: emp:*\n    key: emp:<id:int>\noutput:\n  \
+    - uses: relational.write\n    with: {connection: pg, table: emp, keys: [id], mapping: [age]}\n  \
+    - uses: relational.write\n    with: {connection: lite, table: log, load_strategy: APPEND, keys: [id], mapping: [age]}\n";
+const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, age integer CHECK (age < 100));
+    CREATE TABLE log (id integer NOT NULL, age integer CHECK (age < 100));";
+const ROWS: &str = "SELECT CAST(id AS text), CAST(age AS text) FROM emp ORDER BY emp.id";
+const LOG: &str = "SELECT CAST(id AS text), CAST(age AS text) FROM log ORDER BY rowid";
+
+fn rows(rows: &[[&str; 2]]) -> Vec<Row> {
+    rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect()
+}
+
+fn dlq(project: &Project, arguments: &[&str]) -> String {
+    let output = project.command(&["dlq"]).args(arguments).args(["--redis", &project.redis.url()]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn what_was_mended_is_replayed_as_it_is_now() {
+    let project = Project::new("emp", JOB, TABLES);
+    project.drain();
+    let mut client = project.client();
+    for (id, age) in [(1, "200"), (2, "300"), (3, "40"), (4, "old")] {
+        let _: () = client.hset(format!("emp:{id}"), "age", age).unwrap();
+    }
+    project.drain();
+    assert_same_rows(&project.pg_rows(ROWS), &rows(&[["3", "40"]]));
+    assert_same_rows(&project.lite_rows(LOG), &rows(&[["3", "40"]]));
+
+    let listed = dlq(&project, &["list"]);
+    assert_eq!(listed.lines().count(), 7, "a title, and three records for each of two connections:\n{listed}");
+    let by_code = dlq(&project, &["list", "--code", "R0504", "--format", "json"]);
+    let letters: serde_json::Value = serde_json::from_str(&by_code).unwrap();
+    let letters = letters.as_array().unwrap();
+    assert_eq!(letters.len(), 2, "{by_code}");
+    assert_eq!(letters.first().unwrap().get("after"), Some(&serde_json::json!({"age": "old"})));
+    let id = letters.first().unwrap().get("id").unwrap().as_str().unwrap().to_owned();
+    let shown = dlq(&project, &["show", &id]);
+    assert!(shown.contains("emp:4") && shown.contains(r#"{"age":"old"}"#) && shown.contains("explain R0504"), "{shown}");
+    assert_eq!(dlq(&project, &["list", "--since", "1h", "--max", "1"]).lines().count(), 2);
+    assert_eq!(dlq(&project, &["list", "--until", "2026-01-01T00:00:00Z"]), "no record was rejected\n");
+    let rejected = project.command(&["get-rejected", "--max-records", "2", "--oldest", "--dlq-name", "emp"]);
+    let rejected = { rejected }.args(["--redis", &project.redis.url()]).output().unwrap();
+    assert_eq!(text(&rejected.stdout).lines().count(), 3, "{}", text(&rejected.stderr));
+
+    // The table takes more now; one key has a newer value meanwhile, and one is gone.
+    project.pg("ALTER TABLE emp DROP CONSTRAINT emp_age_check");
+    let _: () = client.hset("emp:1", "age", "50").unwrap();
+    let _: () = client.del("emp:2").unwrap();
+    project.drain();
+    assert_same_rows(&project.pg_rows(ROWS), &rows(&[["1", "50"], ["3", "40"]]));
+    let choosy = project.command(&["dlq", "replay"]).output().unwrap();
+    assert!(!choosy.status.success() && text(&choosy.stderr).contains("--all"), "{}", text(&choosy.stderr));
+    let replayed = dlq(&project, &["replay", "--all"]);
+    assert!(replayed.starts_with("6 replayed"), "{replayed}");
+    project.drain();
+    assert_same_rows(&project.pg_rows(ROWS), &rows(&[["1", "50"], ["3", "40"]]));
+    // What keeps every change got none twice: those that are still wrong are rejected again.
+    let log = project.lite_rows(LOG);
+    assert_same_rows(&log, &rows(&[["3", "40"], ["1", "50"]]));
+    let again: serde_json::Value = serde_json::from_str(&dlq(&project, &["list", "--format", "json"])).unwrap();
+    let again: Vec<_> = again.as_array().unwrap().iter().map(|letter| letter.get("connection").unwrap().clone()).collect();
+    // `old` is no number for either; 200 and 300 are still too much for the log.
+    assert_eq!(again.iter().filter(|connection| *connection == "lite").count(), 3, "{again:?}");
+    assert_eq!(again.iter().filter(|connection| *connection == "pg").count(), 1, "{again:?}");
+
+    // A change that a log refused is logged once it can be, though the key says something else by now.
+    project.lite().execute_batch("DROP TABLE log; CREATE TABLE log (id integer NOT NULL, age integer)").unwrap();
+    dlq(&project, &["replay", "--code", "R0520"]);
+    project.drain();
+    assert_same_rows(&project.lite_rows(LOG), &rows(&[["1", "200"], ["2", "300"]]));
+    assert_same_rows(&project.pg_rows(ROWS), &rows(&[["1", "50"], ["3", "40"]]));
+    let dropped = dlq(&project, &["drop", "--job", "emp"]);
+    assert_eq!(dropped, "2 dropped\n");
+    assert_eq!(dlq(&project, &["list"]), "no record was rejected\n");
+}
