@@ -4,6 +4,8 @@ use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::{Closing, Column, Shape, Statement, Versions};
 use redis_wb_plan::{ColumnType, Expr, Type};
 
+use sqlparser::parser::Parser;
+
 use super::*;
 use crate::render::{Rows, Statements, statements};
 
