@@ -5,6 +5,8 @@ use redis_wb_plan::plan::{Closing, Column, Shape, Statement, Versions};
 use redis_wb_plan::{ColumnType, Expr, Type};
 use sqlparser::parser::Parser;
 
+use sqlparser::parser::Parser;
+
 use super::*;
 use crate::render::{Rows, Statements, statements};
 
