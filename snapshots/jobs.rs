@@ -166,7 +166,7 @@ fn run_fixture(path: &Path) -> (Files, Compiled) {
         return run(&folder, &text, &good);
     }
     let twice = name.starts_with(Code::E0206.name());
-    let beside = [Code::W0216, Code::W0217].iter().any(|code| name.starts_with(code.name()));
+    let beside = [Code::W0216, Code::W0217, Code::W0218].iter().any(|code| name.starts_with(code.name()));
     let mut jobs = vec![(name, text); if twice { 2 } else { 1 }];
     if beside {
         jobs.insert(0, ("employees".to_owned(), read(&folder.join("beside/employees.yaml"))));

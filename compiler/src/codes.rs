@@ -126,6 +126,8 @@ codes! {
     W0216 "written_by_two_jobs",
     /// Two jobs whose different key patterns have keys in common.
     W0217 "overlapping_patterns",
+    /// A flush that takes rows of another job.
+    W0218 "flush_takes_all",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.

@@ -1,7 +1,8 @@
-//! The whole chain on this machine: a private Redis, the worker, a table in a SQLite file.
+//! The whole chain on this machine: a private Redis, the worker, tables in a SQLite file.
 //! It must not know how any of them works: it talks to Redis and to the file as an application would.
 
-use std::fmt::Write as _;
+mod tables;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use xtask::servers::{CAPTURE_FILE, Folder, Process, Redis};
 use xtask::{Error, cargo, root, tools};
 
+use tables::{EMPLOYEES, ORDERS, Row, SCHEMA, Table};
+
 /// What happens at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -23,39 +26,36 @@ pub(crate) enum Ending {
     KeepRunning,
 }
 
-/// The job that runs, from the root of the repository on.
-const JOB: &str = "jobs/employees.yaml";
+/// The jobs that run, from the root of the repository on.
+const JOBS: [&str; 2] = ["jobs/employees.yaml", "jobs/orders.yaml"];
 
-/// The table that the job writes to.
-const SCHEMA: &str = "\
-CREATE TABLE emp (
-    empno  INTEGER PRIMARY KEY,
-    fname  TEXT NOT NULL,
-    lname  TEXT NOT NULL,
-    salary INTEGER,
-    hired  DATE
-);
-";
-
-/// What an application does to its employees: a title, and commands of Redis.
-const SCENES: [(&str, &[&str]); 3] = [
+/// What an application does: a title, commands of Redis, and the tables that follow.
+const SCENES: [(&str, &[&str], &[Table]); 4] = [
     (
-        "three employees come",
+        "three employees come, each a hash",
         &[
             "HSET emp:1 first_name Ada last_name Lovelace salary 5200 hired 2024-03-01",
             "HSET emp:2 first_name Alan last_name Turing salary 4800 hired 2024-09-15",
             "HSET emp:3 first_name Grace last_name Hopper salary 6100 hired 2025-01-07",
         ],
+        &EMPLOYEES,
     ),
-    ("one gets a raise, one a new name", &["HINCRBY emp:2 salary 350", "HSET emp:1 last_name King"]),
-    ("one leaves", &["DEL emp:3"]),
+    (
+        "one gets a raise, one a new name, one leaves",
+        &["HINCRBY emp:2 salary 350", "HSET emp:1 last_name King", "DEL emp:3"],
+        &EMPLOYEES,
+    ),
+    (
+        "an order comes: one JSON document, rows in three tables",
+        &[concat!(
+            r#"JSON.SET order:1 $ {"customer":{"name":"Ada","address":{"street":"Elm-St-3","city":"Rome"}},"#,
+            r#""placed_at":"2026-03-01T10:00:00Z","currency":"EUR","lines":["#,
+            r#"{"no":1,"article":"pen","quantity":2,"price":3.5},{"no":2,"article":"ink","quantity":1,"price":8}]}"#,
+        )],
+        &ORDERS,
+    ),
+    ("a line of it is deleted", &["JSON.DEL order:1 $.lines[0]"], &ORDERS),
 ];
-
-/// The hash fields that the job maps, in the order of the table's columns.
-const FIELDS: [&str; 4] = ["first_name", "last_name", "salary", "hired"];
-
-/// The table's columns.
-const COLUMNS: [&str; 5] = ["empno", "fname", "lname", "salary", "hired"];
 
 /// How long the rows may take to follow.
 const FOLLOW_MAX: Duration = Duration::from_secs(20);
@@ -66,9 +66,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long to wait between two looks once nothing more is expected of the demo itself.
 const LOOK_AGAIN_LATER: Duration = Duration::from_millis(200);
 
-/// A row, or what a row should be, as text.
-type Row = Vec<String>;
-
 /// Shows the chain at work.
 pub(crate) fn run(ending: Ending) -> Result<(), Error> {
     let interrupted = watch_signals()?;
@@ -78,9 +75,9 @@ pub(crate) fn run(ending: Ending) -> Result<(), Error> {
         stage => stage?,
     };
     stage.introduce();
-    for (title, commands) in SCENES {
+    for (title, commands, tables) in SCENES {
         println!("\n{title}");
-        stage.play(commands, &interrupted)?;
+        stage.play(commands, tables, &interrupted)?;
     }
     if ending == Ending::KeepRunning {
         stage.keep(&interrupted)?;
@@ -105,7 +102,7 @@ struct Stage {
     // Fields drop in this order: the worker first, the folder with the table last.
     worker: Process,
     redis: redis::Connection,
-    table: rusqlite::Connection,
+    file: rusqlite::Connection,
     server: Redis,
     folder: Folder,
 }
@@ -115,27 +112,28 @@ impl Stage {
     fn set() -> Result<Self, Error> {
         // Asked for first, so that a machine that lacks it says so before minutes of building.
         tools::redis_server()?;
+        let rejson = tools::rejson()?;
         let built = cargo::build(&["redis-wb", "redis-wb-capture"], &["--locked"])?;
-        let server = Redis::try_start(Some(&built.file(CAPTURE_FILE)?), &[])?;
+        let server = Redis::try_start(Some(&built.file(CAPTURE_FILE)?), &["--loadmodule", &rejson.to_string_lossy()])?;
         let redis = redis::Client::open(server.url())
             .and_then(|client| client.get_connection())
             .map_err(Error::during("connect to Redis"))?;
         let folder = Folder::create("redis-wb-demo-")?;
-        let table = create_table(folder.path()).map_err(Error::during("create the table"))?;
+        let file = create_tables(folder.path()).map_err(Error::during("create the tables"))?;
         let config = configure(folder.path()).map_err(Error::during("write the configuration"))?;
         let worker = start_worker(&built.file("redis-wb")?, &config, &server, folder.path())?;
-        let mut stage = Self { worker, redis, table, server, folder };
+        let mut stage = Self { worker, redis, file, server, folder };
         stage.wait_for_worker()?;
         Ok(stage)
     }
 
-    /// Waits until the worker has its job's keys tracked: what was written before would not be captured.
+    /// Waits until the worker has its jobs' keys tracked: what was written before would not be captured.
     fn wait_for_worker(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         loop {
             let rules: Vec<redis::Value> =
                 redis::cmd("WB.RULES").query(&mut self.redis).map_err(Error::during("ask for the tracking rules"))?;
-            if !rules.is_empty() {
+            if rules.len() == JOBS.len() {
                 return Ok(());
             }
             if !self.worker.runs() || start.elapsed() > FOLLOW_MAX {
@@ -146,34 +144,35 @@ impl Stage {
     }
 
     fn introduce(&self) {
-        println!("Redis   {} (private, with the capture module)", self.server.url());
+        println!("Redis   {} (private, with the capture module and RedisJSON)", self.server.url());
         println!("SQLite  {}", database(self.folder.path()).display());
-        println!("job     {JOB}");
+        println!("jobs    {}", JOBS.join(", "));
     }
 
-    /// Sends commands, then shows the table once it says what Redis says.
-    fn play(&mut self, commands: &[&str], interrupted: &AtomicBool) -> Result<(), Error> {
+    /// Sends commands, then shows the tables once they say what Redis says.
+    fn play(&mut self, commands: &[&str], tables: &[Table], interrupted: &AtomicBool) -> Result<(), Error> {
         for command in commands {
             println!("  redis> {command}");
             send(&mut self.redis, command)?;
         }
         let start = Instant::now();
-        let expected = employees(&mut self.redis).map_err(Error::during("read Redis"))?;
-        loop {
-            let rows = rows(&self.table).map_err(Error::during("read the table"))?;
-            if rows == expected {
-                println!("  SQLite after {} ms:\n{}", start.elapsed().as_millis(), drawn(&rows));
-                return Ok(());
-            }
+        let wanted: Vec<Vec<Row>> = tables
+            .iter()
+            .map(|table| (table.wanted)(&mut self.redis))
+            .collect::<redis::RedisResult<_>>()
+            .map_err(Error::during("read Redis"))?;
+        while self.rows(tables)? != wanted {
             self.go_on(interrupted)?;
             if start.elapsed() > FOLLOW_MAX {
                 return Err(self.worker_failed("the rows did not follow"));
             }
             thread::sleep(LOOK_AGAIN);
         }
+        println!("  SQLite after {} ms:\n{}", start.elapsed().as_millis(), drawn(tables, &wanted));
+        Ok(())
     }
 
-    /// Leaves all running until Ctrl-C, and shows the table whenever it changes.
+    /// Leaves all running until Ctrl-C, and shows tables whenever they change.
     fn keep(&mut self, interrupted: &AtomicBool) -> Result<(), Error> {
         println!("\nAll is left running until Ctrl-C. In another terminal:");
         println!("  redis-cli -p {} HSET emp:7 first_name Edsger last_name Dijkstra salary 5000", self.server.port());
@@ -182,20 +181,29 @@ impl Stage {
         }
         println!("  sqlite3 {} 'SELECT * FROM emp'", database(self.folder.path()).display());
         println!("  tail -f {}", worker_log(self.folder.path()).display());
-        let mut shown = rows(&self.table).map_err(Error::during("read the table"))?;
+        let all = [EMPLOYEES.as_slice(), ORDERS.as_slice()];
+        let mut shown = all.iter().map(|tables| self.rows(tables)).collect::<Result<Vec<_>, _>>()?;
         while !interrupted.load(Ordering::Relaxed) {
             if !self.worker.runs() {
                 return Err(self.worker_failed("the worker has ended"));
             }
-            let rows = rows(&self.table).map_err(Error::during("read the table"))?;
-            if rows != shown {
-                println!("\n  SQLite now:\n{}", drawn(&rows));
-                shown = rows;
+            for (tables, shown) in all.iter().zip(&mut shown) {
+                let rows = self.rows(tables)?;
+                if rows != *shown {
+                    println!("\n  SQLite now:\n{}", drawn(tables, &rows));
+                    *shown = rows;
+                }
             }
             thread::sleep(LOOK_AGAIN_LATER);
         }
         println!();
         Ok(())
+    }
+
+    /// The rows of tables.
+    fn rows(&self, tables: &[Table]) -> Result<Vec<Vec<Row>>, Error> {
+        let rows = tables.iter().map(|table| table.rows(&self.file)).collect::<rusqlite::Result<_>>();
+        rows.map_err(Error::during("read the tables"))
     }
 
     /// Ends everything in good order; dropping would do it too, but could not say what went wrong.
@@ -204,8 +212,8 @@ impl Stage {
         if !self.worker.status().is_some_and(|status| status.success()) {
             return Err(self.worker_failed("the worker did not end well"));
         }
-        let Self { worker, redis, table, server, folder } = self;
-        drop((worker, redis, table, server, folder));
+        let Self { worker, redis, file, server, folder } = self;
+        drop((worker, redis, file, server, folder));
         println!("\neverything is stopped and removed");
         Ok(())
     }
@@ -235,14 +243,20 @@ fn worker_log(folder: &Path) -> PathBuf {
     folder.join("worker.log")
 }
 
-fn create_table(folder: &Path) -> rusqlite::Result<rusqlite::Connection> {
-    let table = rusqlite::Connection::open(database(folder))?;
-    table.busy_timeout(FOLLOW_MAX)?;
-    table.execute_batch(SCHEMA)?;
-    Ok(table)
+fn create_tables(folder: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let file = rusqlite::Connection::open(database(folder))?;
+    file.busy_timeout(FOLLOW_MAX)?;
+    file.execute_batch(SCHEMA)?;
+    Ok(file)
 }
 
-/// Writes the schema and the configuration, which names the one connection of the job.
+/// Tables for people.
+fn drawn(tables: &[Table], rows: &[Vec<Row>]) -> String {
+    let drawn: Vec<String> = tables.iter().zip(rows).map(|(table, rows)| table.drawn(rows)).collect();
+    drawn.join("\n")
+}
+
+/// Writes the schema and the configuration, which names the one connection of the jobs.
 fn configure(folder: &Path) -> std::io::Result<PathBuf> {
     fs::write(folder.join("schema.sql"), SCHEMA)?;
     let config = folder.join("config.yaml");
@@ -261,7 +275,12 @@ fn start_worker(program: &Path, config: &Path, server: &Redis, folder: &Path) ->
     let log = File::create(worker_log(folder)).map_err(Error::during("create the worker's log"))?;
     let errors = log.try_clone().map_err(Error::during("open the worker's log"))?;
     let mut command = Command::new(program);
-    command.arg("run").arg("--config").arg(config).arg(root().join(JOB)).args(["--redis", &server.url()]);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .args(JOBS.map(|job| root().join(job)))
+        .args(["--redis", &server.url()]);
     command.current_dir(folder).env("NO_COLOR", "1").stdout(log).stderr(errors);
     Process::spawn(&mut command)
 }
@@ -273,66 +292,4 @@ fn send(redis: &mut redis::Connection, command: &str) -> Result<(), Error> {
         sent.arg(word);
     });
     sent.exec(redis).map_err(Error::during(format_args!("run `{command}`")))
-}
-
-/// The rows that the keys of Redis call for, ordered as the table's.
-fn employees(redis: &mut redis::Connection) -> redis::RedisResult<Vec<Row>> {
-    let keys: Vec<String> = redis::cmd("KEYS").arg("emp:*").query(redis)?;
-    let mut rows = Vec::new();
-    for key in keys {
-        let fields: Vec<Option<String>> = redis::cmd("HMGET").arg(&key).arg(&FIELDS).query(redis)?;
-        let number = key.trim_start_matches("emp:").to_owned();
-        rows.push([number].into_iter().chain(fields.into_iter().map(Option::unwrap_or_default)).collect());
-    }
-    rows.sort();
-    Ok(rows)
-}
-
-/// The rows of the table.
-fn rows(table: &rusqlite::Connection) -> rusqlite::Result<Vec<Row>> {
-    let columns: Vec<String> = COLUMNS.iter().map(|column| format!("coalesce(CAST({column} AS TEXT), '')")).collect();
-    let mut select = table.prepare(&format!("SELECT {} FROM emp ORDER BY 1", columns.join(", ")))?;
-    let rows = select.query_map([], |row| (0..COLUMNS.len()).map(|column| row.get(column)).collect())?;
-    rows.collect()
-}
-
-/// The rows as a table for people.
-fn drawn(rows: &[Row]) -> String {
-    let header: Row = COLUMNS.iter().map(|&column| column.to_owned()).collect();
-    let lines: Vec<&Row> = std::iter::once(&header).chain(rows).collect();
-    let widths: Vec<usize> = (0..COLUMNS.len())
-        .map(|column| lines.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(text, "    {}", cells.join("  ").trim_end()).ok();
-    }
-    text.trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_is_drawn_in_columns() {
-        let rows = ["1 Ada Lovelace 5200 2024-03-01", "12 Alan Turing  2024-09-15"]
-            .map(|row| row.split(' ').map(str::to_owned).collect());
-        let expected = [
-            "    empno  fname  lname     salary  hired",
-            "    1      Ada    Lovelace  5200    2024-03-01",
-            "    12     Alan   Turing            2024-09-15",
-        ];
-        assert_eq!(drawn(&rows), expected.join("\n"));
-    }
-
-    #[test]
-    fn the_table_is_read_as_it_was_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let table = create_table(folder.path()).unwrap();
-        table.execute("INSERT INTO emp VALUES (2, 'Alan', 'Turing', NULL, '2024-09-15')", []).unwrap();
-        assert_eq!(rows(&table).unwrap(), [["2", "Alan", "Turing", "", "2024-09-15"]]);
-    }
 }

@@ -1,5 +1,7 @@
 //! Jobs against each other: columns that two of them write, patterns whose keys reach two of them.
 
+use redis_wb_plan::plan::{OnGone, Strategy};
+
 use crate::codes::Code;
 use crate::resolve::{Job, Output};
 use crate::{Diagnostic, Diagnostics, ast};
@@ -11,6 +13,7 @@ pub(super) fn jobs(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
             patterns(earlier.ast, later.ast, diagnostics);
             for (first, second) in pairs(earlier, later) {
                 columns(first, second, &earlier.ast.name, diagnostics);
+                flushes((earlier, first), (later, second), diagnostics);
             }
         }
     }
@@ -41,6 +44,23 @@ fn columns(first: &Output<'_>, second: &Output<'_>, earlier: &str, diagnostics: 
         let help = "the one that comes last wins, and which is last nobody can tell: leave the column to one job";
         diagnostics.report(diagnostic.help(help));
     }
+}
+
+/// A flush takes all rows of a table, whichever job wrote them.
+fn flushes(first: (&Job<'_>, &Output<'_>), second: (&Job<'_>, &Output<'_>), diagnostics: &mut Diagnostics) {
+    let clears = |(job, output): &(&Job<'_>, &Output<'_>)| {
+        job.ast.source.on_flush == Some(OnGone::Delete) && output.ast.strategy.value != Strategy::Append
+    };
+    let pairs = [(second, first), (first, second)];
+    let Some(((job, output), (other, others))) = pairs.into_iter().find(|(one, _)| clears(one)) else { return };
+    let table = &output.ast.table;
+    let message = format!(
+        "when Redis is flushed, `on_flush: delete` of `{}` takes rows of the job `{}`, too",
+        job.ast.name, other.ast.name
+    );
+    let diagnostic = Diagnostic::new(Code::W0218, table.span, message, "all rows of this table go");
+    let diagnostic = diagnostic.because(others.ast.table.span, format!("`{}` writes to it", other.ast.name));
+    diagnostics.report(diagnostic.help("write `on_flush: ignore`, or give each job a table of its own"));
 }
 
 /// The columns that an output writes besides its keys.
