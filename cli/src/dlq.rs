@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, Timestamp};
-use redis_wb_runtime::{DeadLetter, DeadLetters, Selection};
+use redis_wb_runtime::{DeadLetter, DeadLetters, Selection, Server};
 
 use crate::exit::{Failure, print};
+use crate::redis::Redis;
 use crate::run::{failure, read_plan, runtime};
 use crate::snapshot;
 use show::{lines, whole};
@@ -21,9 +22,8 @@ const LISTED: usize = 20;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The Redis that holds the dead-letter queues.
-    #[arg(long, global = true, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
-    redis: String,
+    #[command(flatten)]
+    redis: Redis,
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,9 +125,8 @@ pub(crate) struct GetRejected {
     /// Only those of this dead-letter queue, or of this job.
     #[arg(long, value_name = "NAME")]
     dlq_name: Option<String>,
-    /// The Redis that holds the dead-letter queues.
-    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
-    redis: String,
+    #[command(flatten)]
+    redis: Redis,
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -175,16 +174,16 @@ pub(crate) fn get_rejected(arguments: GetRejected) -> Result<(), Failure> {
     let GetRejected { max_records, oldest, dlq_name, redis, format } = arguments;
     let jobs = dlq_name.into_iter().collect();
     let selection = Selection { jobs, oldest_first: oldest, max: max_records, ..Selection::default() };
-    runtime()?.block_on(async { list(&redis, &selection, format).await })
+    runtime()?.block_on(async { list(&redis.into(), &selection, format).await })
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { command, redis } = arguments;
+    let redis = Server::from(redis);
     runtime()?.block_on(async {
         match command {
             Command::List { filter, page } => {
-                let selection =
-                    Selection { oldest_first: page.oldest, max: page.max, ..filter.selection(Vec::new()) };
+                let selection = Selection { oldest_first: page.oldest, max: page.max, ..filter.selection(Vec::new()) };
                 list(&redis, &selection, page.format).await
             }
             Command::Show { ids, filter, format } => {
@@ -217,7 +216,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// The letters of a selection; there must be some.
-async fn chosen(redis: &str, selection: &Selection) -> Result<(DeadLetters, Vec<DeadLetter>), Failure> {
+async fn chosen(redis: &Server, selection: &Selection) -> Result<(DeadLetters, Vec<DeadLetter>), Failure> {
     let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
     let letters = queues.select(selection).await.map_err(failure)?;
     if letters.is_empty() {
@@ -226,7 +225,7 @@ async fn chosen(redis: &str, selection: &Selection) -> Result<(DeadLetters, Vec<
     Ok((queues, letters))
 }
 
-async fn list(redis: &str, selection: &Selection, format: Format) -> Result<(), Failure> {
+async fn list(redis: &Server, selection: &Selection, format: Format) -> Result<(), Failure> {
     let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
     let letters = queues.select(selection).await.map_err(failure)?;
     match format {

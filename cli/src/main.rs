@@ -10,6 +10,7 @@
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
+//! | `redis.rs` | where the Redis is: options that commands have in common |
 //! | `project.rs` | finds and reads the files that the commands work on |
 //! | `exit.rs` | how a command ends, and what is printed then |
 //!
@@ -23,6 +24,7 @@ mod exit;
 mod explain;
 mod functions;
 mod project;
+mod redis;
 mod run;
 mod snapshot;
 

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Failure;
 use crate::project::{Live, Location, Project, refuse_bugs};
+use crate::redis::Redis;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -19,9 +20,8 @@ pub(crate) struct Arguments {
     /// Run this plan of `redis-wb compile --format json` instead of compiling jobs.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
     plan: Option<PathBuf>,
-    /// The Redis whose changes are carried over.
-    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
-    redis: String,
+    #[command(flatten)]
+    redis: Redis,
     /// End with 0 as soon as the streams are drained: for scripts and tests.
     #[arg(long)]
     until_idle: bool,
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(path) => read_plan(path)?,
             None => compile(&arguments.location, &shutdown).await?,
         };
-        let options = Options { redis_url: arguments.redis, until_idle: arguments.until_idle };
+        let options = Options { redis: arguments.redis.into(), until_idle: arguments.until_idle };
         let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown).await.map_err(failure)?;
         tracing::info!(applied = summary.applied, rejected = summary.rejected, "stopped");
         Ok(())

@@ -11,6 +11,7 @@ use redis_wb_runtime::{Progress, SnapshotOptions, Walked};
 
 use crate::exit::{Failure, print};
 use crate::project::{Location, refuse_bugs};
+use crate::redis::Redis;
 use crate::run::{failure, read_plan, runtime, shutdown};
 
 #[derive(Debug, Args)]
@@ -27,9 +28,8 @@ pub(crate) struct Arguments {
     /// Take the jobs from this plan of `redis-wb compile --format json` instead of compiling them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
     plan: Option<PathBuf>,
-    /// The Redis whose keys are carried over.
-    #[arg(long, value_name = "URL", default_value = "redis://127.0.0.1:6379", env = "REDIS_WB_REDIS")]
-    redis: String,
+    #[command(flatten)]
+    redis: Redis,
     /// Begin anew where an earlier snapshot stopped in the middle, instead of going on from there.
     #[arg(long)]
     restart: bool,
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let all = || plan.jobs.iter().map(|job| job.name.clone()).collect();
     let jobs = if names.is_empty() { all() } else { names };
-    let options = SnapshotOptions { redis_url: redis, jobs, restart };
+    let options = SnapshotOptions { redis: redis.into(), jobs, restart };
     runtime()?.block_on(async {
         let shutdown = shutdown("stopping after the current slice")?;
         let mut screen = Screen::new();

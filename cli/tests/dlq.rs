@@ -46,7 +46,10 @@ fn what_was_mended_is_replayed_as_it_is_now() {
     assert_eq!(letters.first().unwrap().get("after"), Some(&serde_json::json!({"age": "old"})));
     let id = letters.first().unwrap().get("id").unwrap().as_str().unwrap().to_owned();
     let shown = dlq(&project, &["show", &id]);
-    assert!(shown.contains("emp:4") && shown.contains(r#"{"age":"old"}"#) && shown.contains("explain R0504"), "{shown}");
+    assert!(
+        shown.contains("emp:4") && shown.contains(r#"{"age":"old"}"#) && shown.contains("explain R0504"),
+        "{shown}"
+    );
     assert_eq!(dlq(&project, &["list", "--since", "1h", "--max", "1"]).lines().count(), 2);
     assert_eq!(dlq(&project, &["list", "--until", "2026-01-01T00:00:00Z"]), "no record was rejected\n");
     let rejected = project.command(&["get-rejected", "--max-records", "2", "--oldest", "--dlq-name", "emp"]);
@@ -69,7 +72,8 @@ fn what_was_mended_is_replayed_as_it_is_now() {
     let log = project.lite_rows(LOG);
     assert_same_rows(&log, &rows(&[["3", "40"], ["1", "50"]]));
     let again: serde_json::Value = serde_json::from_str(&dlq(&project, &["list", "--format", "json"])).unwrap();
-    let again: Vec<_> = again.as_array().unwrap().iter().map(|letter| letter.get("connection").unwrap().clone()).collect();
+    let again: Vec<_> =
+        again.as_array().unwrap().iter().map(|letter| letter.get("connection").unwrap().clone()).collect();
     // `old` is no number for either; 200 and 300 are still too much for the log.
     assert_eq!(again.iter().filter(|connection| *connection == "lite").count(), 3, "{again:?}");
     assert_eq!(again.iter().filter(|connection| *connection == "pg").count(), 1, "{again:?}");

@@ -10,7 +10,8 @@ use support::{Project, text};
 use xtask::servers::Redis;
 
 /// What is planted: in variables, in a file, in an address, in the configuration itself.
-const PLANTED: [&str; 6] = ["planted-pg", "planted-file", "planted-cache", "planted-source", "planted-text", "planted-env"];
+const PLANTED: [&str; 6] =
+    ["planted-pg", "planted-file", "planted-cache", "planted-source", "planted-text", "planted-env"];
 
 const JOB: &str = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: emp:*\n    key: emp:<id:int>\noutput:\n  \
     - uses: relational.write\n    with: {connection: pg, table: emp, keys: [id], mapping: [name]}\n  \

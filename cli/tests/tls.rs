@@ -148,8 +148,7 @@ fn a_mariadb_is_verified_and_verifies() {
     let (own, own_key) = (write("own.crt", &certificate), write("own.key", &key));
     let (certificate, key) = ours.certificate("worker", "worker");
     let (worker, worker_key) = (write("worker.crt", &certificate), write("worker.key", &key));
-    let arguments =
-        [format!("--ssl-ca={ca}"), format!("--ssl-cert={own}"), format!("--ssl-key={own_key}")];
+    let arguments = [format!("--ssl-ca={ca}"), format!("--ssl-cert={own}"), format!("--ssl-key={own_key}")];
     let maria = Maria { server: xtask::servers::MariaDb::start_with(&arguments) };
     maria.run(TABLE);
     maria.run("CREATE USER worker REQUIRE X509; GRANT ALL ON test.* TO worker");
@@ -243,4 +242,17 @@ fn a_redis_is_written_to_by_tls() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let mut client = redis::Client::open(cache.url()).unwrap().get_connection().unwrap();
     assert_eq!(client.hget::<_, _, String>("e:1", "name").unwrap(), "Ada");
+
+    // The Redis whose changes are carried over, by TLS as well.
+    let source = format!("rediss://127.0.0.1:{}", terminator(&project.redis, &ours));
+    let run =
+        |more: &[&str]| project.command(&["run", "--until-idle", "--redis", &source]).args(more).output().unwrap();
+    let (ca, own, own_key) = (at("ca.crt"), at("worker.crt"), at("worker.key"));
+    let output = run(&["--redis-ca", &at("other.crt"), "--redis-cert", &own, "--redis-key", &own_key]);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("certificate is not trusted"), "{said}");
+    let _: () = project.client().hset("emp:2", "name", "Alan").unwrap();
+    let output = run(&["--redis-ca", &ca, "--redis-cert", &own, "--redis-key", &own_key]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(client.hget::<_, _, String>("e:2", "name").unwrap(), "Alan");
 }

@@ -8,8 +8,8 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter};
 
-use crate::Error;
 use crate::shard::{Connection, Shard};
+use crate::{Error, Server};
 
 /// What the event of a record is called that says how a key is now.
 const PRESENT: &str = "wb.replay";
@@ -81,8 +81,8 @@ impl DeadLetters {
     ///
     /// # Errors
     /// Where the address is none, or nobody answers there.
-    pub async fn connect(redis_url: &str) -> Result<Self, Error> {
-        Ok(Self { redis: Shard::new(redis_url)?.connect().await? })
+    pub async fn connect(redis: &Server) -> Result<Self, Error> {
+        Ok(Self { redis: Shard::new(redis)?.connect().await? })
     }
 
     /// Every queue that has letters, by name.

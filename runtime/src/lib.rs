@@ -42,6 +42,7 @@ mod tables;
 mod target;
 mod tls;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,11 +61,31 @@ use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 
+/// Where a Redis is, and how it is come by.
+#[derive(Clone, Default)]
+pub struct Server {
+    /// Its address: `redis://[user:password@]host:port`, `rediss://…` for TLS.
+    pub url: String,
+    /// The file with the certificates of trusted issuers, in PEM; those of the system where there is none.
+    pub ca: Option<String>,
+    /// The file with this worker's certificate, in PEM.
+    pub cert: Option<String>,
+    /// The file with its key.
+    pub key: Option<String>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        out.write_str("Server")
+    }
+}
+
 /// What a run is told besides its plan.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The Redis whose changes are carried over.
-    pub redis_url: String,
+    pub redis: Server,
     /// Whether to end as soon as the streams are drained.
     pub until_idle: bool,
 }
@@ -84,7 +105,7 @@ pub struct Summary {
 /// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
 /// what somebody has to mend in the target.
 pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
-    let shard = Shard::new(&options.redis_url)?;
+    let shard = Shard::new(&options.redis)?;
     // What is wrong here does not mend itself while the process runs.
     plan.connections.values().try_for_each(target::check)?;
     plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;

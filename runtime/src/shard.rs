@@ -9,12 +9,14 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKin
 use redis_wb_plan::plan::{Job, Source};
 use redis_wb_record::{DataType, Flags, Record, RecordWriter, STREAM_FIELD};
 
-use crate::Error;
 use crate::batch::Entry;
 use crate::checkpoint::{Epoch, epoch_text};
 use crate::dead_letters::Call;
 use crate::error::Failure;
 use crate::position::Position;
+use crate::redis_server::certificates;
+use crate::tls::{self, Mode};
+use crate::{Error, Server};
 pub(crate) use walk::{Backlog, Rule, Walk};
 
 /// How long a connection may take to come about.
@@ -64,12 +66,30 @@ pub(crate) struct Letter<'l> {
 }
 
 impl Shard {
-    /// The server at a URL.
-    pub(crate) fn new(url: &str) -> Result<Self, Error> {
-        let client = Client::open(url).map_err(|error| {
+    /// The server at an address.
+    pub(crate) fn new(server: &Server) -> Result<Self, Error> {
+        let Server { url, ca, cert, key } = server;
+        let tls = tls::Settings {
+            mode: Mode::VerifyFull,
+            root: ca.clone(),
+            identity: tls::identity(cert.clone(), key.clone(), "--redis-cert", "--redis-key")?,
+        };
+        let has_tls = url.starts_with("rediss:");
+        if !has_tls && (tls.root.is_some() || tls.identity.is_some()) {
+            return Err(Error::new(
+                "certificates are named, but `--redis` asks for no TLS",
+                "write it as rediss://host:port",
+            ));
+        }
+        let client = if has_tls {
+            Client::build_with_tls(url.as_str(), certificates(&tls)?)
+        } else {
+            Client::open(url.as_str())
+        };
+        let client = client.map_err(|error| {
             Error::new(
                 format!("`--redis` is no address of a Redis server: {error}"),
-                "write it as redis://[user:password@]host:port",
+                "write it as redis://[user:password@]host:port, or rediss://… for TLS",
             )
         })?;
         Ok(Self { client })
@@ -418,6 +438,9 @@ fn failure(error: RedisError) -> Failure {
 
 /// A failure of Redis: all pass by themselves but those of rights and passwords.
 fn failure_of(error: &RedisError) -> Failure {
+    if let Some(failure) = tls::refusal(error) {
+        return failure;
+    }
     let code = error.code().unwrap_or_default();
     if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM") {
         return Failure::configuration(

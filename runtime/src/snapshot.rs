@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone)]
 pub struct SnapshotOptions {
     /// The Redis whose keys are walked.
-    pub redis_url: String,
+    pub redis: Server,
     /// The jobs, by name.
     pub jobs: Vec<String>,
     /// Whether to begin anew where an earlier snapshot stopped in the middle.
@@ -67,7 +67,7 @@ pub async fn snapshot(
     mut shutdown: Shutdown,
     mut tell: impl FnMut(&str, Progress),
 ) -> Result<bool, Error> {
-    let shard = Shard::new(&options.redis_url)?;
+    let shard = Shard::new(&options.redis)?;
     let named = |name: &String| {
         plan.jobs.iter().find(|job| job.name == *name).ok_or_else(|| {
             let jobs: Vec<&str> = plan.jobs.iter().map(|job| job.name.as_str()).collect();
