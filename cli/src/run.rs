@@ -94,8 +94,9 @@ pub(crate) fn shutdown(follows: &'static str) -> Result<Shutdown, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("{follows}");
+        // First, since a log that nobody reads any more can end this task.
         trigger.trigger();
+        tracing::info!("{follows}");
     });
     Ok(shutdown)
 }

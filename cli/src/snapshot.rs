@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use redis_wb_plan::Plan;
 use redis_wb_runtime::{Progress, SnapshotOptions, Walked};
 
-use crate::exit::{Failure, print};
+use crate::exit::{Failure, print, say};
 use crate::project::{Location, refuse_bugs};
 use crate::redis::Redis;
 use crate::run::{failure, read_plan, runtime, shutdown};
@@ -107,7 +107,7 @@ impl Screen {
             Progress::BeginsAnew => {
                 self.line_at = LINE_EVERY;
                 let why = "since Redis or the tracking of the job began anew meanwhile";
-                self.bar.suspend(|| eprintln!("{job}: begins anew, {why}"));
+                self.bar.suspend(|| say(&format!("{job}: begins anew, {why}")));
                 self.advance(Walked::default());
             }
             Progress::Walks(walked) => {
@@ -138,7 +138,7 @@ impl Screen {
     /// Prints a line where there is no bar.
     fn line(&self, line: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{line}");
+            say(line);
         }
     }
 }

@@ -186,6 +186,22 @@ fn keys_of_another_database_and_of_one_type() {
     assert_eq!(project.lite_rows(ROWS), project.pg_rows(ROWS));
 }
 
+/// Whoever reads what it says may be gone: it goes on, and ends when it is told to.
+#[test]
+fn a_snapshot_that_nobody_listens_to_ends_all_the_same() {
+    let project = Project::new("items", &job(""), TABLES);
+    fill(&mut project.client(), KEYS);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = project.command(&["snapshot", "--redis", &project.redis.url()]);
+    let mut process = Process::spawn(command.stdout(writer.try_clone().unwrap()).stderr(writer)).unwrap();
+    drop((reader, command));
+    let mut client = project.client();
+    project.wait("the stream is long", || client.xlen::<_, u32>("wb:{0}:items").unwrap() > 10_000);
+    assert!(process.runs());
+    process.stop();
+    assert!(process.status().is_some_and(|status| status.code().is_some()), "it was not killed");
+}
+
 /// A snapshot that cannot be made says what to do.
 #[test]
 fn what_a_snapshot_says_where_it_cannot_be_made() {
