@@ -144,7 +144,7 @@ enum Format {
 fn time(text: &str) -> Result<u64, String> {
     let at = text.parse::<Timestamp>().or_else(|_| {
         let span: Span = text.parse()?;
-        Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).checked_sub(span).map(|at| at.timestamp())
+        Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_sub(span).map(|at| at.timestamp())
     });
     let at = at.map_err(|error| format!("neither a time (2026-11-25T12:00:00Z) nor a span (2h): {error}"))?;
     u64::try_from(at.as_millisecond()).map_err(|_| "it is before 1970".to_owned())

@@ -133,7 +133,7 @@ fn a_server_is_verified_and_verifies() {
 
 #[test]
 fn a_mariadb_is_verified_and_verifies() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let project = Project::new("emp", &JOB.replace("connection: pg", "connection: maria"), TABLE);
     let (ours, other) = (Authority::new("ours"), Authority::new("another"));
     let open = |path: &std::path::Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();

@@ -94,8 +94,8 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     }
     check::between(&resolved_jobs, &mut diagnostics);
     let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
-    let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     config.secrets.plain.iter().for_each(|secret| files.hide(*secret));
+    let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), targets, bugs }
 }
 

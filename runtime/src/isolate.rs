@@ -32,19 +32,24 @@ impl Isolation<'_> {
         // A flush that is tried again would take what was written since.
         let is_flush = |one: &Rejected| self.entries.get(one.entry).is_some_and(|entry| flush_of(entry).is_some());
         let (flushes, mut refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_flush);
+        let mut left: Vec<Rejected> = Vec::new();
         for _ in 1..PASSES_MAX {
             let before = refused.len();
             if before == 0 {
                 break;
             }
-            let again: Vec<usize> =
-                refused.iter().map(|one| one.entry).filter(|at| !self.is_superseded(*at, &written)).collect();
+            let open;
+            (left, open) = refused.into_iter().chain(left).partition(|one| self.is_superseded(one.entry, &written));
+            let again: Vec<usize> = open.iter().map(|one: &Rejected| one.entry).collect();
             refused = self.pass(target, &again, &mut written).await?;
             if refused.len() == before {
                 break;
             }
         }
-        refused.retain(|one| !self.is_superseded(one.entry, &written));
+        refused.extend(left);
+        refused.sort_by_key(|one| one.entry);
+        // Of rows that say how a key is, nobody misses an earlier version; of those that keep every change, each counts.
+        refused.retain(|one| self.keeps_changes(one.entry) || !self.is_superseded(one.entry, &written));
         Ok([flushes, refused].concat())
     }
 
@@ -94,6 +99,12 @@ impl Isolation<'_> {
 
     fn rows(&self, which: &[usize]) -> Vec<OutputRows> {
         rows_of(self.layout, self.entries, self.batch, which, self.encode)
+    }
+
+    /// Whether a job has an output that keeps every change or version.
+    fn keeps_changes(&self, at: usize) -> bool {
+        let job = self.entries.get(at).map(|entry| entry.job);
+        job.is_some_and(|job| self.layout.outputs_of(job).any(|(_, output)| !output.strategy.compacts()))
     }
 
     /// Whether a later change of the same key was written, so that this one must not come behind it.

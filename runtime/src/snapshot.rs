@@ -13,7 +13,7 @@ use redis_wb_plan::plan::Job;
 use crate::error::Failure;
 use crate::pause::{Pauses, wait};
 use crate::shard::{Backlog, Connection, Rule, Shard, Walk};
-use crate::{Error, Shutdown};
+use crate::{Error, Server, Shutdown};
 
 /// A stream with more entries is waited for until half of them are gone.
 const BACKLOG_ROWS_MAX: u64 = 10_000;

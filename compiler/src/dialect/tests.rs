@@ -1,14 +1,11 @@
 //! Every dialect by every strategy, over columns of every type and names of every kind.
 
+use super::*;
+use crate::render::{Rows, Statements, statements};
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::{Closing, Column, Shape, Statement, Versions};
 use redis_wb_plan::{ColumnType, Expr, Type};
 use sqlparser::parser::Parser;
-
-use sqlparser::parser::Parser;
-
-use super::*;
-use crate::render::{Rows, Statements, statements};
 
 fn column(name: &str, column_type: ColumnType) -> Column {
     let expr = Expr::Path { root: Root::Value, names: vec![name.to_owned()] };
