@@ -128,6 +128,8 @@ codes! {
     W0217 "overlapping_patterns",
     /// A flush that takes rows of another job.
     W0218 "flush_takes_all",
+    /// A flush that deletes nothing of what is written to Redis.
+    W0219 "flush_leaves_redis",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
