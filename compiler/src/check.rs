@@ -65,7 +65,8 @@ fn flush_reaches(job: &Job<'_>, diagnostics: &mut Diagnostics) {
         let connection = &write.ast.connection;
         let message = format!("`on_flush: delete` deletes nothing of what is written to `{}`", connection.value);
         let diagnostic = Diagnostic::new(Code::W0219, connection.span, message, "its keys stay");
-        diagnostics.report(diagnostic.help("write `on_flush: ignore`, or flush that Redis, too, when you flush this one"));
+        diagnostics
+            .report(diagnostic.help("write `on_flush: ignore`, or flush that Redis, too, when you flush this one"));
     }
 }
 
