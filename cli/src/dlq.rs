@@ -222,6 +222,17 @@ async fn chosen(redis: &Server, selection: &Selection) -> Result<(DeadLetters, V
     if letters.is_empty() {
         return Err(Failure::with_help("there is no such record", "`redis-wb dlq list` shows what is there"));
     }
+    for id in &selection.ids {
+        // An id is unique within its queue only.
+        match letters.iter().filter(|letter| letter.id == *id).collect::<Vec<_>>().as_slice() {
+            [] => return Err(Failure::with_help(format!("there is no record {id}"), "`redis-wb dlq list` shows what is there")),
+            [_] => {}
+            [first, ..] => {
+                let help = format!("say which by `--job {}`", first.job);
+                return Err(Failure::with_help(format!("the record {id} is there in several queues"), help));
+            }
+        }
+    }
     Ok((queues, letters))
 }
 

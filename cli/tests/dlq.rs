@@ -88,3 +88,20 @@ fn what_was_mended_is_replayed_as_it_is_now() {
     assert_eq!(dropped, "2 dropped\n");
     assert_eq!(dlq(&project, &["list"]), "no record was rejected\n");
 }
+
+#[test]
+fn a_refused_change_is_reported_though_a_later_one_comes_to_nothing() {
+    let job = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: emp:*\n    key: emp:<id:int>\ntransform:\n  \
+        - uses: filter\n    with: {expression: CAST(age AS integer) < 1000, language: sql, on_unmatched: keep}\noutput:\n  \
+        - uses: relational.write\n    with: {connection: pg, table: emp, keys: [id], mapping: [age]}\n";
+    let project = Project::new("emp", job, TABLES);
+    project.drain();
+    let mut client = project.client();
+    for age in ["200", "5000"] {
+        let _: () = client.hset("emp:1", "age", age).unwrap();
+    }
+    project.drain();
+    assert_same_rows(&project.pg_rows(ROWS), &[]);
+    let listed = dlq(&project, &["list"]);
+    assert_eq!(listed.lines().count(), 2, "a title and the record with 200:\n{listed}");
+}

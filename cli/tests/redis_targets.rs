@@ -165,6 +165,28 @@ fn a_refusal_reaches_the_queue_though_the_worker_ended_in_between() {
 }
 
 #[test]
+fn a_right_that_is_missing_stops_the_job_and_loses_nothing() {
+    let job = format!("{SOURCE}output:\n{}", write("'h:' || id", "mapping: [name]"));
+    let (project, cache) = project(&job, "");
+    let mut target = client(&cache);
+    let allow = |target: &mut redis::Connection, rules: &[&str]| {
+        redis::cmd("ACL").arg("SETUSER").arg("default").arg("resetkeys").arg(rules).exec(target).unwrap();
+    };
+    project.drain();
+    let mut source = project.client();
+    let _: () = source.hset("person:1", "name", "Ada").unwrap();
+    allow(&mut target, &["~wb:*", "~other:*"]);
+    let mut worker = project.worker();
+    project.wait("the worker says what it lacks", || project.log().contains("may not do `DEL h:1`"));
+    assert_eq!(source.xlen::<_, usize>("wb:{0}:people").unwrap(), 1, "the change stays in its stream");
+    assert_eq!(source.xlen::<_, usize>("dlq:wb:{0}:people").unwrap(), 0);
+    allow(&mut target, &["~*"]);
+    project.wait("the key is written", || target.exists("h:1").unwrap());
+    worker.stop();
+    assert_eq!(target.hget::<_, _, String>("h:1", "name").unwrap(), "Ada");
+}
+
+#[test]
 fn lookups_are_part_of_the_record() {
     let job = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: visit:*\n    key: visit:<id:int>\n\
         transform:\n  - uses: redis.lookup\n    with: {connection: cache, cmd: HGETALL, args: [\"concat(['place:', at])\"], \

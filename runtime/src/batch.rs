@@ -99,8 +99,8 @@ pub(crate) async fn prepare(
     }
     for (change, elements) in changes.iter().zip(&elements) {
         match add(layout, &mut tables, change, elements) {
-            Ok(commands) => {
-                prepared.written.push(change.entry);
+            Ok(Made { commands, is_any }) => {
+                prepared.written.extend(is_any.then_some(change.entry));
                 prepared.commands.extend(commands.into_iter().map(|command| (change.entry, command)));
             }
             Err(reject) => prepared.rejected.push(rejected(change.entry, reject)),
@@ -202,9 +202,9 @@ fn add<'b>(
     tables: &mut Tables<'b>,
     change: &'b Change<'b>,
     elements: &'b Elements<'b>,
-) -> Result<Vec<Command>, Reject> {
+) -> Result<Made, Reject> {
     let elements = elements.as_ref().map_err(Clone::clone)?;
-    let mut made = Vec::new();
+    let mut made = Made::default();
     let Some(job) = layout.job(change.job) else { return Ok(made) };
     let Some(effect) = filtered(job, &change.input, change.effect)? else {
         return Ok(made);
@@ -221,12 +221,21 @@ fn add<'b>(
         if !is_for(matches!(write.content, RedisContent::Stream(_))) {
             continue;
         }
-        made.extend(commands(write, &change.input, effect)?);
+        made.commands.extend(commands(write, &change.input, effect)?);
     }
+    made.is_any = !made.commands.is_empty() || all.iter().any(|(_, items)| !items.is_empty());
     for (output, items) in all {
         items.into_iter().for_each(|item| tables.place(output, change.entry, item));
     }
     Ok(made)
+}
+
+/// What a change is made into.
+#[derive(Default)]
+struct Made {
+    commands: Vec<Command>,
+    /// Whether it is rows or commands at all: filters and conditions may leave nothing of it.
+    is_any: bool,
 }
 
 /// A record that concerns rows.

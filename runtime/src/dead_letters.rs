@@ -228,6 +228,12 @@ fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
         let why = format!("{id} is no change record and never becomes rows: {error}");
         Error::new(why, "`redis-wb dlq drop` it")
     })?;
+    if record.opcode == Opcode::Flush {
+        return Err(Error::new(
+            format!("{id} is a flush of Redis, which cannot be replayed: rows have been written since"),
+            "delete from the tables what is no longer in Redis, then `redis-wb dlq drop` it",
+        ));
+    }
     let mut call = Call { db: record.db, key: record.key.to_vec(), ..Call::default() };
     if keeps_changes {
         let command = format!("{PRESENT} {connection}");

@@ -226,6 +226,8 @@ impl Pipeline {
                 let entry_at = entries.len();
                 entries.push(entry);
                 rejected.push(Rejected { entry: entry_at, code: RejectCode::TargetValue, reason, statement: None });
+            } else {
+                tracing::warn!(stream = name, %position, reason, "a rejected record is gone from its stream; no letter");
             }
         }
         self.bury(session, &entries, &rejected).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo};
-use redis::{ClientTlsConfig, RedisError, TlsCertificates, Value};
+use redis::{ClientTlsConfig, RedisError, ServerErrorKind, TlsCertificates, Value};
 use redis_wb_plan::plan::RedisConnection;
 
 use crate::error::Failure;
@@ -117,6 +117,12 @@ pub(crate) fn failure(name: &str, error: &RedisError) -> Failure {
         return failure;
     }
     let code = error.code().unwrap_or_default();
+    if matches!(code, "MOVED" | "CROSSSLOT") || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved)) {
+        return Failure::configuration(
+            format!("the Redis of connection `{name}` is a cluster, which is not talked to yet"),
+            "name a Redis that is no cluster",
+        );
+    }
     if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM") {
         return Failure::configuration(
             format!("the Redis of connection `{name}` refuses this worker: {error}"),

@@ -138,6 +138,13 @@ pub(crate) fn bytes_of(path: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn unreadable(path: &str, error: &dyn StdError) -> Failure {
+    // A variable may hold the certificate or the key itself, which must not be shown.
+    if path.contains("-----BEGIN") {
+        return Failure::configuration(
+            "a certificate or key stands where the path of its file is wanted",
+            "write it to a file that only this user may read, and name that",
+        );
+    }
     Failure::configuration(
         format!("`{path}` cannot be read as a certificate or key: {error}"),
         "name a file in PEM that this user may read",

@@ -169,10 +169,17 @@ impl RedisTarget {
             .invoke_async(&mut self.redis)
             .await
             .map_err(|error| redis_server::failure(&self.layout.name, &error))?;
-        if reply.first().is_some_and(|word| word == "overtaken") {
-            return Err(Failure::Overtaken);
+        match reply.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["overtaken"] => return Err(Failure::Overtaken),
+            ["denied", command, key] => {
+                return Err(Failure::configuration(
+                    format!("the user of connection `{}` may not do `{command} {key}`", self.layout.name),
+                    "give the user the rights (`ACL SETUSER`); it goes on by itself then",
+                ));
+            }
+            _ => {}
         }
-        let refused = refused(entries, batch, &reply)?;
+        let refused = refused(entries, batch, &reply);
         self.wait().await?;
         Ok(refused)
     }
@@ -208,17 +215,10 @@ fn place(entries: &[Entry], at: usize) -> String {
     format!("{}:{}:{}", entry.job + 1, epoch_text(epoch), entry.position)
 }
 
-fn refused(entries: &[Entry], batch: &Prepared, reply: &[String]) -> Result<Vec<Rejected>, Failure> {
+fn refused(entries: &[Entry], batch: &Prepared, reply: &[String]) -> Vec<Rejected> {
     let mut refused = Vec::new();
     for pair in reply.chunks_exact(2) {
         let [entry, reason] = pair else { continue };
-        // No other reason than the user's rights may mend itself.
-        if reason.starts_with("NOPERM") || reason.contains("NOPERM") {
-            return Err(Failure::configuration(
-                format!("Redis refuses this worker: {reason}"),
-                "give the user the rights",
-            ));
-        }
         let found = batch.commands.iter().find(|(at, _)| place(entries, *at) == *entry);
         if let Some((at, command)) = found {
             let statement = command.iter().take(2).map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>();
@@ -230,5 +230,5 @@ fn refused(entries: &[Entry], batch: &Prepared, reply: &[String]) -> Result<Vec<
             });
         }
     }
-    Ok(refused)
+    refused
 }

@@ -17,6 +17,8 @@ use crate::tls::{self, Mode};
 const PORT: u16 = 5_432;
 /// How long a connection may take to come about.
 const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(10);
+/// How long the hosts together may take until one has let the user in.
+const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(40);
 /// How long a connection may be silent before the kernel asks whether the other side is there.
 const KEEPALIVE_SECONDS: Duration = Duration::from_secs(15);
 /// How long sent bytes may wait for their receipt before the connection counts as broken.
@@ -48,13 +50,20 @@ pub(in crate::target) fn check(connection: &Connection) -> Result<(), Failure> {
 pub(super) async fn connect(connection: &Connection) -> Result<Session, Failure> {
     let config = config(connection)?;
     let tls = MakeRustlsConnect::new(tls(connection)?.client()?);
-    let (client, wire) = config.connect(tls).await.map_err(|error| unconnected(error, &config))?;
+    let connected = tokio::time::timeout(ANSWER_SECONDS_MAX, config.connect(tls)).await;
+    let (client, wire) = match connected {
+        Ok(connected) => connected.map_err(|error| unconnected(error, &config))?,
+        Err(_) => return Err(Failure::Transient(format!("PostgreSQL does not answer ({})", address(&config)))),
+    };
     let wire = tokio::spawn(async move {
         if let Err(error) = wire.await {
             tracing::debug!(%error, "the connection to PostgreSQL ended");
         }
     });
-    client.batch_execute(SETTINGS).await.map_err(failure::of)?;
+    match tokio::time::timeout(CONNECT_SECONDS_MAX, client.batch_execute(SETTINGS)).await {
+        Ok(set) => set.map_err(failure::of)?,
+        Err(_) => return Err(Failure::Transient("PostgreSQL does not answer".to_owned())),
+    }
     Ok(Session { client, wire })
 }
 

@@ -6,7 +6,7 @@
 --       the number of steps, each as stream (from 1), epoch, position before ('' for none), position after,
 --       1 where this is the stream's last epoch;
 --       for each command its entry as `stream:epoch:position`, the number of its words, its words.
--- Gives 'overtaken', or what was refused as entry and reason in turn. What is refused also stays in the checkpoint
+-- Gives 'overtaken', 'denied' with what this user may not do, or what was refused as entry and reason in turn. What is refused also stays in the checkpoint
 -- until it is in the dead-letter queue.
 local at = 0
 local function take()
@@ -27,6 +27,24 @@ for step = 1, tonumber(take()) do
     end
     steps[step] = {checkpoint, epoch, after, is_last}
 end
+-- Nothing is written before it is known that all may be.
+for _, checkpoint in ipairs(checkpoints) do
+    if not redis.acl_check_cmd('HSET', checkpoint, 'x', 'x') then
+        return {'denied', 'HSET', checkpoint}
+    end
+end
+local first = at
+while at < #ARGV do
+    take()
+    local words = tonumber(take())
+    -- A command that this server does not know is refused below.
+    local known, may = pcall(redis.acl_check_cmd, unpack(ARGV, at + 1, at + words))
+    if known and not may then
+        return {'denied', ARGV[at + 1], ARGV[at + 2]}
+    end
+    at = at + words
+end
+at = first
 local refused = {}
 local last
 while at < #ARGV do
