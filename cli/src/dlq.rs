@@ -225,7 +225,12 @@ async fn chosen(redis: &Server, selection: &Selection) -> Result<(DeadLetters, V
     for id in &selection.ids {
         // An id is unique within its queue only.
         match letters.iter().filter(|letter| letter.id == *id).collect::<Vec<_>>().as_slice() {
-            [] => return Err(Failure::with_help(format!("there is no record {id}"), "`redis-wb dlq list` shows what is there")),
+            [] => {
+                return Err(Failure::with_help(
+                    format!("there is no record {id}"),
+                    "`redis-wb dlq list` shows what is there",
+                ));
+            }
             [_] => {}
             [first, ..] => {
                 let help = format!("say which by `--job {}`", first.job);

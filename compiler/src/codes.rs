@@ -154,6 +154,8 @@ codes! {
     W0311 "cast_may_reject",
     /// A part of a `concat` that is always null.
     W0312 "null_left_out",
+    /// A comparison with a name in double quotes, which is a field and no text.
+    W0313 "quoted_field",
     /// A filter that leaves rows of records behind that no longer pass.
     W0320 "filter_leaves_rows",
     /// A condition that is the same for every record.

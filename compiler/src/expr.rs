@@ -117,3 +117,9 @@ fn parsed(expr: Expr, kind: &ExprType) -> Expr {
         _ => expr,
     }
 }
+
+/// Whether a name needs no quotes in either language: letters, digits and underscores, no digit first.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+        && name.chars().next().is_some_and(|char| !char.is_ascii_digit())
+}

@@ -112,7 +112,8 @@ impl RejectCode {
             }
             Self::NotConvertible => {
                 "The value cannot be read as the column's type: the text `abc` as a whole number, say.\n\
-                 Mend the value in Redis, write the key again, or map the field to a column of another type."
+                 Mend the value in Redis and write the key again; or map the field to a column of another type, and\n\
+                 put the record back by `redis-wb dlq replay`."
             }
             Self::OutOfRange => {
                 "The value is of the right kind but outside what the column can hold: 40000 in a smallint, say.\n\
@@ -136,7 +137,9 @@ impl RejectCode {
             }
             Self::NullColumn => {
                 "A column that is NOT NULL got null: the field that it comes from is missing.\n\
-                 Give the column a default, allow nulls, or write the field."
+                 Write the field; or allow nulls, or give the column a value by an expression such as\n\
+                 `not_null(status, 'A')`, then `redis-wb dlq replay`. A default of the table does not help: the column\n\
+                 is written."
             }
             Self::NoBeforeImage => {
                 "The key was deleted, a key column of the table comes from the value, and the record carries no\n\
@@ -160,15 +163,16 @@ impl RejectCode {
             }
             Self::Constraint => {
                 "The target refused the row: a CHECK, UNIQUE, NOT NULL or other constraint does not hold.\n\
-                 The reason names the constraint. Mend the value or the constraint, then write the key again."
+                 The reason names the constraint. Mend the value and write the key again; or mend the constraint, then\n\
+                 put the record back by `redis-wb dlq replay`."
             }
             Self::TargetValue => {
                 "The target could not take a value of the row. The reason is the target's own message.\n\
-                 Mend the value or the column, then write the key again."
+                 Mend the value and write the key again; or mend the column, then `redis-wb dlq replay`."
             }
             Self::ForeignKey => {
                 "The row points to a row of another table that did not come in time.\n\
-                 Write the parent, then write the key again."
+                 Write the parent, then put the record back by `redis-wb dlq replay`."
             }
         }
     }

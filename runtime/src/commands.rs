@@ -53,6 +53,7 @@ impl<'b> Making<'b> {
     fn key(&self, effect: Effect) -> Result<Vec<u8>, Reject> {
         let key = self.name(&self.write.key, "the key to write");
         match key {
+            Ok(key) if key.is_empty() => Err(Reject::new(RejectCode::NullKey, "the key to write is an empty text")),
             Err(reject) if effect == Effect::Delete && self.input.before.is_null() => {
                 let reason = "the key to write comes from the value, and the delete has no before image";
                 let unknown = matches!(reject.code, RejectCode::NullKey);

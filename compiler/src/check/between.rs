@@ -21,14 +21,17 @@ pub(super) fn jobs(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
 
 /// The outputs of two jobs that write the same table.
 fn pairs<'j, 'a>(earlier: &'j Job<'a>, later: &'j Job<'a>) -> impl Iterator<Item = (&'j Output<'a>, &'j Output<'a>)> {
-    let place = |output: &Output<'_>| {
-        let ast::Relational { connection, schema, table, .. } = output.ast;
-        (connection.value.clone(), schema.as_ref().map(|schema| schema.value.clone()), table.value.clone())
-    };
     later.outputs.iter().flat_map(move |second| {
-        let wanted = place(second);
-        earlier.outputs.iter().filter(move |first| place(first) == wanted).map(move |first| (first, second))
+        earlier.outputs.iter().filter(move |first| same_table(first, second)).map(move |first| (first, second))
     })
+}
+
+/// Every pair of jobs asks this, so it compares what mostly differs first, and copies nothing.
+fn same_table(left: &Output<'_>, right: &Output<'_>) -> bool {
+    let (left, right) = (left.ast, right.ast);
+    left.table.value == right.table.value
+        && left.connection.value == right.connection.value
+        && left.schema.as_ref().map(|schema| &schema.value) == right.schema.as_ref().map(|schema| &schema.value)
 }
 
 fn columns(first: &Output<'_>, second: &Output<'_>, earlier: &str, diagnostics: &mut Diagnostics) {
@@ -94,6 +97,13 @@ fn meet(left: &str, right: &str) -> bool {
 
 /// Whether `wide` matches what `narrow` looks like, a `*` of the latter taken as a character that only `*` matches.
 fn covers(wide: &[u8], narrow: &[u8]) -> bool {
+    // Most patterns differ in how they begin.
+    let literal = |bytes: &[u8]| bytes.first().copied().filter(|byte| !b"*?[\\".contains(byte));
+    if let (Some(wide), Some(narrow)) = (literal(wide), literal(narrow))
+        && wide != narrow
+    {
+        return false;
+    }
     // Only stars are understood; other patterns are left alone.
     if wide.iter().chain(narrow).any(|byte| b"?[\\".contains(byte)) {
         return false;

@@ -31,7 +31,8 @@ pub(super) fn circles(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
     let outputs: Vec<&Output<'_>> = jobs.iter().flat_map(|job| &job.outputs).collect();
     let mut told: Vec<&str> = Vec::new();
     for output in &outputs {
-        let Some(table) = output.table.filter(|table| !told.contains(&table.name.as_str())) else { continue };
+        let is_open = |table: &&Table| !table.references.is_empty() && !told.contains(&table.name.as_str());
+        let Some(table) = output.table.filter(is_open) else { continue };
         let Some(way) = way_back(table, output, &outputs) else { continue };
         let names: Vec<String> = way.iter().map(|table| format!("`{}`", table.name)).collect();
         told.extend(way.iter().map(|table| table.name.as_str()));

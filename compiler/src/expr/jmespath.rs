@@ -6,7 +6,7 @@ use redis_wb_plan::expr::{Comparator, Root};
 use redis_wb_plan::infer::{self, Types};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, json};
 
-use super::{Scope, Text, field_of, parsed, scope};
+use super::{Scope, Text, field_of, is_plain, parsed, scope};
 use crate::codes::Code;
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -286,6 +286,7 @@ impl Lowering<'_> {
     }
 
     fn compare(&mut self, op: jmespath::Comparator, left: &Ast, right: &Ast, current: Current<'_>) -> Option<Expr> {
+        [left, right].into_iter().for_each(|operand| self.quoted(operand));
         let (lowered_left, lowered_right) = (self.lower(left, current), self.lower(right, current));
         let (left_expr, right_expr) = (lowered_left?, lowered_right?);
         let both_constant = left_expr.as_literal().is_some() && right_expr.as_literal().is_some();
@@ -294,6 +295,18 @@ impl Lowering<'_> {
             self.comparable(comparator(op), (left, &left_kind), (right, &right_kind))?;
         }
         Some(Expr::Compare { op: comparator(op), left: Box::new(left_expr), right: Box::new(right_expr) })
+    }
+
+    /// A name that needs no quotes and has double ones is mostly meant as a text.
+    fn quoted(&mut self, operand: &Ast) {
+        let Kind::Field(name) = &operand.kind else { return };
+        let written = self.text.text.get(name.span.start..name.span.end).unwrap_or_default();
+        if written.starts_with('"') && is_plain(&name.text) {
+            let text = &name.text;
+            let message = format!("`\"{text}\"` is the field `{text}`, not a text");
+            let help = format!("write `'{text}'` for the text; the field needs no quotes: `{text}`");
+            self.report(Code::W0313, name.span, message, "a field", Some(help));
+        }
     }
 
     /// Refuses a comparison that gives the same for every record.

@@ -7,7 +7,7 @@ use redis_wb_plan::sql::op::{Arithmetic, Bitwise, Cast, Collation, Comparator, S
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, infer};
 use sqlparser::ast::{self, BinaryOperator, CaseWhen, Ident, InTarget, Spanned as _, UnaryOperator};
 
-use super::super::{Scope, Text, field_of, scope};
+use super::super::{Scope, Text, field_of, is_plain, scope};
 use super::Manner;
 use super::compare::ColumnAffinity;
 use super::place::Places;
@@ -399,10 +399,24 @@ impl Lowering<'_> {
         span: (usize, usize),
         depth: usize,
     ) -> Option<Node> {
+        [left, right].into_iter().for_each(|operand| self.quoted(operand));
         let (left, right) = (self.lower(left, depth), self.lower(right, depth));
         let (left, right) = (left?, right?);
         let how = self.comparison(&left, &right, comparator.orders(), span);
         Some(Node::of(SqlOp::Compare(comparator, how), vec![left, right], span))
+    }
+
+    /// A name that needs no quotes and has double ones is mostly meant as a text.
+    fn quoted(&mut self, operand: &ast::Expr) {
+        let ast::Expr::CompoundIdentifier(names) = operand else { return };
+        let [name] = names.as_slice() else { return };
+        if name.quote_style == Some('"') && is_plain(&name.value) {
+            let text = &name.value;
+            let message = format!("`\"{text}\"` is the field `{text}`, not a text");
+            let help = format!("write `'{text}'` for the text; the field needs no quotes: `{text}`");
+            let span = self.places.of(operand);
+            self.report(Code::W0313, span, message, "a field", Some(help));
+        }
     }
 
     fn like(
@@ -504,6 +518,12 @@ impl Lowering<'_> {
         {
             return Some(node);
         }
+        if let Some(list) = names.iter().find(|name| name.quote_style == Some('[') && looks_like_a_list(&name.value)) {
+            let message = format!("`[…]` quotes a name in SQL: this is the field `{}`", list.value);
+            let help = "join texts by `||` or `concat(a, b)`, or write `language: jmespath`, which has lists";
+            self.report(Code::E0208, span, message, "one name, not a list", Some(help.to_owned()));
+            return None;
+        }
         let names: Vec<String> = names.iter().flat_map(parted).collect();
         if let Some(gone) = self.scope.gone(&names) {
             self.diagnostics.report(gone.diagnostic((self.text.place)(span.0, span.1), &names.join(".")));
@@ -574,6 +594,11 @@ fn uncollated(mut ast: &ast::Expr) -> &ast::Expr {
         ast = inner;
     }
     ast
+}
+
+/// Whether a name in brackets is rather a list of JMESPath.
+fn looks_like_a_list(name: &str) -> bool {
+    name.contains([',', '\'', '"', '`', '('])
 }
 
 /// The names of an identifier: several where it stands in backticks and has dots.
