@@ -24,6 +24,8 @@ pub struct Job {
     pub outputs: Vec<Relational>,
     /// What is written to Redis.
     pub redis: Vec<RedisWrite>,
+    /// Whether every part of `output` could be read, so that what none of them names is really unused.
+    pub complete: bool,
 }
 
 /// `source.redis`.

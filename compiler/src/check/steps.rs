@@ -52,6 +52,9 @@ fn rows_stay(job: &Job<'_>, span: Span, expr: &Expr, diagnostics: &mut Diagnosti
 
 /// Warns of fields that steps set and nothing reads.
 pub(super) fn fields(job: &Job<'_>, diagnostics: &mut Diagnostics) {
+    if !job.ast.complete {
+        return;
+    }
     for step in job.unused.iter().filter_map(|at| job.ast.transform.get(*at)) {
         let (ast::Step::Add { field, .. } | ast::Step::Lookup(ast::Lookup { field, .. })) = step else { continue };
         let message = format!("nothing reads the field `{}`", field.text);

@@ -43,6 +43,7 @@ pub fn job(
     } else {
         map.required(context, "output", "output:\n  - uses: relational.write")
     };
+    let before = context.diagnostics.len();
     let (mut outputs, mut redis) = (Vec::new(), Vec::new());
     for written in output.map(|(_, node)| writers(context, node, defaults)).unwrap_or_default() {
         match written {
@@ -50,8 +51,9 @@ pub fn job(
             Written::Redis(output) => redis.push(output),
         }
     }
+    let complete = output.is_some() && context.diagnostics.len() == before;
     map.finish(context);
-    Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis })
+    Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis, complete })
 }
 
 /// Whether a key stands in a section or in a mapping of it.
@@ -137,7 +139,7 @@ fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> O
     let table = map.required(context, "table", "table: emp");
     let table = table.and_then(|(_, node)| context.text(node, "table"));
     let before = context.diagnostics.len();
-    let keys = map.required(context, "keys", "keys:\n        - empno");
+    let keys = map.required(context, "keys", "keys:\n  - empno");
     let keys_span = keys.map_or(key, |(key, _)| key.span);
     let keys = keys.map(|(_, node)| columns(context, node, "keys"));
     let mapping = map.optional("mapping").map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default();

@@ -34,7 +34,7 @@ pub(super) fn write(
     let key = if is_nested {
         map.optional("key")
     } else {
-        map.required(context, "key", "key:\n        expression: concat(['copy:', id])\n        language: jmespath")
+        map.required(context, "key", "key:\n  expression: concat(['copy:', id])\n  language: jmespath")
     };
     let args = map.optional("args");
     let mapping = map.optional("mapping");
@@ -123,7 +123,7 @@ fn needed(context: &mut Context<'_>, kind: RedisType, span: Span, given: &[(Span
 
 fn nested(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Nest> {
     let mut map = Mapping::open(context, node, "nest", key)?;
-    let parent = map.required(context, "parent", "parent:\n          table: invoice");
+    let parent = map.required(context, "parent", "parent:\n  table: invoice");
     let table = parent.and_then(|(key, node)| parent_table(context, key.span, node));
     let parent_key = map.required(context, "parent_key", "parent_key: invoice_id");
     let parent_key = parent_key.and_then(|(_, node)| Some((context.text(node, "parent_key")?, node)));

@@ -163,18 +163,33 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
     }
 }
 
+/// The language in which a text that is no name would be an expression.
+fn language_of(text: &str) -> Option<&'static str> {
+    let is_call = text.ends_with(')') && text.find('(').is_some_and(|at| at > 0);
+    let has_index = text.find('[').is_some_and(|at| at > 0) && text.contains(']');
+    if [" || ", " * ", " + ", " - ", " / "].iter().any(|operator| text.contains(operator)) {
+        Some("sql")
+    } else if is_call || has_index || text.starts_with("$.") {
+        Some("jmespath")
+    } else {
+        None
+    }
+}
+
 /// Refuses an expression in the place of a field, which would read a field of that name and find none.
 fn is_a_name(context: &mut Context<'_>, column: &Spanned<String>, node: &Node) -> Option<()> {
     let text = node.text().unwrap_or_default();
     let is_quoted = node.text_span(context.files).start != node.span.start;
-    let is_call =
-        text.ends_with(')') && text.find('(').is_some_and(|at| text.as_bytes().first() != Some(&b'(') && at > 0);
-    if is_quoted || !(is_call || text.contains(" || ")) {
+    if is_quoted {
         return Some(());
     }
     let message = "the name of a field is wanted here, and this is an expression";
     let diagnostic = Diagnostic::new(Code::E0101, node.span, message, "would be read as a name");
-    let language = if text.contains(" || ") { "sql" } else { "jmespath" };
+    if let Some(path) = text.strip_prefix("$.").filter(|path| language_of(path).is_none()) {
+        context.report(diagnostic.help(format!("paths begin with a field: `{}: {path}`", column.value)));
+        return None;
+    }
+    let Some(language) = language_of(text) else { return Some(()) };
     context.report(diagnostic.help(format!(
         "write:\n- {}:\n    expression: {text}\n    language: {language}\na field that has this name stands in quotes",
         column.value
