@@ -185,8 +185,10 @@ fn is_a_name(context: &mut Context<'_>, column: &Spanned<String>, node: &Node) -
     }
     let message = "the name of a field is wanted here, and this is an expression";
     let diagnostic = Diagnostic::new(Code::E0101, node.span, message, "would be read as a name");
-    if let Some(path) = text.strip_prefix("$.").filter(|path| language_of(path).is_none()) {
-        context.report(diagnostic.help(format!("paths begin with a field: `{}: {path}`", column.value)));
+    // JSONPath, or what other languages have for a field.
+    let path = text.strip_prefix("$.").unwrap_or(text).replace("['", ".").replace("']", "");
+    if path != text && language_of(&path).is_none() {
+        context.report(diagnostic.help(format!("a path is names with dots: `{}: {path}`", column.value)));
         return None;
     }
     let Some(language) = language_of(text) else { return Some(()) };
