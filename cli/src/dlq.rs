@@ -3,16 +3,14 @@
 
 mod show;
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, Timestamp};
 use redis_wb_runtime::{DeadLetter, DeadLetters, Selection, Server};
 
 use crate::exit::{Failure, print};
+use crate::plan::PlanArguments;
 use crate::redis::Redis;
-use crate::run::{failure, read_plan, runtime};
-use crate::snapshot;
+use crate::run::{failure, runtime};
 use show::{lines, whole};
 
 /// How many letters of each queue are listed where nothing else is said.
@@ -53,15 +51,8 @@ enum Command {
     Replay {
         #[command(flatten)]
         chosen: Chosen,
-        /// Job files, or folders of them; by default `jobs/` beside the configuration.
-        #[arg(long = "jobs", value_name = "PATH")]
-        paths: Vec<PathBuf>,
-        /// The configuration; by default `config.yaml` here or, failing that, in the folder of the jobs.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Take the jobs from this plan of `redis-wb compile --format json` instead of compiling them.
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
-        plan: Option<PathBuf>,
+        #[command(flatten)]
+        plan: PlanArguments,
     },
     /// Drop rejected records for good.
     Drop {
@@ -194,11 +185,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            Command::Replay { chosen: which, paths, config, plan } => {
-                let plan = match plan {
-                    Some(path) => read_plan(&path)?,
-                    None => snapshot::compile(paths, config)?,
-                };
+            Command::Replay { chosen: which, plan } => {
+                let plan = plan.read()?;
                 let (mut queues, letters) = chosen(&redis, &which.selection()?).await?;
                 let done = queues.replay(&plan, &letters).await.map_err(failure)?;
                 let gone = if done.gone > 0 { format!(", {} were gone", done.gone) } else { String::new() };

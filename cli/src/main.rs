@@ -11,6 +11,7 @@
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
 //! | `redis.rs` | where the Redis is: options that commands have in common |
+//! | `plan.rs` | the plan of commands that need no live tables |
 //! | `project.rs` | finds and reads the files that the commands work on |
 //! | `exit.rs` | how a command ends, and what is printed then |
 //!
@@ -23,6 +24,7 @@ mod eval;
 mod exit;
 mod explain;
 mod functions;
+mod plan;
 mod project;
 mod redis;
 mod run;

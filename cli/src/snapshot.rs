@@ -1,33 +1,23 @@
 //! `redis-wb snapshot`: carries the keys over that are there already.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use redis_wb_plan::Plan;
 use redis_wb_runtime::{Progress, SnapshotOptions, Walked};
 
 use crate::exit::{Failure, print, say};
-use crate::project::{Location, refuse_bugs};
+use crate::plan::PlanArguments;
 use crate::redis::Redis;
-use crate::run::{failure, read_plan, runtime, shutdown};
+use crate::run::{failure, runtime, shutdown};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The jobs whose keys are carried over, by name; by default all of them.
     #[arg(value_name = "JOB")]
     names: Vec<String>,
-    /// Job files, or folders of them; by default `jobs/` beside the configuration.
-    #[arg(long = "jobs", value_name = "PATH")]
-    paths: Vec<PathBuf>,
-    /// The configuration; by default `config.yaml` here or, failing that, in the folder of the jobs.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Take the jobs from this plan of `redis-wb compile --format json` instead of compiling them.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "config"])]
-    plan: Option<PathBuf>,
+    #[command(flatten)]
+    plan: PlanArguments,
     #[command(flatten)]
     redis: Redis,
     /// Begin anew where an earlier snapshot stopped in the middle, instead of going on from there.
@@ -36,11 +26,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { names, paths, config, plan, redis, restart } = arguments;
-    let plan = match plan {
-        Some(path) => read_plan(&path)?,
-        None => compile(paths, config)?,
-    };
+    let Arguments { names, plan, redis, restart } = arguments;
+    let plan = plan.read()?;
     let all = || plan.jobs.iter().map(|job| job.name.clone()).collect();
     let jobs = if names.is_empty() { all() } else { names };
     let options = SnapshotOptions { redis: redis.into(), jobs, restart };
@@ -55,17 +42,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         let help = "run the same command again: it goes on from there";
         Err(Failure::with_help("the snapshot was interrupted", help))
-    })
-}
-
-/// Compiles the jobs. What only a live database tells of its tables changes nothing for their keys.
-pub(crate) fn compile(paths: Vec<PathBuf>, config: Option<PathBuf>) -> Result<Plan, Failure> {
-    let mut project = Location::new(paths, config).read()?;
-    let compiled = project.compile(BTreeMap::new());
-    refuse_bugs(&compiled)?;
-    compiled.plan.ok_or_else(|| {
-        project.report(compiled.diagnostics);
-        Failure::Reported
     })
 }
 

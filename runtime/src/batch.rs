@@ -1,6 +1,6 @@
-//! Entries of change streams into the rows of one transaction: read here, evaluated in `evaluate`, compacted in
-//! `tables`.
-//! Knows neither Redis nor a target, only how the target encodes a value.
+//! Entries of change streams into the rows and commands of one transaction: read here, completed by `lookup`,
+//! evaluated in `evaluate` and `commands`, compacted in `tables`. Talks to no server itself and knows no target, only
+//! how it encodes a value.
 
 use std::collections::HashMap;
 

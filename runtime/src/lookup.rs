@@ -1,4 +1,5 @@
-//! `redis.lookup`: what the records of a batch ask another Redis, all at once, each question once a batch.
+//! `redis.lookup`: what the records of a batch ask another Redis, all at once, each question once a batch. Knows
+//! neither streams nor targets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -75,11 +76,8 @@ impl Lookups {
             let mut pipe = redis::pipe();
             pipe.ignore_errors();
             for (question, _) in part {
-                let mut words = question.iter();
                 let mut command = redis::Cmd::new();
-                words.by_ref().for_each(|word| {
-                    command.arg(word.as_slice());
-                });
+                command.arg(question);
                 pipe.add_command(command);
             }
             let replies: Vec<redis::RedisResult<redis::Value>> =
@@ -129,14 +127,12 @@ impl Lookups {
         };
         match reply {
             Ok(reply) => Ok(value(&command, reply).map_err(|reject| refused(&reject))),
-            // The key is of another type, or the arguments are none that the command takes.
-            Err(error) if matches!(error.code(), Some("WRONGTYPE" | "ERR")) && !lacks_command(&error) => {
-                Ok(Err(refused(&error)))
-            }
             Err(error) if lacks_command(&error) => Err(Failure::configuration(
                 format!("the Redis of connection `{name}` has no command `{command}`"),
                 "load the module that has it, RedisJSON for `JSON.GET`",
             )),
+            // The key is of another type, or the arguments are none that the command takes.
+            Err(error) if matches!(error.code(), Some("WRONGTYPE" | "ERR")) => Ok(Err(refused(&error))),
             Err(error) => Err(self.failed(name, &error)),
         }
     }

@@ -1,8 +1,8 @@
-//! Targets: the databases that rows are written to. One file per kind; this one only dispatches. `steps` is the order
-//! of writes, for those kinds that take rows one behind the other.
+//! Targets: the databases that rows are written to, and the Redis that commands go to. One file per kind; this one only
+//! dispatches. `steps` is the order of writes, for those kinds that take rows one behind the other.
 //!
-//! A target connects, tells its tables, keeps the checkpoint, writes a batch in one transaction, and finds the rows
-//! that it refuses.
+//! A target connects, tells its tables, keeps the checkpoint, writes a batch in one atomic step with it, and finds the
+//! rows that it refuses; a Redis, which takes nothing back, tells what it refused.
 
 mod mysql;
 mod postgres;

@@ -162,8 +162,9 @@ impl RedisTarget {
             call.arg(advance.stream + 1).arg(epoch).arg(from.unwrap_or_default()).arg(to);
             call.arg(u8::from(advance.is_last));
         }
-        for (at, command) in &batch.commands {
-            call.arg(place(entries, *at)).arg(command.len()).arg(command);
+        let places: Vec<String> = batch.commands.iter().map(|(at, _)| place(entries, *at)).collect();
+        for ((_, command), place) in batch.commands.iter().zip(&places) {
+            call.arg(place).arg(command.len()).arg(command);
         }
         let reply: Vec<String> = call
             .invoke_async(&mut self.redis)
@@ -179,7 +180,7 @@ impl RedisTarget {
             }
             _ => {}
         }
-        let refused = refused(entries, batch, &reply);
+        let refused = refused(batch, &places, &reply);
         self.wait().await?;
         Ok(refused)
     }
@@ -215,11 +216,12 @@ fn place(entries: &[Entry], at: usize) -> String {
     format!("{}:{}:{}", entry.job + 1, epoch_text(epoch), entry.position)
 }
 
-fn refused(entries: &[Entry], batch: &Prepared, reply: &[String]) -> Vec<Rejected> {
+/// The records behind the entries that the script names.
+fn refused(batch: &Prepared, places: &[String], reply: &[String]) -> Vec<Rejected> {
     let mut refused = Vec::new();
     for pair in reply.chunks_exact(2) {
         let [entry, reason] = pair else { continue };
-        let found = batch.commands.iter().find(|(at, _)| place(entries, *at) == *entry);
+        let found = places.iter().position(|place| place == entry).and_then(|at| batch.commands.get(at));
         if let Some((at, command)) = found {
             let statement = command.iter().take(2).map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>();
             refused.push(Rejected {
