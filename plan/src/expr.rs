@@ -291,6 +291,7 @@ impl Expr {
     ///
     /// # Errors
     /// The reason for which the record must be rejected.
+    #[inline]
     pub fn evaluate<'a>(&'a self, input: &'a Input<'a>) -> Result<Value<'a>, Reject> {
         // The commonest expression needs nothing of an evaluation.
         match self {
