@@ -15,6 +15,7 @@ use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::isolate::Isolation;
 use crate::layout::Layout;
+use crate::lease::{Fence, Tenure};
 use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
@@ -33,6 +34,9 @@ const ANSWER_SECONDS_EXPECTED: Duration = Duration::from_secs(10);
 /// How long a batch may still take once the run is to end.
 const STOP_SECONDS_MAX: Duration = Duration::from_secs(10);
 
+/// How often a target hears of a pipeline that has nothing to write.
+const SIGN_OF_LIFE_AGAIN: Duration = Duration::from_secs(5);
+
 /// A batch on its way to the target.
 pub(crate) struct Batch {
     entries: Vec<Entry>,
@@ -45,8 +49,19 @@ pub(crate) struct Pipeline {
     layout: Arc<Layout>,
     tag: Tag,
     shard: Shard,
+    tenure: Tenure,
+    /// Whether this fence stands in the target.
+    has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
+}
+
+/// How a pipeline ended.
+pub(crate) enum Ended {
+    /// All that was asked for is done.
+    Done,
+    /// The target knows the fence of a later owner.
+    Fenced(Fence),
 }
 
 /// One try: everything that lives as long as the connections do.
@@ -58,13 +73,20 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(common: Arc<Common>, layout: Arc<Layout>, tag: Tag, shard: Shard, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        common: Arc<Common>,
+        layout: Arc<Layout>,
+        tag: Tag,
+        shard: Shard,
+        tenure: Tenure,
+        shutdown: Shutdown,
+    ) -> Self {
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, shutdown, pauses }
+        Self { common, layout, tag, shard, tenure, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(mut self) -> Result<Ended, Error> {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
@@ -72,11 +94,12 @@ impl Pipeline {
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
+                Err(Failure::Fenced(known)) => return Ok(Ended::Fenced(known)),
                 Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => return Err(failure.into()),
                 Err(failure) => self.pause(failure).await,
             }
         }
-        Ok(())
+        Ok(Ended::Done)
     }
 
     async fn pause(&mut self, failure: Failure) {
@@ -108,6 +131,10 @@ impl Pipeline {
                 biased;
                 () = shutdown.requested() => return Ok(()),
                 read = batches.recv() => read,
+                () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
+                    session.target.ping().await?;
+                    continue;
+                }
             };
             match read {
                 Some(Read::Batch(batch)) => {
@@ -132,6 +159,9 @@ impl Pipeline {
         }
         let streams: Arc<[String]> = streams.into();
         let mut target = Target::connect(&self.layout).await?;
+        // From here on nothing that an earlier owner still does is committed, and the checkpoint stands still.
+        target.claim(&streams, self.tenure.fence, self.has_claimed).await?;
+        self.has_claimed = true;
         let applied = Applied::new(streams.len(), target.checkpoint(&streams).await?);
         let mut starts = Vec::new();
         for (at, stream) in streams.iter().enumerate() {
@@ -155,6 +185,10 @@ impl Pipeline {
     /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is
     /// not committed then is read again by the next worker.
     async fn write_patiently(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        // The target would refuse it, too, once another worker has taken over.
+        if !self.tenure.holds() {
+            return Err(Failure::Transient("the lease has ended".to_owned()));
+        }
         let mut shutdown = self.shutdown.clone();
         let connection = self.layout.name.clone();
         let mut write = pin!(self.write(session, batch));

@@ -3,12 +3,15 @@
 //! A *unit* is one hash tag: the streams `wb:{tag}:<job>` of all jobs, their dead-letter queues, and the lease, all in
 //! one slot. Whoever works a unit does so for all connections. A standalone Redis has one.
 
+mod sentinel;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::Failure;
 use crate::shard::Shard;
 use crate::{Error, Server};
+use sentinel::Sentinels;
 
 /// The unit of a Redis that is no cluster.
 const ONLY: &str = "0";
@@ -54,12 +57,17 @@ pub(crate) struct Shards {
 #[derive(Debug, Clone)]
 pub(crate) enum Topology {
     /// One server, at a fixed address.
-    Standalone(Shard),
+    Standalone(Box<Shard>),
+    /// One server at a time, whichever the sentinels say.
+    Sentinel(Sentinels),
 }
 
 impl Topology {
     pub(crate) fn new(server: &Server) -> Result<Self, Error> {
-        Ok(Self::Standalone(Shard::new(server)?))
+        Ok(match Sentinels::new(server)? {
+            Some(sentinels) => Self::Sentinel(sentinels),
+            None => Self::Standalone(Box::new(Shard::new(server)?)),
+        })
     }
 
     /// Looks what there is now. Asked about every second, and at once after a connection failed; what it finds may
@@ -67,10 +75,10 @@ impl Topology {
     ///
     /// # Errors
     /// Where it cannot be known for the moment: what was there before stays until then.
-    #[expect(clippy::unused_async, reason = "a server at a fixed address need not be asked where it is")]
     pub(crate) async fn look(&self) -> Result<Shards, Failure> {
         match self {
-            Self::Standalone(shard) => Ok(only(shard.clone())),
+            Self::Standalone(shard) => Ok(only(Shard::clone(shard))),
+            Self::Sentinel(sentinels) => sentinels.primary().await.map(only),
         }
     }
 }
