@@ -169,18 +169,27 @@ fn a_worker_that_stands_still_in_a_transaction_holds_nobody_up() {
     let mut first = project.worker();
     wait_until_it_has_the_lease(&project, &first);
     project.wait("it works", || project.log().matches("running").count() == 2);
-    // The transaction gets as far as this row.
+    // The transaction gets as far as the row, which it waits for.
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let (mut client, wire) = tokio_postgres::connect(&project.postgres.url(), tokio_postgres::NoTls).await.unwrap();
+    let client = runtime.block_on(async {
+        let (client, wire) = tokio_postgres::connect(&project.postgres.url(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(wire);
-        let transaction = client.transaction().await.unwrap();
-        transaction.batch_execute("LOCK TABLE emp").await.unwrap();
-        hset(&project, 1, "Ada");
-        project.wait("MariaDB has the row", || maria.rows(ROWS).len() == 1);
-        first.pause();
-        transaction.commit().await.unwrap();
+        client.batch_execute("BEGIN; LOCK TABLE emp").await.unwrap();
+        client
     });
+    hset(&project, 1, "Ada");
+    project.wait("MariaDB has the row", || maria.rows(ROWS).len() == 1);
+    project.wait("PostgreSQL waits with it", || {
+        project
+            .pg_rows(
+                "SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'redis-wb' AND \
+            wait_event_type = 'Lock'",
+            )
+            .len()
+            == 1
+    });
+    first.pause();
+    runtime.block_on(client.batch_execute("COMMIT")).unwrap();
     let mut second = project.worker();
     project.wait("the row", || project.pg_rows(ROWS) == [row(1, "Ada")]);
     assert!(has_lease(&project, &second));

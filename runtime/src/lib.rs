@@ -11,7 +11,8 @@
 //! | `lease` | which worker has a unit, and the fence that tells its owners apart |
 //! | `workers` | which workers live, and how many units each may hold |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
-//! | `shard` | Redis: tracking, streams, dead-letter queues |
+//! | `shard` | Redis: tracking, streams, dead-letter queues, what was lost |
+//! | `mend` | a snapshot of a job where Redis lost what its target has |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
 //! | `lookup` | what the records of a batch look up in another Redis |
 //! | `commands` | one change into the commands that it asks of a Redis |
@@ -36,6 +37,7 @@ mod isolate;
 mod layout;
 mod lease;
 mod lookup;
+mod mend;
 mod pause;
 mod pipeline;
 mod position;

@@ -11,11 +11,12 @@ use redis_wb_plan::RejectCode;
 use tokio::sync::mpsc;
 
 use crate::batch::{Entry, Prepared, Rejected};
-use crate::checkpoint::Applied;
+use crate::checkpoint::{Applied, Epoch};
 use crate::error::Failure;
 use crate::isolate::Isolation;
 use crate::layout::Layout;
 use crate::lease::{Fence, Tenure};
+use crate::mend::{Mending, mends_itself};
 use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
@@ -50,10 +51,21 @@ pub(crate) struct Pipeline {
     tag: Tag,
     shard: Shard,
     tenure: Tenure,
+    mending: Arc<Mending>,
     /// Whether this fence stands in the target.
     has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
+}
+
+/// What the pipelines of a unit have in common while this worker has its lease.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) common: Arc<Common>,
+    pub(crate) tag: Tag,
+    pub(crate) shard: Shard,
+    pub(crate) tenure: Tenure,
+    pub(crate) mending: Arc<Mending>,
 }
 
 /// How a pipeline ended.
@@ -73,16 +85,10 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        common: Arc<Common>,
-        layout: Arc<Layout>,
-        tag: Tag,
-        shard: Shard,
-        tenure: Tenure,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, shutdown: Shutdown) -> Self {
+        let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, tenure, has_claimed: false, shutdown, pauses }
+        Self { common, layout, tag, shard, tenure, mending, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
@@ -167,10 +173,11 @@ impl Pipeline {
         for (at, stream) in streams.iter().enumerate() {
             // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
             // all is read, and what was applied is told by its epoch and position.
-            let start = match applied.last(at) {
-                Some((epoch, position)) if control.has(stream, epoch, position).await? => position,
-                _ => Position::START,
+            let (start, missing) = match applied.last(at) {
+                Some((epoch, position)) if control.has(stream, epoch, position).await? => (position, None),
+                last => (Position::START, last),
             };
+            self.look_for_loss(&mut control, stream, at, missing).await?;
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
@@ -180,6 +187,45 @@ impl Pipeline {
         let mut session = Session { control, target, streams, encode };
         self.bury_left(&mut session).await?;
         Ok((session, batches))
+    }
+
+    /// Notes where Redis lost what the target has, says so once, and has it mended where that is safe.
+    async fn look_for_loss(
+        &mut self,
+        control: &mut Connection,
+        stream: &str,
+        at: usize,
+        missing: Option<(Epoch, Position)>,
+    ) -> Result<(), Failure> {
+        let Some(job) = self.layout.job(at) else { return Ok(()) };
+        let (name, connection, mends_itself) = (&job.name, self.layout.name.as_str(), mends_itself(job));
+        if let Some(last) = missing
+            && control.has_lost(stream, connection, &job.source, last).await?
+            && control.note_loss(stream, connection, last).await?
+        {
+            let follows = if mends_itself {
+                format!(
+                    "mended by a snapshot, as `redis-wb snapshot {name}` makes it; rows of keys that came with the lost \
+                     changes stay: compare them"
+                )
+            } else {
+                format!(
+                    "`redis-wb snapshot {name}` brings rows up to date; what keeps every change gets one more of each key"
+                )
+            };
+            let position = last.1;
+            tracing::warn!(
+                job = name,
+                connection,
+                %position,
+                "Redis has lost changes that the target has: a failover or a restart came before they had reached the \
+                 replica or the disk; {follows}"
+            );
+        }
+        if mends_itself && !self.common.until_idle && control.has_open_loss(stream, connection).await? {
+            self.mending.begin(job);
+        }
+        Ok(())
     }
 
     /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is

@@ -1,5 +1,6 @@
 //! One Redis shard: tracking, reading and trimming of change streams, dead letters. Knows no target.
 
+mod loss;
 mod walk;
 
 use std::time::Duration;

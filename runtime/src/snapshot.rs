@@ -86,6 +86,17 @@ pub async fn snapshot(
     Ok(true)
 }
 
+/// Walks the keys of one job at one place. False where the shutdown came before the end.
+pub(crate) async fn walk(
+    topology: &Topology,
+    job: &Job,
+    retry_ms: u64,
+    shutdown: &mut Shutdown,
+    tell: &mut impl FnMut(Progress),
+) -> Result<bool, Error> {
+    Walker { topology, job, restart: false, shutdown }.run(tell, Pauses::new(retry_ms)).await
+}
+
 /// Walks the keys of one job.
 struct Walker<'w> {
     topology: &'w Topology,
@@ -129,7 +140,7 @@ impl Walker<'_> {
                 continue;
             };
             if next.is_whole() {
-                redis.forget_walk(&rule.stream).await?;
+                redis.end_walk(&rule.stream).await?;
                 tell(Progress::Ends(walked(&next)));
                 return Ok(true);
             }

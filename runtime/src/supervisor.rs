@@ -30,8 +30,7 @@ const TAKEOVER_MIN: Duration = Duration::from_millis(500);
 
 /// What all units of a worker have in common.
 pub(crate) struct Common {
-    /// The names of all jobs.
-    pub(crate) jobs: Vec<String>,
+    pub(crate) plan: Arc<Plan>,
     /// What each pipeline of a unit works on.
     pub(crate) layouts: Vec<Arc<Layout>>,
     /// Whether a unit ends as soon as its streams are drained.
@@ -92,7 +91,7 @@ struct Seat {
 impl Supervisor {
     pub(crate) fn new(plan: &Arc<Plan>, topology: Topology, options: &Options, shutdown: Shutdown) -> Self {
         let common = Common {
-            jobs: plan.jobs.iter().map(|job| job.name.clone()).collect(),
+            plan: Arc::clone(plan),
             layouts: Layout::all(plan).into_iter().map(Arc::new).collect(),
             until_idle: options.until_idle,
             look_again: Notify::new(),

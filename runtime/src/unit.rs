@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::Failure;
 use crate::lease::{Candidacy, Fence, Lease, Tried};
+use crate::mend::Mending;
 use crate::pause::Told;
-use crate::pipeline::{Ended, Pipeline};
+use crate::pipeline::{Ended, Pipeline, Tenant};
 use crate::shard::{Connection, Shard};
 use crate::supervisor::{Common, broken};
 use crate::topology::Tag;
@@ -142,7 +143,7 @@ impl Unit {
     /// Whether no stream has anything left.
     async fn is_drained(&self, redis: &mut Option<Connection>) -> Result<bool, Failure> {
         let Some(redis) = redis else { return Ok(false) };
-        for stream in self.common.jobs.iter().map(|job| self.tag.stream(job)) {
+        for stream in self.common.plan.jobs.iter().map(|job| self.tag.stream(&job.name)) {
             let left: u64 = redis.query(redis::cmd("XLEN").arg(stream)).await?;
             if left > 0 {
                 return Ok(false);
@@ -158,10 +159,11 @@ impl Unit {
         tracing::info!(unit = %self.tag, fence = tenure.fence, "this worker has the lease");
         let (trigger, stop) = Shutdown::new();
         let mut pipelines = JoinSet::new();
+        let mending = Arc::new(Mending::new(Arc::clone(&self.common.plan), shard.clone(), stop.clone()));
+        let (common, tag, shard) = (Arc::clone(&self.common), self.tag.clone(), shard.clone());
+        let tenant = Tenant { common, tag, shard, tenure, mending };
         for layout in &self.common.layouts {
-            let (common, layout) = (Arc::clone(&self.common), Arc::clone(layout));
-            let pipeline = Pipeline::new(common, layout, self.tag.clone(), shard.clone(), tenure.clone(), stop.clone());
-            pipelines.spawn(pipeline.run());
+            pipelines.spawn(Pipeline::new(&tenant, Arc::clone(layout), stop.clone()).run());
         }
         let mut is_given_back = false;
         let mut failed = None;
