@@ -5,6 +5,7 @@
 //! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
 //! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`Redis`] | a Redis server with the capture module |
+//! | [`Sentinel`] | a sentinel of a Redis server and its replicas |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`MariaDb`] | a MariaDB server |
 //! | [`capture_module`], [`rejson_module`] | what Redis loads |
@@ -19,6 +20,7 @@ mod port;
 mod postgres;
 mod process;
 mod redis;
+mod sentinel;
 mod user;
 
 pub use guard::Folder;
@@ -28,6 +30,7 @@ pub use port::Port;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redis::Redis;
+pub use sentinel::Sentinel;
 
 use std::fs;
 use std::path::Path;
