@@ -19,8 +19,11 @@ pub use encode::{RecordWriter, encode};
 /// The version of the format that this crate writes, and the highest that it reads.
 pub const FORMAT_VERSION: u8 = 1;
 
-/// The name of the only field of a stream entry that holds a change record.
+/// The name of the field of a stream entry that holds the change record.
 pub const STREAM_FIELD: &str = "r";
+
+/// The name of the field that says, in a cluster, where the record stands among those of other servers.
+pub const ORDER_FIELD: &str = "o";
 
 /// What happened to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
