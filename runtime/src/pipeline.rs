@@ -19,8 +19,10 @@ use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
+use crate::supervisor::Common;
 use crate::target::{Target, Unburied};
-use crate::{Error, Shutdown, Summary};
+use crate::topology::Tag;
+use crate::{Error, Shutdown};
 use reader::{Read, Reader};
 
 /// How long to wait before the position is read anew after another transaction was first.
@@ -39,12 +41,12 @@ pub(crate) struct Batch {
 
 /// One pipeline.
 pub(crate) struct Pipeline {
+    common: Arc<Common>,
     layout: Arc<Layout>,
+    tag: Tag,
     shard: Shard,
-    until_idle: bool,
     shutdown: Shutdown,
     pauses: Pauses,
-    summary: Summary,
 }
 
 /// One try: everything that lives as long as the connections do.
@@ -56,13 +58,13 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(layout: Arc<Layout>, shard: Shard, until_idle: bool, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(common: Arc<Common>, layout: Arc<Layout>, tag: Tag, shard: Shard, shutdown: Shutdown) -> Self {
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { layout, shard, until_idle, shutdown, pauses, summary: Summary::default() }
+        Self { common, layout, tag, shard, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
-    pub(crate) async fn run(mut self) -> Result<Summary, Error> {
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
@@ -70,14 +72,15 @@ impl Pipeline {
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
-                Err(failure @ Failure::Configuration { .. }) if self.until_idle => return Err(failure.into()),
+                Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => return Err(failure.into()),
                 Err(failure) => self.pause(failure).await,
             }
         }
-        Ok(self.summary)
+        Ok(())
     }
 
     async fn pause(&mut self, failure: Failure) {
+        self.common.look_again.notify_one();
         let pause = self.pauses.next();
         let connection = &self.layout.name;
         let retry_ms = pause.as_millis();
@@ -123,7 +126,7 @@ impl Pipeline {
         let mut control = self.shard.connect().await?;
         let mut streams = Vec::new();
         for job in self.layout.jobs() {
-            let stream = control.track(job).await?;
+            let stream = self.tag.stream(&job.name);
             control.make_group(&stream, &self.layout.name).await?;
             streams.push(stream);
         }
@@ -143,7 +146,7 @@ impl Pipeline {
         let encode = target.encode();
         let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
-        let batches = reader.start(self.until_idle);
+        let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
         self.bury_left(&mut session).await?;
         Ok((session, batches))
@@ -260,9 +263,7 @@ impl Pipeline {
 
     /// After a commit: lets go of what nobody needs any more.
     async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        self.summary.rejected += count(rejected);
-        self.summary.applied += count(batch.fresh.saturating_sub(rejected));
+        self.common.counted.add(batch.fresh.saturating_sub(rejected), rejected);
         let mut steps = Vec::new();
         for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));

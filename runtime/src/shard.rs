@@ -42,6 +42,13 @@ pub(crate) struct Shard {
     client: Client,
 }
 
+impl PartialEq for Shard {
+    /// Whether it is the same server, at the same address.
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
 impl std::fmt::Display for Shard {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Redis at {}", self.client.get_connection_info().addr())
@@ -104,16 +111,22 @@ impl Shard {
             Failure::Transient(why) => Failure::Transient(format!("{self} cannot be reached: {why}")),
             other => other,
         };
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
-        let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut redis).await.map_err(failure)?;
-        match role.first() {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(Connection { redis }),
-            _ => Err(Failure::Transient("this Redis is a replica: waiting until it is a primary".to_owned())),
+        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
+        let mut connection = Connection { redis };
+        if connection.is_primary().await? {
+            return Ok(connection);
         }
+        Err(Failure::Transient(format!("{self} is a replica: waiting until it is a primary")))
     }
 }
 
 impl Connection {
+    /// Whether the server takes writes.
+    pub(crate) async fn is_primary(&mut self) -> Result<bool, Failure> {
+        let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut self.redis).await.map_err(failure)?;
+        Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"master"))
+    }
+
     /// Has the changes of a job's keys captured. Gives the name of the stream.
     pub(crate) async fn track(&mut self, job: &Job) -> Result<String, Failure> {
         let Source { key_pattern, db, exclude_commands, before_images, .. } = &job.source;
