@@ -88,7 +88,8 @@ pub(crate) fn rules(words: &[&[u8]]) -> Answer {
     Answer::List(rules.unwrap_or_default())
 }
 
-/// `WB.STREAMS`: the change streams that are here, also those that other servers appended to.
+/// `WB.STREAMS`: the change streams that are here, also those that other servers appended to, and those that records
+/// will be appended to.
 pub(crate) fn streams(context: &Context, words: &[&[u8]]) -> Answer {
     if !words.is_empty() {
         return Answer::Error("ERR wrong number of arguments: WB.STREAMS".to_owned());

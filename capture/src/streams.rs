@@ -267,12 +267,18 @@ pub(crate) fn find(context: &Context, rule: &[u8]) {
     }
 }
 
-/// The streams that are here.
+/// The streams that are here, and those that records will be appended to.
 pub(crate) fn here(context: &Context) -> Vec<Vec<u8>> {
-    let known: Vec<Vec<u8>> = capture::with(|state| state.streams.here().cloned().collect()).unwrap_or_default();
+    let (known, own) = capture::with(|state| {
+        let known: Vec<Vec<u8>> = state.streams.here().cloned().collect();
+        let own: BTreeSet<Vec<u8>> = state.rules.iter().map(|rule| state.stream(&rule.name)).collect();
+        (known, own)
+    })
+    .unwrap_or_default();
     context.select(STREAMS_DB);
     let is_here = |stream: &Vec<u8>| context.open(stream).is_some_and(|open| open.kind() == Kind::Stream);
-    known.into_iter().filter(is_here).collect()
+    let others = known.into_iter().filter(|stream| !own.contains(stream)).filter(is_here);
+    others.chain(own.iter().filter(|stream| !stream.is_empty()).cloned()).collect()
 }
 
 /// Whether a key is a change stream: `wb:{tag}:job`.
