@@ -5,6 +5,7 @@
 //! | [`Record`] | one change of one key, borrowed from the bytes it was decoded from |
 //! | [`Image`] | the content of the key after or before the change |
 //! | [`encode`] | record to MessagePack (in [`RecordWriter`] when the image is written piece by piece) |
+//! | [`key_of`] | the key of a record that is not whole |
 //! | [`decode`] | MessagePack to record; any bytes give a record or a [`DecodeError`], never a panic |
 //!
 //! The record is a public contract, described in `record/FORMAT.md`: whatever appends such records to a stream
@@ -13,7 +14,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, decode, key_of};
 pub use encode::{RecordWriter, encode};
 
 /// The version of the format that this crate writes, and the highest that it reads.

@@ -3,12 +3,18 @@
 //! A *unit* is one hash tag: the streams `wb:{tag}:<job>` of all jobs, their dead-letter queues, and the lease, all in
 //! one slot. Whoever works a unit does so for all connections. A standalone Redis has one.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
 
 use crate::error::Failure;
 use crate::shard::Shard;
 use crate::{Error, Server};
+pub(crate) use cluster::Cluster;
 
 /// The unit of a Redis that is no cluster.
 const ONLY: &str = "0";
@@ -20,6 +26,11 @@ pub(crate) struct Tag(String);
 impl Tag {
     pub(crate) fn new(tag: impl Into<String>) -> Self {
         Self(tag.into())
+    }
+
+    /// The tag of a stream.
+    pub(crate) fn of(stream: &str) -> Option<Self> {
+        stream.strip_prefix("wb:{")?.split_once("}:").map(|(tag, _)| Self::new(tag))
     }
 
     /// The stream of a job: `wb:{0}:emp`.
@@ -53,13 +64,23 @@ pub(crate) struct Shards {
 /// How the servers are found.
 #[derive(Debug, Clone)]
 pub(crate) enum Topology {
-    /// One server, at a fixed address.
-    Standalone(Shard),
+    /// The server at an address, which itself tells whether it is one of a cluster.
+    Direct(Arc<Direct>),
+}
+
+/// The servers at fixed addresses: one, or some of a cluster.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    servers: Vec<Shard>,
+    cluster: Arc<Cluster>,
+    is_clustered: OnceCell<bool>,
 }
 
 impl Topology {
     pub(crate) fn new(server: &Server) -> Result<Self, Error> {
-        Ok(Self::Standalone(Shard::new(server)?))
+        let (servers, certificates) = Shard::all(server)?;
+        let cluster = Arc::new(Cluster::new(servers.clone(), certificates)?);
+        Ok(Self::Direct(Arc::new(Direct { servers, cluster, is_clustered: OnceCell::new() })))
     }
 
     /// Looks what there is now. Asked about every second, and at once after a connection failed; what it finds may
@@ -67,11 +88,55 @@ impl Topology {
     ///
     /// # Errors
     /// Where it cannot be known for the moment: what was there before stays until then.
-    #[expect(clippy::unused_async, reason = "a server at a fixed address need not be asked where it is")]
     pub(crate) async fn look(&self) -> Result<Shards, Failure> {
         match self {
-            Self::Standalone(shard) => Ok(only(shard.clone())),
+            Self::Direct(direct) => match (direct.cluster().await?, direct.servers.first()) {
+                (Some(cluster), _) => cluster.look().await,
+                (None, Some(server)) => Ok(only(server.clone())),
+                (None, None) => Err(Failure::Transient("no server is named".to_owned())),
+            },
         }
+    }
+
+    /// The cluster, if the servers are of one.
+    pub(crate) async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
+        match self {
+            Self::Direct(direct) => direct.cluster().await,
+        }
+    }
+
+    /// Every server that takes writes.
+    pub(crate) async fn primaries(&self) -> Result<Vec<Shard>, Failure> {
+        match self.cluster().await? {
+            Some(cluster) => cluster.all_primaries().await,
+            None => Ok(self.look().await?.primaries),
+        }
+    }
+}
+
+impl Direct {
+    async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
+        let is_clustered = self.is_clustered.get_or_try_init(|| self.ask()).await?;
+        Ok(is_clustered.then_some(&self.cluster))
+    }
+
+    /// Asks the first server that answers whether it is of a cluster.
+    async fn ask(&self) -> Result<bool, Failure> {
+        let mut failed = None;
+        for server in &self.servers {
+            let asked = async { server.open().await?.is_clustered().await };
+            match asked.await {
+                Ok(false) if self.servers.len() > 1 => {
+                    return Err(Failure::configuration(
+                        format!("`--redis` names several servers, and {server} is of no cluster"),
+                        "name one server, or servers of one cluster",
+                    ));
+                }
+                Ok(is_clustered) => return Ok(is_clustered),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::Transient("no server is named".to_owned())))
     }
 }
 
