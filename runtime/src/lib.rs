@@ -8,8 +8,11 @@
 //! | `supervisor` | keeps a unit running for every tag that is there |
 //! | `primaries` | has the jobs tracked at every server that takes writes |
 //! | `unit` | the pipelines of all connections over the streams of one tag |
+//! | `lease` | which worker has a unit, and the fence that tells its owners apart |
+//! | `workers` | which workers live, and how many units each may hold |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
-//! | `shard` | Redis: tracking, streams, dead-letter queues |
+//! | `shard` | Redis: tracking, streams, dead-letter queues, what was lost |
+//! | `mend` | a snapshot of a job where Redis lost what its target has |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
 //! | `lookup` | what the records of a batch look up in another Redis |
 //! | `commands` | one change into the commands that it asks of a Redis |
@@ -33,7 +36,9 @@ mod error;
 mod evaluate;
 mod isolate;
 mod layout;
+mod lease;
 mod lookup;
+mod mend;
 mod order;
 mod pause;
 mod pipeline;
@@ -51,6 +56,7 @@ mod target;
 mod tls;
 mod topology;
 mod unit;
+mod workers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,8 +78,9 @@ use topology::Topology;
 /// Where a Redis is, and how it is come by.
 #[derive(Clone, Default)]
 pub struct Server {
-    /// Its address: `redis://[user:password@]host:port`, `rediss://…` for TLS. Commas separate several servers of one
-    /// cluster, each of which is enough to find all others.
+    /// Its address: `redis://[user:password@]host:port`, or `redis+sentinel://[user:password@]host:port,…/name` for the
+    /// primary that sentinels know by this name; `rediss` for TLS. Commas separate several servers of one cluster, each
+    /// of which is enough to find all others.
     pub url: String,
     /// The file with the certificates of trusted issuers, in PEM; those of the system where there is none.
     pub ca: Option<String>,
@@ -97,6 +104,8 @@ pub struct Options {
     pub redis: Server,
     /// Whether to end as soon as the streams are drained.
     pub until_idle: bool,
+    /// How long a worker that died is waited for before another takes over.
+    pub takeover: Duration,
 }
 
 /// What a run has done.
@@ -118,7 +127,7 @@ pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Resul
     // What is wrong here does not mend itself while the process runs.
     plan.connections.values().try_for_each(target::check)?;
     plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
-    Supervisor::new(&plan, topology, options.until_idle, shutdown).run().await
+    Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
 
 async fn retry(failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {

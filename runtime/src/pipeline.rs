@@ -13,10 +13,12 @@ use redis_wb_plan::plan::Job;
 use tokio::sync::mpsc;
 
 use crate::batch::{Entry, Prepared, Rejected};
-use crate::checkpoint::Applied;
+use crate::checkpoint::{Applied, Epoch};
 use crate::error::Failure;
 use crate::isolate::Isolation;
 use crate::layout::Layout;
+use crate::lease::{Fence, Tenure};
+use crate::mend::{Mending, mends_itself};
 use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
@@ -37,6 +39,9 @@ const ANSWER_SECONDS_EXPECTED: Duration = Duration::from_secs(10);
 /// How long a batch may still take once the run is to end.
 const STOP_SECONDS_MAX: Duration = Duration::from_secs(10);
 
+/// How often a target hears of a pipeline that has nothing to write.
+const SIGN_OF_LIFE_AGAIN: Duration = Duration::from_secs(5);
+
 /// A batch on its way to the target.
 pub(crate) struct Batch {
     entries: Vec<Entry>,
@@ -49,8 +54,30 @@ pub(crate) struct Pipeline {
     layout: Arc<Layout>,
     tag: Tag,
     shard: Shard,
+    tenure: Tenure,
+    mending: Arc<Mending>,
+    /// Whether this fence stands in the target.
+    has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
+}
+
+/// What the pipelines of a unit have in common while this worker has its lease.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) common: Arc<Common>,
+    pub(crate) tag: Tag,
+    pub(crate) shard: Shard,
+    pub(crate) tenure: Tenure,
+    pub(crate) mending: Arc<Mending>,
+}
+
+/// How a pipeline ended.
+pub(crate) enum Ended {
+    /// All that was asked for is done.
+    Done,
+    /// The target knows the fence of a later owner.
+    Fenced(Fence),
 }
 
 /// One try: everything that lives as long as the connections do.
@@ -62,13 +89,14 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(common: Arc<Common>, layout: Arc<Layout>, tag: Tag, shard: Shard, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, shutdown: Shutdown) -> Self {
+        let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, shutdown, pauses }
+        Self { common, layout, tag, shard, tenure, mending, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(mut self) -> Result<Ended, Error> {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
@@ -76,11 +104,12 @@ impl Pipeline {
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
+                Err(Failure::Fenced(known)) => return Ok(Ended::Fenced(known)),
                 Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => return Err(failure.into()),
                 Err(failure) => self.pause(failure).await,
             }
         }
-        Ok(())
+        Ok(Ended::Done)
     }
 
     async fn pause(&mut self, failure: Failure) {
@@ -112,6 +141,10 @@ impl Pipeline {
                 biased;
                 () = shutdown.requested() => return Ok(()),
                 read = batches.recv() => read,
+                () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
+                    session.target.ping().await?;
+                    continue;
+                }
             };
             match read {
                 Some(Read::Batch(batch)) => {
@@ -136,15 +169,19 @@ impl Pipeline {
         }
         let streams: Arc<[String]> = streams.into();
         let mut target = Target::connect(&self.layout).await?;
+        // From here on nothing that an earlier owner still does is committed, and the checkpoint stands still.
+        target.claim(&streams, self.tenure.fence, self.has_claimed).await?;
+        self.has_claimed = true;
         let applied = Applied::new(streams.len(), target.checkpoint(&streams).await?);
         let mut starts = Vec::new();
         for (at, stream) in streams.iter().enumerate() {
             // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
             // all is read, and what was applied is told by its epoch and position.
-            let start = match applied.last(at) {
-                Some((epoch, position)) if control.has(stream, epoch, position).await? => position,
-                _ => Position::START,
+            let (start, missing) = match applied.last(at) {
+                Some((epoch, position)) if control.has(stream, epoch, position).await? => (position, None),
+                last => (Position::START, last),
             };
+            self.look_for_loss(&mut control, stream, at, missing).await?;
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
@@ -161,9 +198,52 @@ impl Pipeline {
         Ok((session, batches))
     }
 
+    /// Notes where Redis lost what the target has, says so once, and has it mended where that is safe.
+    async fn look_for_loss(
+        &mut self,
+        control: &mut Connection,
+        stream: &str,
+        at: usize,
+        missing: Option<(Epoch, Position)>,
+    ) -> Result<(), Failure> {
+        let Some(job) = self.layout.job(at) else { return Ok(()) };
+        let (name, connection, mends_itself) = (&job.name, self.layout.name.as_str(), mends_itself(job));
+        if let Some(last) = missing
+            && control.has_lost(stream, connection, &job.source, last).await?
+            && control.note_loss(stream, connection, last).await?
+        {
+            let follows = if mends_itself {
+                format!(
+                    "mended by a snapshot, as `redis-wb snapshot {name}` makes it; rows of keys that came with the lost \
+                     changes stay: compare them"
+                )
+            } else {
+                format!(
+                    "`redis-wb snapshot {name}` brings rows up to date; what keeps every change gets one more of each key"
+                )
+            };
+            let position = last.1;
+            tracing::warn!(
+                job = name,
+                connection,
+                %position,
+                "Redis has lost changes that the target has: a failover or a restart came before they had reached the \
+                 replica or the disk; {follows}"
+            );
+        }
+        if mends_itself && !self.common.until_idle && control.has_open_loss(stream, connection).await? {
+            self.mending.begin(job);
+        }
+        Ok(())
+    }
+
     /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is
     /// not committed then is read again by the next worker.
     async fn write_patiently(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        // The target would refuse it, too, once another worker has taken over.
+        if !self.tenure.holds() {
+            return Err(Failure::Transient("the lease has ended".to_owned()));
+        }
         let mut shutdown = self.shutdown.clone();
         let connection = self.layout.name.clone();
         let mut write = pin!(self.write(session, batch));

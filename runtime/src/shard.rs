@@ -1,5 +1,6 @@
 //! One Redis shard: tracking, reading and trimming of change streams, dead letters. Knows no target.
 
+mod loss;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,9 @@ const REPLAY_SCRIPT: &str = include_str!("replay.lua");
 const WAITING_SCRIPT: &str = include_str!("waiting.lua");
 /// Reads a key of any type.
 const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
+
+/// The database of all change streams.
+const STREAMS_DB: i64 = 0;
 
 /// One Redis server that takes writes.
 #[derive(Debug, Clone)]
@@ -97,10 +101,16 @@ impl Shard {
             let client = client.map_err(|error| {
                 Error::new(
                     format!("`--redis` is no address of a Redis server: {error}"),
-                    "write it as redis://[user:password@]host:port, or rediss://… for TLS; commas separate several servers \
-                     of one cluster",
+                    "write it as redis://[user:password@]host:port, rediss://… for TLS, or \
+                     redis+sentinel://host:port/name; commas separate several servers of one cluster",
                 )
             })?;
+            if client.get_connection_info().redis_settings().db() != STREAMS_DB {
+                return Err(Error::new(
+                    format!("`--redis` names a database, and change streams are in database {STREAMS_DB}"),
+                    "leave it out of the address; where the keys are in another one, the job says so: `source.redis.db`",
+                ));
+            }
             servers.push(Self::of(client));
         }
         Ok((servers, certificates))

@@ -5,6 +5,8 @@
 //! between them, as long as the stream is short enough. Where a walk stands is kept in Redis beside the stream: another
 //! process goes on from there.
 
+mod places;
+
 use std::time::{Duration, Instant};
 
 use redis_wb_plan::Plan;
@@ -12,9 +14,10 @@ use redis_wb_plan::plan::Job;
 
 use crate::error::Failure;
 use crate::pause::{Pauses, wait};
-use crate::shard::{Backlog, Connection, Rule, Shard, Walk};
+use crate::shard::{Backlog, Connection, Rule, Walk};
 use crate::topology::Topology;
 use crate::{Error, Server, Shutdown};
+use places::Walks;
 
 /// A stream with more entries is waited for until half of them are gone.
 const BACKLOG_ROWS_MAX: u64 = 10_000;
@@ -77,104 +80,29 @@ pub async fn snapshot(
     };
     let jobs: Vec<&Job> = options.jobs.iter().map(named).collect::<Result<_, _>>()?;
     for job in jobs {
+        let mut tell = |progress| tell(&job.name, progress);
         let mut walks = Walks { topology: &topology, job, restart: options.restart, retry_ms: plan.applier.retry_ms };
-        if !walks.run(&mut shutdown, &mut |progress| tell(&job.name, progress)).await? {
+        if !walks.run(&mut shutdown, &mut tell).await? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// The walks through the keys of one job: one at each server that takes writes.
-struct Walks<'w> {
-    topology: &'w Topology,
-    job: &'w Job,
-    restart: bool,
+/// Walks the keys of one job at one place. False where the shutdown came before the end.
+pub(crate) async fn walk(
+    topology: &Topology,
+    job: &Job,
     retry_ms: u64,
-}
-
-impl Walks<'_> {
-    /// Walks everywhere. Where slots moved meanwhile, keys may have moved past the walk, which begins anew. False where
-    /// the shutdown came first.
-    async fn run(&mut self, shutdown: &mut Shutdown, tell: &mut impl FnMut(Progress)) -> Result<bool, Error> {
-        let mut pauses = Pauses::new(self.retry_ms);
-        while !shutdown.is_requested() {
-            let (servers, slots) = match self.look().await {
-                Ok(found) => found,
-                Err(failure @ Failure::Transient(_)) => {
-                    tell(Progress::Waits(Error::from(failure).to_string()));
-                    wait(pauses.next(), shutdown).await;
-                    continue;
-                }
-                Err(failure) => return Err(failure.into()),
-            };
-            let Some(walked) = self.walk(&servers, shutdown, tell).await? else { return Ok(false) };
-            match self.look().await {
-                Ok((_, same)) if same == slots => {
-                    tell(Progress::Ends(walked));
-                    return Ok(true);
-                }
-                // Not known: as if they had moved.
-                _ => {
-                    self.restart = true;
-                    tell(Progress::BeginsAnew);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Walks at each server, one after the other; `None` where the shutdown came first.
-    async fn walk(
-        &mut self,
-        servers: &[Shard],
-        shutdown: &mut Shutdown,
-        tell: &mut impl FnMut(Progress),
-    ) -> Result<Option<Walked>, Error> {
-        let mut behind = Walked::default();
-        for (at, shard) in servers.iter().enumerate() {
-            let mut ended = Walked::default();
-            let share = |walked: Walked| Walked {
-                thousandths: (thousandths(at) + walked.thousandths) / count(servers.len()),
-                records: behind.records + walked.records,
-            };
-            let mut own = |progress| match progress {
-                Progress::Ends(walked) => ended = walked,
-                Progress::Begins(walked) => tell(Progress::Begins(share(walked))),
-                Progress::Walks(walked) => tell(Progress::Walks(share(walked))),
-                other => tell(other),
-            };
-            let mut walker = Walker { shard, job: self.job, restart: self.restart, shutdown };
-            if !walker.run(&mut own, Pauses::new(self.retry_ms)).await? {
-                return Ok(None);
-            }
-            behind.records += ended.records;
-        }
-        behind.thousandths = thousandths(1);
-        Ok(Some(behind))
-    }
-
-    /// The servers, and who has which slots; the latter is empty where there are none.
-    async fn look(&self) -> Result<(Vec<Shard>, String), Failure> {
-        Ok(match self.topology.cluster().await? {
-            Some(cluster) => (cluster.all_primaries().await?, cluster.slots().await?),
-            None => (self.topology.primaries().await?, String::new()),
-        })
-    }
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX).max(1)
-}
-
-/// So many whole walks, in thousandths.
-fn thousandths(walks: usize) -> u64 {
-    u64::try_from(walks).unwrap_or(u64::MAX).saturating_mul(1_000)
+    shutdown: &mut Shutdown,
+    tell: &mut impl FnMut(Progress),
+) -> Result<bool, Error> {
+    Walker { topology, job, restart: false, shutdown }.run(tell, Pauses::new(retry_ms)).await
 }
 
 /// Walks the keys of one job.
 struct Walker<'w> {
-    shard: &'w Shard,
+    topology: &'w Topology,
     job: &'w Job,
     /// Whether what an earlier walk left is to be forgotten first.
     restart: bool,
@@ -199,7 +127,7 @@ impl Walker<'_> {
 
     /// Walks as long as the connection lives.
     async fn session(&mut self, tell: &mut impl FnMut(Progress), pauses: &mut Pauses) -> Result<bool, Failure> {
-        let mut redis = self.shard.connect().await?;
+        let mut redis = self.topology.look().await?.registry.connect().await?;
         let rule = rule(&mut redis, self.job).await?;
         // A server of a cluster without a slot has no keys.
         if rule.stream.is_empty() {
@@ -220,7 +148,7 @@ impl Walker<'_> {
                 continue;
             };
             if next.is_whole() {
-                redis.forget_walk(&rule.stream).await?;
+                redis.end_walk(&rule.stream).await?;
                 tell(Progress::Ends(walked(&next)));
                 return Ok(true);
             }

@@ -17,15 +17,20 @@ use crate::primaries::{Looked, Primaries};
 use crate::shard::Shard;
 use crate::topology::{Shards, Tag, Topology};
 use crate::unit::Unit;
-use crate::{Error, Shutdown, Summary, Trigger};
+use crate::workers::Workers;
+use crate::{Error, Options, Shutdown, Summary, Trigger};
 
 /// How long to wait between two looks at what is there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait at least, where a connection failed.
 const LOOK_AT_ONCE: Duration = Duration::from_millis(100);
 
+/// No lease lasts shorter: it must be renewed several times.
+const TAKEOVER_MIN: Duration = Duration::from_millis(500);
+
 /// What all units of a worker have in common.
 pub(crate) struct Common {
+    pub(crate) plan: Arc<Plan>,
     /// What each pipeline of a unit works on.
     pub(crate) layouts: Vec<Arc<Layout>>,
     /// Whether a unit ends as soon as its streams are drained.
@@ -33,6 +38,9 @@ pub(crate) struct Common {
     /// Where a connection failed: servers may have changed.
     pub(crate) look_again: Notify,
     pub(crate) counted: Counted,
+    pub(crate) workers: Arc<Workers>,
+    /// How long a lease lasts: then another worker takes over from one that died.
+    pub(crate) takeover: Duration,
 }
 
 /// What was done so far.
@@ -63,6 +71,8 @@ pub(crate) struct Supervisor {
     running: JoinSet<(Tag, Result<(), Error>)>,
     told: Told,
     shutdown: Shutdown,
+    /// Where the workers register, once it is known.
+    registry: watch::Sender<Option<Shard>>,
     /// Whether all jobs were tracked once.
     has_begun: bool,
     failed: Option<Error>,
@@ -79,9 +89,16 @@ struct Seat {
 }
 
 impl Supervisor {
-    pub(crate) fn new(plan: &Arc<Plan>, topology: Topology, until_idle: bool, shutdown: Shutdown) -> Self {
-        let layouts = Layout::all(plan).into_iter().map(Arc::new).collect();
-        let common = Common { layouts, until_idle, look_again: Notify::new(), counted: Counted::default() };
+    pub(crate) fn new(plan: &Arc<Plan>, topology: Topology, options: &Options, shutdown: Shutdown) -> Self {
+        let common = Common {
+            plan: Arc::clone(plan),
+            layouts: Layout::all(plan).into_iter().map(Arc::new).collect(),
+            until_idle: options.until_idle,
+            look_again: Notify::new(),
+            counted: Counted::default(),
+            workers: Workers::new(),
+            takeover: options.takeover.max(TAKEOVER_MIN),
+        };
         Self {
             common: Arc::new(common),
             topology,
@@ -90,6 +107,7 @@ impl Supervisor {
             running: JoinSet::new(),
             told: Told::default(),
             shutdown,
+            registry: watch::Sender::new(None),
             has_begun: false,
             failed: None,
         }
@@ -98,6 +116,24 @@ impl Supervisor {
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
     pub(crate) async fn run(mut self) -> Result<Summary, Error> {
         let mut shutdown = self.shutdown.clone();
+        let beat = tokio::spawn(Arc::clone(&self.common.workers).beat(self.registry.subscribe()));
+        let done = self.supervise(&mut shutdown).await;
+        beat.abort();
+        // First, so that whoever takes over counts without this worker.
+        let registry = self.registry.borrow().clone();
+        if let Some(registry) = registry {
+            self.common.workers.leave(&registry).await;
+        }
+        done?;
+        self.units.values().for_each(|seat| seat.stop.trigger());
+        while let Some(ended) = self.running.join_next().await {
+            self.ended(ended);
+        }
+        self.failed.map_or(Ok(self.common.counted.summary()), Err)
+    }
+
+    /// Keeps the units running until the shutdown comes or, if that is asked for, nothing is left to do.
+    async fn supervise(&mut self, shutdown: &mut Shutdown) -> Result<(), Error> {
         while !shutdown.is_requested() {
             let looked = tokio::select! {
                 looked = self.look() => looked,
@@ -120,16 +156,12 @@ impl Supervisor {
             }
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended),
-                () = self.common.look_again.notified() => wait(LOOK_AT_ONCE, &mut shutdown).await,
+                () = self.common.look_again.notified() => wait(LOOK_AT_ONCE, shutdown).await,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
                 () = shutdown.requested() => break,
             }
         }
-        self.units.values().for_each(|seat| seat.stop.trigger());
-        while let Some(ended) = self.running.join_next().await {
-            self.ended(ended);
-        }
-        self.failed.map_or(Ok(self.common.counted.summary()), Err)
+        Ok(())
     }
 
     /// Looks what there is, has the jobs tracked there, and lets the units follow.
@@ -159,6 +191,12 @@ impl Supervisor {
             }
         }
         self.units.retain(|_, seat| !seat.is_leaving || !seat.is_done);
+        self.common.workers.set_units(shards.units.len());
+        self.registry.send_if_modified(|known| {
+            let is_other = known.as_ref() != Some(&shards.registry);
+            *known = Some(shards.registry.clone());
+            is_other
+        });
         for (tag, shard) in shards.units {
             match self.units.get(&tag) {
                 // It begins anew once it has ended.

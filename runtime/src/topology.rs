@@ -4,17 +4,20 @@
 //! one slot. Whoever works a unit does so for all connections. A standalone Redis has one.
 
 mod cluster;
+mod sentinel;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use redis::TlsCertificates;
 use tokio::sync::OnceCell;
 
 use crate::error::Failure;
 use crate::shard::Shard;
 use crate::{Error, Server};
 pub(crate) use cluster::Cluster;
+use sentinel::Sentinels;
 
 /// The unit of a Redis that is no cluster.
 const ONLY: &str = "0";
@@ -66,21 +69,33 @@ pub(crate) struct Shards {
 pub(crate) enum Topology {
     /// The server at an address, which itself tells whether it is one of a cluster.
     Direct(Arc<Direct>),
+    /// One server, and nothing but this.
+    Standalone(Box<Shard>),
+    /// One server at a time, whichever the sentinels say.
+    Sentinel(Sentinels),
 }
 
 /// The servers at fixed addresses: one, or some of a cluster.
-#[derive(Debug)]
 pub(crate) struct Direct {
     servers: Vec<Shard>,
-    cluster: Arc<Cluster>,
-    is_clustered: OnceCell<bool>,
+    certificates: Option<TlsCertificates>,
+    /// Known as soon as one of them was asked.
+    cluster: OnceCell<Option<Arc<Cluster>>>,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.servers.fmt(out)
+    }
 }
 
 impl Topology {
     pub(crate) fn new(server: &Server) -> Result<Self, Error> {
+        if let Some(sentinels) = Sentinels::new(server)? {
+            return Ok(Self::Sentinel(sentinels));
+        }
         let (servers, certificates) = Shard::all(server)?;
-        let cluster = Arc::new(Cluster::new(servers.clone(), certificates)?);
-        Ok(Self::Direct(Arc::new(Direct { servers, cluster, is_clustered: OnceCell::new() })))
+        Ok(Self::Direct(Arc::new(Direct { servers, certificates, cluster: OnceCell::new() })))
     }
 
     /// Looks what there is now. Asked about every second, and at once after a connection failed; what it finds may
@@ -95,6 +110,8 @@ impl Topology {
                 (None, Some(server)) => Ok(only(server.clone())),
                 (None, None) => Err(Failure::Transient("no server is named".to_owned())),
             },
+            Self::Standalone(shard) => Ok(only(Shard::clone(shard))),
+            Self::Sentinel(sentinels) => sentinels.primary().await.map(only),
         }
     }
 
@@ -102,6 +119,7 @@ impl Topology {
     pub(crate) async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
         match self {
             Self::Direct(direct) => direct.cluster().await,
+            Self::Standalone(_) | Self::Sentinel(_) => Ok(None),
         }
     }
 
@@ -116,8 +134,12 @@ impl Topology {
 
 impl Direct {
     async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
-        let is_clustered = self.is_clustered.get_or_try_init(|| self.ask()).await?;
-        Ok(is_clustered.then_some(&self.cluster))
+        let found = self.cluster.get_or_try_init(|| async {
+            let is_clustered = self.ask().await?;
+            let cluster = is_clustered.then(|| Cluster::new(self.servers.clone(), self.certificates.clone()));
+            Ok::<_, Failure>(cluster.transpose()?.map(Arc::new))
+        });
+        Ok(found.await?.as_ref())
     }
 
     /// Asks the first server that answers whether it is of a cluster.

@@ -13,7 +13,6 @@ use redis_wb_record::STREAM_FIELD;
 use tokio::sync::Mutex;
 
 use super::{Shards, Tag};
-use crate::Error;
 use crate::error::Failure;
 use crate::shard::{CONNECT_SECONDS_MAX, Connection, RESPONSE_SECONDS_MAX, Shard, beside};
 
@@ -75,7 +74,7 @@ struct Told {
 }
 
 impl Cluster {
-    pub(crate) fn new(seeds: Vec<Shard>, certificates: Option<TlsCertificates>) -> Result<Self, Error> {
+    pub(crate) fn new(seeds: Vec<Shard>, certificates: Option<TlsCertificates>) -> Result<Self, Failure> {
         let mut builder: ClusterClientBuilder = ClusterClient::builder(seeds.iter().map(Shard::connection_info))
             .connection_timeout(CONNECT_SECONDS_MAX)
             .response_timeout(RESPONSE_SECONDS_MAX);
@@ -83,7 +82,7 @@ impl Cluster {
             builder = builder.certs(certificates);
         }
         let client = builder.build().map_err(|error| {
-            Error::new(
+            Failure::configuration(
                 format!("the addresses of `--redis` are not those of one cluster: {error}"),
                 "write one server of the cluster, or several with the same user and password, separated by commas",
             )
@@ -260,7 +259,8 @@ impl Cluster {
     async fn drop_empty(&self, primary: &Shard, streams: &[String]) -> bool {
         let script = redis::Script::new(DROP_EMPTY_SCRIPT);
         let mut call = script.prepare_invoke();
-        let keys = |stream: &String| [stream.clone(), beside(stream, "applied", ""), beside(stream, "snapshot", "")];
+        // What was applied stays noted: nobody must take what is gone from here for lost.
+        let keys = |stream: &String| [stream.clone(), beside(stream, "snapshot", "")];
         call.arg(keys(&String::new()).len());
         for key in streams.iter().flat_map(keys) {
             call.key(key);

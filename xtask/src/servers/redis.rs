@@ -59,6 +59,12 @@ impl Redis {
         or_panic(Self::try_start(None, arguments))
     }
 
+    /// Starts a server with the capture module that follows another.
+    #[track_caller]
+    pub fn start_replica_of(primary: &Self) -> Self {
+        Self::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])
+    }
+
     /// Starts a server with `module`, if any, and more configuration.
     pub fn try_start(module: Option<&Path>, arguments: &[&str]) -> Result<Self, Error> {
         let program = tools::redis_server()?;
@@ -69,7 +75,7 @@ impl Redis {
             all.extend(["--loadmodule".to_owned(), module.to_string_lossy().into_owned()]);
         }
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let process = launch(&program, &folder, &port, &all)?;
+        let process = launch(Command::new(&program), &folder, &port, &all)?;
         Ok(Self { process, arguments: all, program, folder, port })
     }
 
@@ -128,7 +134,8 @@ impl Redis {
     /// As [`Redis::restart`], for those who must not panic.
     pub fn try_restart(&mut self) -> Result<(), Error> {
         self.process.stop();
-        self.process = launch(&self.program, &self.folder, &self.port, &self.arguments)?;
+        let command = Command::new(&self.program);
+        self.process = launch(command, &self.folder, &self.port, &self.arguments)?;
         Ok(())
     }
 }
@@ -137,10 +144,15 @@ fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("redis.log")
 }
 
-fn launch(program: &Path, folder: &Folder, port: &Port, arguments: &[String]) -> Result<Process, Error> {
+/// Starts a server of this family and waits until it answers.
+pub(super) fn launch(
+    mut command: Command,
+    folder: &Folder,
+    port: &Port,
+    arguments: &[String],
+) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
-    let mut command = Command::new(program);
     command
         .args(["--bind", "127.0.0.1", "--port", &port.number().to_string()])
         .arg("--dir")
