@@ -7,6 +7,7 @@
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
+//! | `weigh.rs` | whether a JSON document is small |
 //! | `recorder.rs` | content to images, images to records, records to streams |
 //! | `capture.rs` | events to changes, changes to records |
 //! | `snapshot.rs` | records of the keys that are there, in slices |
@@ -32,3 +33,4 @@ mod pending;
 mod recorder;
 mod rules;
 mod snapshot;
+mod weigh;

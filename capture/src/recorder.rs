@@ -12,6 +12,9 @@ use crate::rules::{Rule, STREAMS_DB};
 /// A warning about records that could not be appended is logged at most this often.
 const WARN_AGAIN: Duration = Duration::from_secs(1);
 
+/// What an image may have at most that has to be read in time: a larger one would take too long to copy.
+const HURRIED_BYTES_MAX: usize = 64 * 1024;
+
 /// Kept from record to record, so that most allocate nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -63,7 +66,8 @@ impl Recorder {
         key: &[u8],
         until: Option<Instant>,
     ) -> Content {
-        let bounds = Bounds { bytes_max: self.image_bytes_max, until };
+        let hurried_bytes_max = until.map_or(usize::MAX, |_| HURRIED_BYTES_MAX);
+        let bounds = Bounds { bytes_max: self.image_bytes_max.min(hurried_bytes_max), until };
         image::read(context, open, key, bounds, &mut self.buffers.image)
     }
 

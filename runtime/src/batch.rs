@@ -30,8 +30,19 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
     /// The change record, encoded.
     pub(crate) record: Vec<u8>,
-    /// Whether nothing follows from it: it said "read the key now", and the key was gone.
-    pub(crate) is_void: bool,
+    /// What its key was found to hold, where it said "read the key now".
+    pub(crate) found: Found,
+}
+
+/// What came of reading a key now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The record is as it was written, or was completed.
+    AsWritten,
+    /// Nothing, so that nothing follows from the record.
+    Nothing,
+    /// So many bytes, which is too much.
+    TooLarge(i64),
 }
 
 /// A record that cannot become rows.
@@ -285,8 +296,15 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             continue;
         }
         prepared.fresh += 1;
-        if entry.is_void {
-            continue;
+        match entry.found {
+            Found::AsWritten => {}
+            Found::Nothing => continue,
+            Found::TooLarge(bytes) => {
+                let mb = json::JSON_BYTES_MAX / 1024 / 1024;
+                let reason = format!("the key holds {bytes} bytes; the most that becomes rows is {mb} MB");
+                prepared.rejected.push(rejected(at, Reject::new(RejectCode::LimitExceeded, reason)));
+                continue;
+            }
         }
         let outcome = decoded
             .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))

@@ -51,7 +51,7 @@ use redis_wb_plan::plan::Connection;
 use redis_wb_plan::schema::Schema;
 use tokio::task::JoinSet;
 
-pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
+pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
 use layout::Layout;

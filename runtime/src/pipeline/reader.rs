@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Batch;
-use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
+use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
-use crate::shard::Connection;
+use crate::shard::{Completed, Connection};
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
@@ -207,8 +207,9 @@ impl Reader {
             && let Ok(record) = redis_wb_record::decode(&entry.record)
         {
             match self.redis.complete(&job.source, &record).await? {
-                Some(record) => entry.record = record,
-                None => entry.is_void = true,
+                Completed::Whole(record) => entry.record = record,
+                Completed::Gone => entry.found = Found::Nothing,
+                Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
             }
         }
         Ok(())
