@@ -14,6 +14,7 @@
 //! | `target` | the databases, one folder a kind |
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
+//! | [`unsafe_settings`] | settings of Redis that lose change streams |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
@@ -35,6 +36,7 @@ mod position;
 mod redis_server;
 mod rows;
 mod secret;
+mod settings;
 mod shard;
 mod shutdown;
 mod snapshot;
@@ -57,6 +59,7 @@ use error::Failure;
 use layout::Layout;
 use pause::{Pauses, wait};
 use pipeline::Pipeline;
+pub use settings::{UnsafeSetting, unsafe_settings};
 use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};

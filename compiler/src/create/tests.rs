@@ -53,7 +53,7 @@ fn all_types() -> Vec<Column> {
 /// Whether every value of one type is also one of the other.
 fn holds(from: &ColumnType, to: &ColumnType) -> bool {
     // A whole number of redis-wb has 64 bits with its sign, whatever the column would take.
-    let digits = |kind: ColumnType| (u32::from(kind.bits.unwrap_or(64)) * 2 - u32::from(!kind.unsigned)).min(127);
+    let digits = |kind: &ColumnType| (u32::from(kind.bits.unwrap_or(64)) * 2 - u32::from(!kind.unsigned)).min(127);
     match (from.kind, to.kind) {
         (Type::Int, Type::Int) => digits(to) >= digits(from) && (from.unsigned || !to.unsigned),
         (Type::Int, Type::Decimal) => to.precision.is_none_or(|precision| precision >= 3),
