@@ -90,7 +90,7 @@ fn row(name: &str, target: &str, program: &Path, module: &Path) -> Result<String
     let mut worker = worker(program, path, &redis)?;
     let mut peak_kb = 0;
     while worker.runs() && start.elapsed() < DRAIN_SECONDS_MAX {
-        peak_kb = peak_kb.max(peak_kb_of(worker.pid()));
+        peak_kb = peak_kb.max(worker.peak_memory_kb());
         thread::sleep(LOOK_AGAIN);
     }
     if !worker.status().is_some_and(|status| status.success()) {
@@ -134,11 +134,4 @@ fn psql(postgres: &Postgres, sql: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(format!("psql: {}", String::from_utf8_lossy(&output.stderr))))
-}
-
-/// The most memory that a process has had, in kB; 0 once it has ended.
-fn peak_kb_of(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
