@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use redis_wb_compiler::codes::Code;
 use redis_wb_compiler::{
-    Compiled, Diagnostic, Files, Inputs, Unanswered, compile, create, describe, diagnostic, dialect,
+    Compiled, Diagnostic, Files, Inputs, Unanswered, compile, create, describe, diagnostic, dialect, unsafe_setting,
 };
 use redis_wb_plan::Strategy;
 use redis_wb_plan::plan::Dialect;
@@ -163,7 +163,14 @@ fn run_fixture(path: &Path) -> (Files, Compiled) {
             let live = BTreeMap::from([("target".to_owned(), Err(Unanswered { why, help: None }))]);
             return run_live(&mut |_| Err("no DDL is read".to_owned()), &text, &good, live);
         }
-        return run(&folder, &text, &good);
+        let (files, mut compiled) = run(&folder, &text, &good);
+        if name.starts_with(Code::W0430.name()) {
+            let why = "`maxmemory-policy allkeys-lru` evicts change streams whole";
+            // The configuration is the first file of every run.
+            let config = Files::new().add("config.yaml", &text);
+            compiled.diagnostics.push(unsafe_setting(config, why, "set it to `noeviction`"));
+        }
+        return (files, compiled);
     }
     let twice = name.starts_with(Code::E0206.name());
     let beside = [Code::W0216, Code::W0217, Code::W0218].iter().any(|code| name.starts_with(code.name()));

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::exit::{Failure, print};
 use crate::project::{Live, Location, count, refuse_bugs};
+use crate::redis::Redis;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -16,9 +17,12 @@ pub(crate) struct Arguments {
     /// How to print what is wrong.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Ask the connections for their tables, and check the jobs against these instead of the DDL.
+    /// Ask the connections for their tables, and check the jobs against these instead of the DDL; and ask Redis for
+    /// settings that would lose changes.
     #[arg(long)]
     connect: bool,
+    #[command(flatten)]
+    redis: Redis,
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -36,11 +40,17 @@ enum Format {
     Sarif,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
     let mut compiled = project.compile(Live::new());
     if arguments.connect {
-        compiled = project.compile(connect::ask(compiled.targets)?);
+        let (live, settings) = connect::ask(compiled.targets, &arguments.redis.into())?;
+        compiled = project.compile(live);
+        match settings {
+            Ok(found) => compiled.diagnostics.extend(found.into_iter().map(|setting| project.unsafe_setting(setting))),
+            // The jobs can be checked without it.
+            Err(error) => eprintln!("the settings of Redis are not checked: {error}"),
+        }
     }
     refuse_bugs(&compiled)?;
     let (errors, warnings) = count(&compiled.diagnostics);

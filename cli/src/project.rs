@@ -11,6 +11,7 @@ use redis_wb_compiler::{
 };
 use redis_wb_plan::plan::{Connection, Dialect};
 use redis_wb_plan::schema::Schema;
+use redis_wb_runtime::UnsafeSetting;
 
 use crate::exit::{Failure, print};
 
@@ -169,6 +170,11 @@ impl Project {
         let redis = redis.into_iter().flat_map(|redis| redis.values_mut());
         redis.for_each(|redis| secrets_from(folder, &mut redis.password, &mut redis.args));
         compiled
+    }
+
+    /// A warning of a setting of Redis.
+    pub(crate) fn unsafe_setting(&self, UnsafeSetting { why, help }: UnsafeSetting) -> Diagnostic {
+        redis_wb_compiler::unsafe_setting(self.config, &why, help)
     }
 
     /// The texts, to which the places of diagnostics refer.

@@ -13,11 +13,12 @@
 mod between;
 mod children;
 mod foreign_keys;
+mod redis;
 mod steps;
 mod target;
 
 use redis_wb_plan::Type;
-use redis_wb_plan::plan::{OnGone, Strategy};
+use redis_wb_plan::plan::Strategy;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
@@ -52,22 +53,9 @@ pub fn job(job: &Job<'_>, files: &Files, diagnostics: &mut Diagnostics) {
     foreign_keys::order(job, diagnostics);
     steps::conditions(job, diagnostics);
     steps::fields(job, diagnostics);
-    flush_reaches(job, diagnostics);
+    redis::flush_reaches(job, diagnostics);
+    redis::names_stay(job, diagnostics);
     limits(job.ast, diagnostics);
-}
-
-/// A flush empties tables. Which keys of another Redis came from the job, nothing tells.
-fn flush_reaches(job: &Job<'_>, diagnostics: &mut Diagnostics) {
-    if job.ast.source.on_flush != Some(OnGone::Delete) {
-        return;
-    }
-    for write in &job.redis {
-        let connection = &write.ast.connection;
-        let message = format!("`on_flush: delete` deletes nothing of what is written to `{}`", connection.value);
-        let diagnostic = Diagnostic::new(Code::W0219, connection.span, message, "its keys stay");
-        diagnostics
-            .report(diagnostic.help("write `on_flush: ignore`, or flush that Redis, too, when you flush this one"));
-    }
 }
 
 /// A key of the template must be able to match the pattern: its literal start must agree with the pattern's.

@@ -130,6 +130,8 @@ codes! {
     W0218 "flush_takes_all",
     /// A flush that deletes nothing of what is written to Redis.
     W0219 "flush_leaves_redis",
+    /// A key or a member in Redis that comes from a field that can change.
+    W0220 "redis_name_can_change",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
@@ -208,6 +210,8 @@ codes! {
     W0420 "cyclic_foreign_keys",
     /// An output that writes a child before the parent.
     W0421 "child_before_parent",
+    /// A setting of Redis that loses change streams.
+    W0430 "unsafe_setting",
 }
 
 impl Code {

@@ -168,6 +168,13 @@ fn no_answer(name: &Spanned<String>, Unanswered { why, help }: Unanswered) -> Di
     Diagnostic::new(Code::E0416, name.span, message, "asked this connection").help(help)
 }
 
+/// A warning of a setting of the Redis whose changes are carried over, which no file names.
+#[must_use]
+pub fn unsafe_setting(config: FileId, why: &str, help: impl Into<String>) -> Diagnostic {
+    let message = format!("the Redis whose changes are carried over would lose some: {why}");
+    Diagnostic::new(Code::W0430, crate::source::Span::top(config), message, "for all jobs of this project").help(help)
+}
+
 fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {
     for (at, (name, file)) in jobs.iter().enumerate() {
         let Some((_, first)) = jobs.iter().take(at).find(|(known, _)| known == name) else {

@@ -38,6 +38,6 @@ mod compile;
 mod suggest;
 mod templates;
 
-pub use compile::{Compiled, Inputs, Target, Unanswered, compile};
+pub use compile::{Compiled, Inputs, Target, Unanswered, compile, unsafe_setting};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use source::{FileId, Files};

@@ -22,6 +22,7 @@
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `order` | places among several streams, in a cluster |
+//! | [`unsafe_settings`] | settings of Redis that lose change streams |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
@@ -47,6 +48,7 @@ mod primaries;
 mod redis_server;
 mod rows;
 mod secret;
+mod settings;
 mod shard;
 mod shutdown;
 mod snapshot;
@@ -66,10 +68,11 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::Connection;
 use redis_wb_plan::schema::Schema;
 
-pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
+pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
 use pause::{Pauses, wait};
+pub use settings::{UnsafeSetting, unsafe_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 use supervisor::Supervisor;

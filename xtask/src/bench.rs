@@ -1,6 +1,7 @@
 //! Measurements, each beside its goal, printed and written to `docs/benchmarks.md`.
 //! It must not know how the crates work: it runs what a user runs.
 
+mod memory;
 mod snapshot;
 
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use xtask::servers::Folder;
 use xtask::{Error, cargo, root};
 
+pub(crate) use memory::run as memory;
 pub(crate) use snapshot::run as snapshot;
 
 /// How often each command is timed; they take turns.

@@ -29,9 +29,10 @@ usage: cargo xtask <task>
   setup           find or install the tools that tests and demo need
   test            everything that must hold before main moves
   test --fast     the same without clippy and licences, and with shorter random tests
-  bench           both of these, and write docs/benchmarks.md
+  bench           all of these, and write docs/benchmarks.md
   bench check     time `redis-wb check`
   bench snapshot  time how long slices of a snapshot hold Redis up
+  bench memory    the peak memory of a worker with 5 million changes waiting
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";
@@ -43,9 +44,10 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["test"] => test::run(test::Depth::Full),
         ["test", "--fast"] => test::run(test::Depth::Fast),
-        ["bench"] => bench::check().and_then(|()| bench::snapshot()),
+        ["bench"] => bench::check().and_then(|()| bench::snapshot()).and_then(|()| bench::memory()),
         ["bench", "check"] => bench::check(),
         ["bench", "snapshot"] => bench::snapshot(),
+        ["bench", "memory"] => bench::memory(),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
         ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),

@@ -216,6 +216,32 @@ fn large_keys_are_thin() {
     );
 }
 
+/// A document is read in a slice only where it is known to be small, whatever makes a large one large.
+#[test]
+fn large_documents_are_thin() {
+    let mut server = Server::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let numbers = |count: usize| format!("[{}7]", "7,".repeat(count - 1));
+    for (key, document) in [
+        ("whole:object", r#"{"a":{"b":[1,2,{"c":"d"}]},"e":[]}"#.to_owned()),
+        ("whole:text", format!("\"{}\"", "x".repeat(60_000))),
+        ("whole:number", "7".to_owned()),
+        ("whole:numbers", numbers(900)),
+        ("whole:nested", nested(7)),
+        ("thin:numbers", numbers(1_000_000)),
+        ("thin:text", format!("[\"{}\"]", "x".repeat(300_000))),
+        ("thin:nested", nested(60)),
+        ("thin:wide", format!("[{}[]]", format!("{},", numbers(20)).repeat(60))),
+    ] {
+        server.send(&[b"JSON.SET", format!("emp:{key}").as_bytes(), b"$", document.as_bytes()]);
+    }
+    server.run("WB.TRACK emp emp:*");
+    assert_eq!(snapshot(&mut server, "emp").2, 9);
+    for record in server.records("emp") {
+        assert_eq!(record.contains("emp:thin:"), record.ends_with("thin"), "{record:.200}");
+    }
+}
+
 #[test]
 fn a_slice_has_no_more_keys_than_it_may() {
     let mut server = Server::start();

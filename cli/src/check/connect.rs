@@ -1,15 +1,19 @@
-//! `check --connect`: asks the connections for their tables, all at once.
+//! `check --connect`: asks the connections for their tables, all at once, and Redis for settings that lose changes.
 
 use std::collections::BTreeMap;
 
 use redis_wb_compiler::{Target, Unanswered};
+use redis_wb_runtime::{Server, UnsafeSetting};
 use tokio::task::JoinSet;
 
 use crate::exit::Failure;
 use crate::project::Live;
 
-/// What each connection tells, or why it does not.
-pub(super) fn ask(targets: BTreeMap<String, Target>) -> Result<Live, Failure> {
+/// What each connection tells, or why it does not; and the settings of Redis that lose changes, or why it does not tell.
+pub(super) fn ask(
+    targets: BTreeMap<String, Target>,
+    redis: &Server,
+) -> Result<(Live, Result<Vec<UnsafeSetting>, redis_wb_runtime::Error>), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -22,6 +26,7 @@ pub(super) fn ask(targets: BTreeMap<String, Target>) -> Result<Live, Failure> {
                 (name, told.map_err(|error| Unanswered { why: error.to_string(), help: error.help() }))
             });
         }
-        asked.join_all().await.into_iter().collect()
+        let settings = redis_wb_runtime::unsafe_settings(redis).await;
+        (asked.join_all().await.into_iter().collect(), settings)
     }))
 }

@@ -9,26 +9,41 @@ use serde_json::{Map, Value, json};
 /// How much of a key or a reason a line has.
 const CELL_CHARS_MAX: usize = 60;
 
-/// A table: a line for each record.
-pub(super) fn lines(letters: &[DeadLetter]) -> String {
-    let titles = ["id", "time", "job", "connection", "code", "key", "reason"].map(str::to_owned);
-    let rows = letters.iter().map(|letter| {
-        let DeadLetter { id, job, connection, code, key, reason, .. } = letter;
-        let key = clip(&String::from_utf8_lossy(key));
-        [id.clone(), time(id), job.clone(), connection.clone(), code.clone(), key, clip(reason)]
-    });
-    let rows: Vec<[String; 7]> = std::iter::once(titles).chain(rows).collect();
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..7).map(|at| width(at).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
+/// A table that is printed in parts: a line for each record. The first part says how wide its columns are.
+#[derive(Default)]
+pub(super) struct Table {
+    widths: Vec<usize>,
+}
+
+impl Table {
+    /// Whether nothing was printed yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.widths.is_empty()
     }
-    out
+
+    /// The lines of some letters, below the titles where they are the first.
+    pub(super) fn lines(&mut self, letters: &[DeadLetter]) -> String {
+        let titles = ["id", "time", "job", "connection", "code", "key", "reason"].map(str::to_owned);
+        let rows = letters.iter().map(|letter| {
+            let DeadLetter { id, job, connection, code, key, reason, .. } = letter;
+            let key = clip(&String::from_utf8_lossy(key));
+            [id.clone(), time(id), job.clone(), connection.clone(), code.clone(), key, clip(reason)]
+        });
+        let rows: Vec<[String; 7]> = self.is_empty().then_some(titles).into_iter().chain(rows).collect();
+        let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+        if self.is_empty() {
+            self.widths = (0..7).map(|at| width(at).unwrap_or(0)).collect();
+        }
+        let mut out = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&self.widths) {
+                let _ = write!(line, "{cell:width$}  ");
+            }
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        out
+    }
 }
 
 /// All about one record.
@@ -61,10 +76,10 @@ pub(super) fn whole(letter: &DeadLetter) -> String {
     out
 }
 
-/// An array of objects.
-pub(super) fn json(letters: &[DeadLetter]) -> String {
-    let all: Vec<Value> = letters.iter().map(object).collect();
-    format!("{:#}\n", Value::Array(all))
+/// An object, as an element of an array.
+pub(super) fn json(letter: &DeadLetter) -> String {
+    let text = format!("{:#}", object(letter));
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn object(letter: &DeadLetter) -> Value {
