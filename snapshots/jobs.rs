@@ -75,7 +75,7 @@ fn show(files: &Files, compiled: &Compiled) -> String {
         handler.render_report(&mut text, &report).expect("a report renders");
         text.push('\n');
     }
-    text
+    diagnostic::unglued(&text)
 }
 
 fn settings() -> insta::Settings {

@@ -184,7 +184,8 @@ impl Project {
     /// Prints diagnostics as text, to standard error.
     pub(crate) fn report(&self, diagnostics: Vec<Diagnostic>) {
         for diagnostic in diagnostics {
-            eprintln!("{:?}", miette::Report::new(diagnostic::Report::new(diagnostic, &self.files)));
+            let report = miette::Report::new(diagnostic::Report::new(diagnostic, &self.files));
+            eprintln!("{}", diagnostic::unglued(&format!("{report:?}")));
         }
     }
 

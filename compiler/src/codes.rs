@@ -172,6 +172,8 @@ codes! {
     E0326 "elements_share_row",
     /// A score that is never a number, a key or member that is never a text.
     E0327 "redis_value",
+    /// A key that cannot tell records apart.
+    W0328 "records_share_key",
     /// A table that the schema does not have.
     E0401 "unknown_table",
     /// A column that the table does not have.

@@ -8,7 +8,7 @@ use redis_wb_plan::schema::Schema;
 use crate::codes::Code;
 use crate::resolve::{Scope, Tables};
 use crate::source::{FileId, Files, Spanned};
-use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parse, render, resolve, yaml};
+use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parallel, parse, render, resolve, yaml};
 
 /// What is compiled.
 pub struct Inputs<'i> {
@@ -67,14 +67,12 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let asked = |name: &str| inputs.live.contains_key(name);
     config.connections.iter_mut().filter(|(name, _)| asked(&name.value)).for_each(|(_, one)| one.ddl = None);
     let schemas = schemas(&config, files, &mut inputs, &mut diagnostics);
-    let asts: Vec<ast::Job> = inputs
-        .jobs
-        .iter()
-        .filter_map(|(name, file)| {
-            let root = yaml::parse(*file, files, &mut diagnostics)?;
-            parse::job(name, &root, &config.redis_defaults, files, &mut diagnostics)
-        })
-        .collect();
+    let read: &Files = files;
+    let asts = collected(&mut diagnostics, &inputs.jobs, |(name, file), diagnostics| {
+        let root = yaml::parse(*file, read, diagnostics)?;
+        parse::job(name, &root, &config, read, diagnostics)
+    });
+    let asts: Vec<ast::Job> = asts.into_iter().flatten().collect();
     duplicate_jobs(&inputs.jobs, &mut diagnostics);
 
     let tables = |connection: &str| match schemas.get(connection) {
@@ -82,21 +80,40 @@ pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
         Some(None) => Tables::Unreadable,
         None => Tables::Nothing,
     };
-    let scope = Scope { config: &config, tables: &tables, files };
-    let mut resolved_jobs = Vec::new();
+    let scope = Scope { config: &config, tables: &tables, files: read };
+    let resolved = collected(&mut diagnostics, &asts, |ast, diagnostics| {
+        let resolved = resolve::job(ast, &scope, diagnostics);
+        check::job(&resolved, read, diagnostics);
+        resolved
+    });
     let mut targets: BTreeMap<String, Target> = BTreeMap::new();
-    let mut bugs = Vec::new();
-    for ast in &asts {
-        let resolved = resolve::job(ast, &scope, &mut diagnostics);
-        check::job(&resolved, files, &mut diagnostics);
-        resolved.outputs.iter().for_each(|output| add_target(output, &mut targets));
-        resolved_jobs.push(resolved);
-    }
-    check::between(&resolved_jobs, &mut diagnostics);
-    let jobs = resolved_jobs.iter().map(|job| plan_job(job, &diagnostics, &mut bugs)).collect();
+    resolved.iter().flat_map(|job| &job.outputs).for_each(|output| add_target(output, &mut targets));
+    check::between(&resolved, &mut diagnostics);
+    let has_errors = diagnostics.has_errors();
+    let (jobs, bugs): (Vec<PlanJob>, Vec<Vec<String>>) =
+        parallel::map(&resolved, |job| plan_job(job, has_errors)).into_iter().unzip();
+    let bugs = bugs.concat();
     config.secrets.plain.iter().for_each(|secret| files.hide(*secret));
     let plan = (!diagnostics.has_errors() && bugs.is_empty()).then(|| plan(config, jobs, files, &inputs));
     Compiled { plan, diagnostics: diagnostics.into_sorted(), targets, bugs }
+}
+
+/// What `work` makes of each item, and all that it reports, in the order of the items.
+fn collected<'t, T: Sync, R: Send>(
+    diagnostics: &mut Diagnostics,
+    items: &'t [T],
+    work: impl Fn(&'t T, &mut Diagnostics) -> R + Sync,
+) -> Vec<R> {
+    let made = parallel::map(items, |item| {
+        let mut own = Diagnostics::default();
+        (work(item, &mut own), own)
+    });
+    made.into_iter()
+        .map(|(made, own)| {
+            diagnostics.append(own);
+            made
+        })
+        .collect()
 }
 
 /// Adds the table of an output to what its connection can be asked for.
@@ -169,30 +186,34 @@ fn no_answer(name: &Spanned<String>, Unanswered { why, help }: Unanswered) -> Di
 }
 
 fn duplicate_jobs(jobs: &[(String, FileId)], diagnostics: &mut Diagnostics) {
-    for (at, (name, file)) in jobs.iter().enumerate() {
-        let Some((_, first)) = jobs.iter().take(at).find(|(known, _)| known == name) else {
+    let mut known: BTreeMap<&str, FileId> = BTreeMap::new();
+    for (name, file) in jobs {
+        let first = *known.entry(name).or_insert(*file);
+        if first == *file {
             continue;
-        };
+        }
         let message = format!("there are two jobs `{name}`");
         let diagnostic = Diagnostic::new(Code::E0206, crate::source::Span::top(*file), message, "the second");
-        let diagnostic = diagnostic.because(crate::source::Span::top(*first), "the first");
+        let diagnostic = diagnostic.because(crate::source::Span::top(first), "the first");
         diagnostics.report(diagnostic.help("a job is named by its file; rename one of the files"));
     }
 }
 
-fn plan_job(job: &resolve::Job<'_>, diagnostics: &Diagnostics, bugs: &mut Vec<String>) -> PlanJob {
-    let mut outputs = Vec::new();
+/// The job's part of the plan, and the bugs that showed in making it.
+fn plan_job(job: &resolve::Job<'_>, has_errors: bool) -> (PlanJob, Vec<String>) {
+    let (mut outputs, mut bugs) = (Vec::new(), Vec::new());
     for output in job.outputs.iter().filter(|output| output.key_columns > 0) {
         match plan_output(job, output) {
             Ok(output) => outputs.push(output),
             // Without an error there is a plan, and then nothing may be missing from it.
-            Err(render::Failure::Job) if diagnostics.has_errors() => {}
+            Err(render::Failure::Job) if has_errors => {}
             Err(render::Failure::Job) => bugs.push(format!("job `{}`: an output went without a report", job.ast.name)),
             Err(render::Failure::Bug(what)) => bugs.push(format!("job `{}`: {what}", job.ast.name)),
         }
     }
     let redis = job.redis.iter().map(|write| lower::redis(job, write)).collect();
-    PlanJob { name: job.ast.name.clone(), source: lower::source(job), steps: lower::steps(job), outputs, redis }
+    let (name, source, steps) = (job.ast.name.clone(), lower::source(job), lower::steps(job));
+    (PlanJob { name, source, steps, outputs, redis }, bugs)
 }
 
 fn plan_output(job: &resolve::Job<'_>, output: &resolve::Output<'_>) -> Result<Output, render::Failure> {

@@ -5,7 +5,7 @@ mod arguments;
 mod connection;
 mod variable;
 
-use super::mapping::{Context, Mapping};
+use super::mapping::{Context, Mapping, Names};
 use crate::ast::Config;
 use crate::codes::Code;
 use crate::source::{Files, Span};
@@ -15,7 +15,7 @@ use connection::Any;
 
 /// Reads the configuration.
 pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Config {
-    let context = &mut Context { files, diagnostics };
+    let context = &mut Context { files, diagnostics, names: Names::default() };
     if root.value == Value::Null {
         let diagnostic = Diagnostic::new(Code::E0004, root.span, "the configuration says nothing", "here it is wanted");
         let help = "name what the jobs write to:\nconnections:\n  target:\n    type: postgresql\n    host: localhost";
@@ -26,7 +26,7 @@ pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Conf
         return Config::default();
     };
     let mut config = Config::default();
-    if let Some((_, node)) = map.required(context, "connections", "connections:\n  target:\n    type: postgresql") {
+    if let Some((_, node)) = map.required("connections", "connections:\n  target:\n    type: postgresql") {
         connections(context, node, &mut config);
     }
     if let Some((key, node)) = map.optional("applier") {

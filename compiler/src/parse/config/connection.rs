@@ -43,7 +43,7 @@ pub(super) fn read(
     secrets: &mut Secrets,
 ) -> Option<Any> {
     let mut map = Mapping::open(context, node, "connection", name.span)?;
-    let kind = map.required(context, "type", "type: postgresql");
+    let kind = map.required("type", "type: postgresql");
     let kind = kind.and_then(|(_, node)| context.word(node, "type", &KINDS));
     let hosts = hosts(context, &mut map);
     let port = map.optional("port").and_then(|(_, node)| port(context, node));
