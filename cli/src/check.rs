@@ -5,9 +5,10 @@ mod github;
 mod sarif;
 
 use clap::{Args, ValueEnum};
+use redis_wb_compiler::Live;
 
 use crate::exit::{Failure, print};
-use crate::project::{Live, Location, count, refuse_bugs};
+use crate::project::{Location, count, refuse_bugs};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -16,7 +17,8 @@ pub(crate) struct Arguments {
     /// How to print what is wrong.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Ask the connections for their tables, and check the jobs against these instead of the DDL.
+    /// Ask the connections for their tables, and check the jobs against these instead of the DDL; ask each Redis whether it
+    /// takes what the jobs write.
     #[arg(long)]
     connect: bool,
     /// Fail on warnings, too.
@@ -38,9 +40,9 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let mut compiled = project.compile(Live::new());
+    let mut compiled = project.compile(Live::default());
     if arguments.connect {
-        compiled = project.compile(connect::ask(compiled.targets)?);
+        compiled = project.compile(connect::ask(compiled.targets, compiled.redis_targets)?);
     }
     refuse_bugs(&compiled)?;
     let (errors, warnings) = count(&compiled.diagnostics);

@@ -404,6 +404,8 @@ pub struct Config {
     pub redis_defaults: RedisDefaults,
     /// Where it has secrets.
     pub secrets: Secrets,
+    /// The values of the variables that were read when compiling.
+    pub expanded: Vec<String>,
 }
 
 /// The secrets of a configuration.

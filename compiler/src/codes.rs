@@ -4,11 +4,11 @@
 use crate::Severity;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:ident $name:literal,)*) => {
+    ($(#[doc = $doc:literal] $code:ident $name:literal,)*) => {
         /// A code of a diagnostic.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code {
-            $($(#[$doc])* $code,)*
+            $(#[doc = $doc] $code,)*
         }
 
         impl Code {
@@ -19,6 +19,12 @@ macro_rules! codes {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// What it stands for, in one line without a full stop.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $doc,)* }.trim().trim_end_matches('.')
             }
 
             /// The name of its fixture in `jobs/reject/`, without the ending.

@@ -39,6 +39,6 @@ mod parallel;
 mod suggest;
 mod templates;
 
-pub use compile::{Compiled, Inputs, Target, Unanswered, compile};
+pub use compile::{Compiled, Inputs, Live, RedisTarget, Target, Unanswered, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use source::{FileId, Files};

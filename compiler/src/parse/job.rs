@@ -14,7 +14,8 @@ use crate::{Diagnostic, Diagnostics, ast};
 
 /// Reads a job. `None` where so much is wrong that nothing could be said of the rest.
 pub fn job(name: &str, root: &Node, config: &Config, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
-    let context = &mut Context { files, diagnostics, names: connections(config) };
+    let names = connections(config);
+    let context = &mut Context { files, diagnostics, names, variables: None, expanded: Vec::new() };
     if root.value == Value::Null {
         let diagnostic = Diagnostic::new(Code::E0004, root.span, "the file says nothing", "here a job is wanted");
         context.report(diagnostic.help(

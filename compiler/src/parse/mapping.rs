@@ -1,5 +1,7 @@
 //! Reading one YAML mapping key by key: what is missing, misspelt, misshapen or unknown is reported once.
 
+use std::collections::BTreeMap;
+
 use crate::codes::Code;
 use crate::parse::shape;
 use crate::source::{Files, Span, Spanned};
@@ -13,6 +15,10 @@ pub(super) struct Context<'c> {
     pub(super) diagnostics: &'c mut Diagnostics,
     /// What examples are made of.
     pub(super) names: Names,
+    /// The variables whose values are known, where the file may have some: the configuration.
+    pub(super) variables: Option<&'c BTreeMap<String, String>>,
+    /// The values of those that were read.
+    pub(super) expanded: Vec<String>,
 }
 
 /// The names that a job has, so that what is proposed for a key that is missing can be pasted.
@@ -80,6 +86,39 @@ impl Context<'_> {
         }
     }
 
+    /// The same of a scalar that the compiler itself has to know: `${VAR}` in it is read now, not when the job runs.
+    pub(super) fn known(&mut self, node: &Node, what: &str) -> Option<Spanned<String>> {
+        let text = self.text(node, what)?;
+        let Some(variables) = self.variables else { return Some(text) };
+        let before = self.diagnostics.len();
+        super::config::variable::check(self, node, &text);
+        if self.diagnostics.len() > before {
+            return None;
+        }
+        let (mut known, mut rest) = (String::new(), text.value.as_str());
+        while let Some((fixed, behind)) = rest.split_once("${") {
+            let (name, behind) = behind.split_once('}')?;
+            let Some(value) = variables.get(name) else {
+                let message = format!("`{what}` has to be known when compiling, and the variable `{name}` is not set");
+                let help =
+                    format!("set it for `redis-wb check` and `compile`, too (`export {name}=…`), or write the value");
+                self.report(Diagnostic::new(Code::E0019, text.span, message, "not set here").help(help));
+                return None;
+            };
+            self.expanded.push(value.clone());
+            known.push_str(fixed);
+            known.push_str(value);
+            rest = behind;
+        }
+        known.push_str(rest);
+        Some(Spanned { value: known, ..text })
+    }
+
+    /// Whether a scalar has a variable in it that is read now.
+    fn has_variable(&self, node: &Node) -> bool {
+        self.variables.is_some() && node.text().is_some_and(|text| text.contains("${"))
+    }
+
     /// The items of a list.
     pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
         match &node.value {
@@ -95,6 +134,7 @@ impl Context<'_> {
     /// A whole number from `lowest` to `highest`.
     pub(super) fn number(&mut self, node: &Node, what: &str, lowest: i64, highest: i64) -> Option<i64> {
         let number = match &node.value {
+            _ if self.has_variable(node) => self.known_number(node, what),
             Value::Plain { value: Plain::Int(number), .. } => Some(*number),
             Value::Text(text) => text.parse().ok(),
             _ => None,
@@ -109,6 +149,7 @@ impl Context<'_> {
                 );
                 None
             }
+            None if self.has_variable(node) => None,
             None => {
                 match duration(node.text().unwrap_or_default(), what) {
                     Some(help) => {
@@ -122,9 +163,21 @@ impl Context<'_> {
         }
     }
 
+    /// The number that a variable holds. `None` where it holds none, which is reported.
+    fn known_number(&mut self, node: &Node, what: &str) -> Option<i64> {
+        let text = self.known(node, what)?;
+        let number = text.value.trim().parse().ok();
+        if number.is_none() {
+            let message = format!("`{what}` must be a whole number, and the variable holds `{}`", text.value);
+            let diagnostic = Diagnostic::new(Code::E0004, text.span, message, "no number");
+            self.report(diagnostic.help("set the variable to a whole number, or write that here"));
+        }
+        number
+    }
+
     /// One of some words.
     pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(node, what)?;
+        let text = self.known(node, what)?;
         let found = words.iter().find(|(word, _)| text.value.eq_ignore_ascii_case(word)).map(|(_, value)| *value);
         if found.is_none() {
             let message = format!("`{what}` cannot be `{}`", text.value);

@@ -58,7 +58,7 @@ pub(super) fn read(
             args.extend(arguments::read(context, node, key, kind, secrets));
         }
     }
-    let ddl = map.optional("ddl").and_then(|(_, node)| context.text(node, "ddl"));
+    let ddl = map.optional("ddl").and_then(|(_, node)| context.known(node, "ddl"));
     map.finish(context);
     Some(match kind? {
         Some(dialect) => {
