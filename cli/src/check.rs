@@ -5,9 +5,10 @@ mod github;
 mod sarif;
 
 use clap::{Args, ValueEnum};
+use redis_wb_compiler::Live;
 
 use crate::exit::{Failure, print};
-use crate::project::{Live, Location, count, refuse_bugs};
+use crate::project::{Location, count, refuse_bugs};
 use crate::redis::Redis;
 
 #[derive(Debug, Args)]
@@ -17,8 +18,8 @@ pub(crate) struct Arguments {
     /// How to print what is wrong.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Ask the connections for their tables, and check the jobs against these instead of the DDL; and ask Redis for
-    /// settings that would lose changes.
+    /// Ask the connections for their tables, and check the jobs against these instead of the DDL; ask each Redis whether
+    /// it takes what the jobs write, and the one of `--redis` for settings that would lose changes.
     #[arg(long)]
     connect: bool,
     #[command(flatten)]
@@ -42,9 +43,9 @@ enum Format {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let mut compiled = project.compile(Live::new());
+    let mut compiled = project.compile(Live::default());
     if arguments.connect {
-        let (live, settings) = connect::ask(compiled.targets, &arguments.redis.into())?;
+        let (live, settings) = connect::ask(compiled.targets, compiled.redis_targets, &arguments.redis.into())?;
         compiled = project.compile(live);
         match settings {
             Ok(found) => compiled.diagnostics.extend(found.into_iter().map(|setting| project.unsafe_setting(setting))),

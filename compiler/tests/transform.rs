@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redis_wb_compiler::{Files, Inputs, compile};
+use redis_wb_compiler::{Files, Inputs, Live, compile};
 use redis_wb_plan::plan::{Job, Step};
 use redis_wb_plan::{Input, Slots, Value, json};
 
@@ -19,7 +19,10 @@ fn job(source: &str, rest: &str) -> Job {
     let config = files.add("config.yaml", CONFIG);
     let jobs = vec![("t".to_owned(), files.add("t.yaml", text))];
     let mut read = |_: &str| Err(String::new());
-    let compiled = compile(&mut files, Inputs { config, jobs, read: &mut read, live: BTreeMap::new() });
+    let compiled = compile(
+        &mut files,
+        Inputs { config, jobs, variables: BTreeMap::new(), read: &mut read, live: Live::default() },
+    );
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     plan.jobs.into_iter().next().expect("one job")
 }

@@ -60,12 +60,13 @@ mod topology;
 mod unit;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Connection;
+use redis_wb_plan::plan::{Connection, RedisConnection};
 use redis_wb_plan::schema::Schema;
 
 pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
@@ -153,6 +154,18 @@ pub type TableName = (Option<String>, String);
 /// Why it does not tell them: it does not answer, the password is wrong, this version does not connect to its kind.
 pub async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Error> {
     Ok(ask(connection, tables).await?)
+}
+
+/// Asks a Redis that jobs write to or look things up in: whether it answers, takes writes, and has these commands.
+///
+/// # Errors
+/// Why it cannot be used.
+pub async fn look_at_redis(name: &str, plan: &RedisConnection, commands: &BTreeSet<String>) -> Result<(), Error> {
+    let asked = tokio::time::timeout(SCHEMA_SECONDS_MAX, redis_server::look_at(name, plan, commands));
+    let seconds = SCHEMA_SECONDS_MAX.as_secs();
+    let told =
+        asked.await.unwrap_or_else(|_| Err(Failure::Transient(format!("it did not answer for {seconds} seconds"))));
+    Ok(told?)
 }
 
 /// As [`schema`], but waits for a target that is not there for the moment.

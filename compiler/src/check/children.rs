@@ -7,29 +7,39 @@ use crate::codes::Code;
 use crate::resolve::{Column, Foreach, Output};
 use crate::{Diagnostic, Diagnostics};
 
-/// Checks an output that makes rows of a list's elements.
-pub(super) fn rows(output: &Output<'_>, diagnostics: &mut Diagnostics) {
+/// Checks an output that makes rows of a list's elements. `lacks` names the columns of the table's unique index that
+/// `keys` lacks: such a mistake tells all that follows from it.
+pub(super) fn rows(output: &Output<'_>, lacks: &[&str], diagnostics: &mut Diagnostics) {
     let Some(foreach) = &output.foreach else {
         return;
     };
-    told_apart(output, foreach, diagnostics);
-    tied(output, foreach, diagnostics);
+    if lacks.is_empty() && !is_one_row(output) {
+        tied(output, foreach, diagnostics);
+    }
     same_for_all(output, foreach, diagnostics);
 }
 
-/// Some key column must differ from element to element.
-fn told_apart(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+/// Whether no key column differs from element to element.
+fn is_one_row(output: &Output<'_>) -> bool {
     let mut keys = output.columns.iter().take(output.key_columns);
     // What could not be compiled may well read the element.
-    if output.key_columns == 0 || keys.any(|column| column.value.is_none() || column.reads(Root::Element)) {
-        return;
-    }
+    let differs = |column: &Column<'_>| column.value.is_none() || column.reads(Root::Element);
+    output.foreach.is_some() && output.key_columns > 0 && !keys.any(differs)
+}
+
+/// Some key column must differ from element to element. Whether they do not, which is reported.
+pub(super) fn told_apart(output: &Output<'_>, lacks: &[&str], diagnostics: &mut Diagnostics) -> bool {
+    let Some(foreach) = output.foreach.as_ref().filter(|_| is_one_row(output)) else { return true };
     let name = &foreach.ast.name;
     let message = format!("all elements of `{}` become one row: no key column reads the element", name.value);
     let diagnostic = Diagnostic::new(Code::E0326, output.ast.keys_span, message, "the same for all elements");
     let diagnostic = diagnostic.because(name.span, "the element is named here");
-    diagnostics
-        .report(diagnostic.help(format!("add what tells elements apart, such as `- line_no: {}.no`", name.value)));
+    let column = lacks.first().copied().unwrap_or("line_no");
+    diagnostics.report(
+        diagnostic
+            .help(format!("add to `keys` what tells elements apart, such as `- {column}: {}.{column}`", name.value)),
+    );
+    false
 }
 
 /// Something must tie the rows to their key, or rows of vanished elements stay for ever.

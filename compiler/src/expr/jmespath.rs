@@ -6,7 +6,7 @@ use redis_wb_plan::expr::{Comparator, Root};
 use redis_wb_plan::infer::{self, Types};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, json};
 
-use super::{Scope, Text, field_of, is_plain, parsed, scope};
+use super::{Language, Scope, Text, field_of, foreign, is_plain, parsed, scope};
 use crate::codes::Code;
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -54,7 +54,9 @@ pub(super) fn compile_with(
     let ast = match jmespath::parse(text.text) {
         Ok(ast) => ast,
         Err(error) => {
-            let help = syntax_help(&error.message, text.text.get(error.span.start..).unwrap_or_default());
+            let rest = text.text.get(error.span.start..).unwrap_or_default();
+            let help =
+                foreign::help(text.text, Language::JmesPath).unwrap_or_else(|| syntax_help(&error.message, rest));
             let diagnostic = Diagnostic::new(Code::E0103, text.span(error.span), error.message, "here");
             diagnostics.report(diagnostic.help(help));
             return None;
