@@ -1,6 +1,5 @@
 //! What the configuration says of every job.
 
-
 use redis_wb_compiler::{Compiled, Files, Inputs, Live, compile};
 use redis_wb_plan::plan::{OnUpdate, RedisContent};
 
