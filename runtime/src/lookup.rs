@@ -21,7 +21,7 @@ const ROUND_BYTES_AIM: usize = 4 * 1024 * 1024;
 /// The most bytes of one reply: a record that asks for more is rejected. What a value takes in memory counts.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most bytes of all replies of a batch, each counted once however many records share it.
-const REPLIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+const REPLIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much less the largest reply counts with each round trip.
 const LARGEST_FADES: usize = 4;
 
