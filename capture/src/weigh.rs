@@ -5,7 +5,7 @@
 use crate::ffi::Context;
 
 /// The most values that a small document has.
-const VALUES_MAX: u64 = 1_000;
+const VALUES_MAX: u64 = 256;
 /// The most levels that a small document has.
 const LEVELS_MAX: usize = 8;
 /// The most bytes of memory that it takes. Its text is shorter.
