@@ -283,6 +283,10 @@ fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) 
         return;
     }
     for column in output.deleted_by() {
+        // A column that the table does not have was reported: what it should be called may be in the key.
+        if output.table.is_some() && column.target.is_none() {
+            continue;
+        }
         let Some(bound) = column.value.as_ref().filter(|bound| job.reads_content(&bound.expr)) else {
             continue;
         };

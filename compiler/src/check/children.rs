@@ -1,11 +1,12 @@
 //! The rows of a list: against their key, so that vanished ones can be deleted, and against each other.
 
+use redis_wb_plan::Expr;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::OnVanished;
 
 use crate::codes::Code;
 use crate::resolve::{Column, Foreach, Output};
-use crate::{Diagnostic, Diagnostics};
+use crate::{Diagnostic, Diagnostics, ast};
 
 /// Checks an output that makes rows of a list's elements. `lacks` names the columns of the table's unique index that
 /// `keys` lacks: such a mistake tells all that follows from it.
@@ -17,6 +18,29 @@ pub(super) fn rows(output: &Output<'_>, lacks: &[&str], diagnostics: &mut Diagno
         tied(output, foreach, diagnostics);
     }
     same_for_all(output, foreach, diagnostics);
+    of_the_list(output, foreach, diagnostics);
+}
+
+/// A field of the list itself, where one of its elements is meant: lists have no fields.
+fn of_the_list(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+    let Expr::Path { root, names: list } = base(&foreach.list) else { return };
+    for column in output.columns.iter().filter(|_| !list.is_empty()) {
+        let (ast::From::Path(path), Some(bound)) = (&column.ast.from, &column.value) else { continue };
+        let Expr::Path { root: own, names } = &bound.expr else { continue };
+        let Some([field, ..]) = names.strip_prefix(list.as_slice()).filter(|_| own == root) else { continue };
+        let message = format!("`{}` is always null: it is a field of the list, not of an element", path.text);
+        let diagnostic = Diagnostic::new(Code::W0307, path.span, message, "never there");
+        let diagnostic = diagnostic.because(foreach.ast.name.span, "an element is called so");
+        diagnostics.report(diagnostic.help(format!("write `{}.{field}`", foreach.ast.name.value)));
+    }
+}
+
+/// What a list is made of.
+fn base(list: &Expr) -> &Expr {
+    match list {
+        Expr::Flatten(of) | Expr::Project { of, .. } | Expr::Filter { of, .. } | Expr::Slice { of, .. } => base(of),
+        other => other,
+    }
 }
 
 /// Whether no key column differs from element to element.
@@ -34,11 +58,21 @@ pub(super) fn told_apart(output: &Output<'_>, lacks: &[&str], diagnostics: &mut 
     let message = format!("all elements of `{}` become one row: no key column reads the element", name.value);
     let diagnostic = Diagnostic::new(Code::E0326, output.ast.keys_span, message, "the same for all elements");
     let diagnostic = diagnostic.because(name.span, "the element is named here");
-    let column = lacks.first().copied().unwrap_or("line_no");
-    diagnostics.report(
-        diagnostic
-            .help(format!("add to `keys` what tells elements apart, such as `- {column}: {}.{column}`", name.value)),
-    );
+    // A field that is read of the record, and is not its key, may be meant as one of the element.
+    let keys = output.columns.iter().take(output.key_columns);
+    let meant = keys.filter(|column| column.reads(Root::Value) || column.reads(Root::After)).last();
+    let help = match (meant.map(|column| (&column.ast.column.value, &column.ast.from)), lacks.first()) {
+        (Some((column, ast::From::Path(path))), None) => format!(
+            "write what tells elements apart as a field of the element: `- {column}: {}.{}`",
+            name.value, path.text
+        ),
+        (_, lacks) => {
+            let column = lacks.copied().unwrap_or("line_no");
+            let (element, field) = (&name.value, column);
+            format!("add to `keys` what tells elements apart, such as `- {column}: {element}.{field}`")
+        }
+    };
+    diagnostics.report(diagnostic.help(help));
     false
 }
 

@@ -74,7 +74,8 @@ fn content_field(expr: &Expr) -> Option<String> {
     let mut found = None;
     expr.any(&mut |part| match part {
         Expr::Path { root: Root::Value | Root::After | Root::Before, names } => {
-            found = names.last().cloned();
+            let is_name = |name: &&String| name.chars().all(|char| char.is_alphanumeric() || char == '_');
+            found = names.last().filter(is_name).cloned();
             found.is_some()
         }
         _ => false,

@@ -51,6 +51,7 @@ impl Lowering<'_> {
     /// Parts of a `concat` that are null in every record, and so never seen in its result.
     fn left_out(&mut self, arguments: &[Ast], args: &[Expr], current: Current<'_>) {
         let ([Ast { kind: Kind::List(parts), .. }], [Expr::List(values)]) = (arguments, args) else { return };
+        parts.iter().for_each(|part| self.quoted(part));
         for (part, value) in parts.iter().zip(values) {
             if self.infer(value, current).kind == Type::Null {
                 let message = "this part is always null, which `concat` writes as the empty string";

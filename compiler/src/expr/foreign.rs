@@ -91,6 +91,8 @@ fn to_jmespath(tokens: &[&str]) -> String {
             _ if is_place => meant.push_str(token),
             "and" => meant.push_str("&&"),
             "or" => meant.push_str("||"),
+            // JSONPath's name for the record.
+            "$" if rest.first() == Some(&".") => rest = rest.get(1..).unwrap_or_default(),
             "<>" => meant.push_str("!="),
             "=" => meant.push_str("=="),
             "not" => {
@@ -223,6 +225,7 @@ mod tests {
             ("a = 1 and b = 'x and y'", "a == `1` && b == 'x and y'"),
             ("not active OR n IS NOT NULL", "!active || n != `null`"),
             ("n is null", "n == `null`"),
+            ("$.items[*]", "items[*]"),
             ("items[0].qty > 5", "items[0].qty > `5`"),
         ];
         for (text, meant) in jmespath {

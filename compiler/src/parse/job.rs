@@ -137,6 +137,7 @@ const WRITERS: [(&str, Option<Writer>); 3] = [
 
 fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Option<Written> {
     let top = Span { end: node.span.start, ..node.span };
+    block_as_key(context, node, &NAMES)?;
     let mut map = Mapping::open(context, node, "output", top)?;
     let uses = map.required("uses", "uses: relational.write");
     let below = format!("with:\n  {}\n  table: {}", context.names.connection(false), context.names.table());
@@ -149,6 +150,18 @@ fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> O
         Some(writer) => table(context, writer, key.span, with).map(Written::Table),
         None => redis::write(context, key.span, with, defaults).map(Written::Redis),
     }
+}
+
+/// Reports a block whose name stands in the place of `uses`: `- filter:`.
+pub(super) fn block_as_key(context: &mut Context<'_>, node: &Node, names: &[&str]) -> Option<()> {
+    let Value::Map(entries) = &node.value else { return Some(()) };
+    let is_named = entries.iter().any(|(key, _)| key.value == "uses");
+    let found = entries.iter().find(|(key, _)| names.contains(&key.value.as_str())).filter(|_| !is_named);
+    let Some((key, _)) = found else { return Some(()) };
+    let message = format!("a block is named by `uses`, not by its key: `{}`", key.value);
+    let diagnostic = Diagnostic::new(Code::E0002, key.span, message, "the name of a block");
+    context.report(diagnostic.help(format!("write, with its own keys below `with`:\n- uses: {}\n  with:", key.value)));
+    None
 }
 
 /// Keys that belong below `with`.
@@ -257,7 +270,8 @@ fn foreach(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Foreach> 
         return None;
     };
     let parent = parent.map(|(_, node)| {
-        let items = context.list(node, "parent").iter();
+        // What is written without a list is reported, and meant all the same.
+        let items = context.list(node, "parent").iter().chain(node.text().is_some().then_some(node));
         items.filter_map(|item| context.text(item, "parent")).collect()
     });
     let on_vanished = on_vanished.and_then(|(_, node)| context.word(node, "on_vanished", &ON_VANISHED));
@@ -285,10 +299,15 @@ fn element(context: &mut Context<'_>, node: &Node) -> Option<(Spanned<String>, E
     let (name, list) = text.split_once(':').unwrap_or_default();
     let (name, behind) = (name.trim(), list.trim_start());
     if name.is_empty() || behind.trim_end().is_empty() {
+        let list = text.trim_end_matches(|char: char| !char.is_alphanumeric());
+        let is_plain = !list.is_empty() && list.chars().all(|char| char.is_alphanumeric() || char == '_');
+        let list = if is_plain { list } else { "lines" };
+        let element = list.strip_suffix('s').filter(|element| !element.is_empty()).unwrap_or("line");
         let message = "`foreach` names an element and says which list it is from";
         let diagnostic = Diagnostic::new(Code::E0013, node.span, message, "not `name: expression`");
-        context
-            .report(diagnostic.help("write `foreach: \"line: lines[]\"`; then `line.price` is a field of an element"));
+        context.report(diagnostic.help(format!(
+            "write `foreach: \"{element}: {list}[]\"`; then `{element}.price` is a field of an element"
+        )));
         return None;
     }
     let start = text.find(name).unwrap_or(0);

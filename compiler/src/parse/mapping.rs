@@ -181,8 +181,12 @@ impl Context<'_> {
         let found = words.iter().find(|(word, _)| text.value.eq_ignore_ascii_case(word)).map(|(_, value)| *value);
         if found.is_none() {
             let message = format!("`{what}` cannot be `{}`", text.value);
+            let other = OTHER_WORDS.iter().find(|(other, _)| text.value.eq_ignore_ascii_case(other));
+            let other = other.and_then(|(_, word)| words.iter().find(|(known, _)| known == word));
             let help = if text.value.contains("${") {
                 Some(shape::NOT_A_VARIABLE.to_owned())
+            } else if let Some((word, _)) = other {
+                Some(meant(word))
             } else {
                 did_you_mean(&text.value, words.iter().map(|(word, _)| *word))
             };
@@ -218,6 +222,25 @@ impl Context<'_> {
     }
 }
 
+/// Words that others have for ours.
+const OTHER_WORDS: [(&str, &str); 15] = [
+    ("zset", "sorted_set"),
+    ("sortedset", "sorted_set"),
+    ("document", "json"),
+    ("rejson", "json"),
+    ("redisjson", "json"),
+    ("map", "hash"),
+    ("upsert", "merge"),
+    ("update", "merge"),
+    ("overwrite", "replace"),
+    ("insert", "APPEND"),
+    ("scd2", "TYPE2"),
+    ("postgres", "postgresql"),
+    ("pg", "postgresql"),
+    ("mssql", "sqlserver"),
+    ("sqlite3", "sqlite"),
+];
+
 /// The keys that are times, with the unit they count in and how many milliseconds that is.
 const TIMES: [(&str, &str, u64); 4] = [
     ("expire", "seconds", 1_000),
@@ -227,7 +250,7 @@ const TIMES: [(&str, &str, u64); 4] = [
 ];
 
 /// The units of time that people write, in milliseconds.
-const UNITS: [(&str, u64); 12] = [
+const UNITS: [(&str, u64); 16] = [
     ("ms", 1),
     ("s", 1_000),
     ("sec", 1_000),
@@ -240,6 +263,10 @@ const UNITS: [(&str, u64); 12] = [
     ("d", 86_400_000),
     ("days", 86_400_000),
     ("w", 604_800_000),
+    ("second", 1_000),
+    ("minute", 60_000),
+    ("hour", 3_600_000),
+    ("day", 86_400_000),
 ];
 
 /// Help where a time has a unit behind it: `10m`.
@@ -279,7 +306,7 @@ const ALIASES: [(&str, &[&str]); 16] = [
     ("fields", &["columns", "types"]),
     ("from_field", &["from", "old", "source", "field"]),
     ("to_field", &["to", "new", "name", "target"]),
-    ("expression", &["expr", "value", "condition", "where", "sql", "jmespath"]),
+    ("expression", &["expr", "value", "condition", "where", "sql", "jmespath", "template"]),
     ("language", &["lang"]),
     ("cmd", &["command"]),
     ("key_pattern", &["pattern", "prefix", "keys"]),

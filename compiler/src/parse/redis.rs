@@ -17,6 +17,9 @@ const EXPIRE_S_MAX: i64 = 100 * 366 * 86_400;
 /// What `on_update` can be.
 pub(super) const ON_UPDATE: [(&str, OnUpdate); 2] = [("merge", OnUpdate::Merge), ("replace", OnUpdate::Replace)];
 
+/// The arguments of all data types.
+const ARGS: [&str; 3] = ["member", "score", "value"];
+
 /// Reads `redis.write`.
 pub(super) fn write(
     context: &mut Context<'_>,
@@ -53,7 +56,12 @@ pub(super) fn write(
     }
     let expire = map.optional("expire").and_then(|(_, node)| context.number(node, "expire", 0, EXPIRE_S_MAX));
     let when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
-    map.finish(context);
+    // A field that stands beside `args` is told to move there: that it is missing there would be the same mistake twice.
+    let is_beside = ARGS.iter().any(|name| map.has(name));
+    map.finish_below(context, "args", &ARGS);
+    if kind.is_some() && data_type.is_none() {
+        return None;
+    }
     let data_type = if is_nested { RedisType::Json } else { data_type.unwrap_or(defaults.data_type) };
     let unsaid = match data_type {
         RedisType::Json => defaults.json_on_update,
@@ -62,8 +70,10 @@ pub(super) fn write(
     let key_span = key.map(|(key, _)| key.span);
     let args_given = args.map(|(_, node)| arguments(context, node)).unwrap_or_default();
     if !is_nested {
-        needed(context, data_type, data_type_span, &args_given);
-        if !data_type.args().is_empty() {
+        if !is_beside {
+            needed(context, data_type, data_type_span, &args_given);
+        }
+        if !data_type.args().is_empty() && !args_given.is_empty() {
             ignored(context, mapping.into_iter().map(|(key, _)| key), "this data type", "takes `args` alone");
         }
     }
@@ -137,7 +147,8 @@ fn needed(context: &mut Context<'_>, kind: RedisType, span: Span, given: &[(Span
         if given.iter().all(|(known, _)| known.value != *wanted) {
             let message = format!("a `{name}` needs the argument `{wanted}`");
             let diagnostic = Diagnostic::new(Code::E0015, span, message, format!("`args.{wanted}` is missing"));
-            context.report(diagnostic.help(format!("name the field that holds it:\nargs:\n  {wanted}: id")));
+            let field = if *wanted == "member" { context.names.id().to_owned() } else { (*wanted).to_owned() };
+            context.report(diagnostic.help(format!("name the field that holds it:\nargs:\n  {wanted}: {field}")));
         }
     }
     for (known, _) in given.iter().filter(|(known, _)| !kind.args().contains(&known.value.as_str())) {

@@ -59,6 +59,7 @@ fn block(context: &mut Context<'_>, node: &Node) -> Vec<Step> {
 
 fn read_block(context: &mut Context<'_>, node: &Node) -> Option<Vec<Step>> {
     let top = Span { end: node.span.start, ..node.span };
+    job::block_as_key(context, node, &NAMES)?;
     let mut map = Mapping::open(context, node, "transform", top)?;
     let uses = map.required("uses", "uses: add_field");
     let with = map.required_above("with", "with:\n  field: name", &BELOW);

@@ -14,7 +14,7 @@ use crate::suggest::{did_you_mean, meant};
 use crate::yaml::{Node, Value};
 
 /// What types are called elsewhere.
-const OTHER_NAMES: [(&str, Type); 18] = [
+const OTHER_NAMES: [(&str, Type); 27] = [
     ("integer", Type::Int),
     ("bigint", Type::Int),
     ("smallint", Type::Int),
@@ -33,11 +33,21 @@ const OTHER_NAMES: [(&str, Type); 18] = [
     ("blob", Type::Bytes),
     ("bytea", Type::Bytes),
     ("binary", Type::Bytes),
+    ("money", Type::Decimal),
+    ("dec", Type::Decimal),
+    ("double precision", Type::Float),
+    ("character varying", Type::Text),
+    ("nvarchar", Type::Text),
+    ("varchar2", Type::Text),
+    ("clob", Type::Text),
+    ("timestamp with time zone", Type::TimestampTz),
+    ("timestamp without time zone", Type::Timestamp),
 ];
 
 /// Reports a word that is no type.
 pub(super) fn no_type(context: &mut Context<'_>, word: &str, span: Span) {
-    let lower = word.to_ascii_lowercase();
+    // Sizes are the table's: `varchar(40)`.
+    let lower = word.split('(').next().unwrap_or_default().trim().to_ascii_lowercase();
     let other = OTHER_NAMES.iter().find(|(name, _)| *name == lower).map(|(_, kind)| meant(kind.name()));
     let help = other.or_else(|| did_you_mean(word, Type::NAMED.map(Type::name)));
     let diagnostic = Diagnostic::new(Code::E0005, span, format!("there is no type `{word}`"), "not a type");
