@@ -5,6 +5,7 @@
 //! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
 //! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`Redis`] | a Redis server with the capture module |
+//! | [`Cluster`] | a Redis Cluster, with the capture module |
 //! | [`Sentinel`] | a sentinel of a Redis server and its replicas |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`MariaDb`] | a MariaDB server |
@@ -13,6 +14,7 @@
 //! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
+mod cluster;
 mod guard;
 mod mariadb;
 mod module;
@@ -23,6 +25,7 @@ mod redis;
 mod sentinel;
 mod user;
 
+pub use cluster::Cluster;
 pub use guard::Folder;
 pub use mariadb::MariaDb;
 pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};
