@@ -1,6 +1,10 @@
 //! Measurements, each beside its goal, printed and written to `docs/benchmarks.md`.
 //! It must not know how the crates work: it runs what a user runs.
 
+mod capture;
+mod drain;
+mod employees;
+mod latency;
 mod memory;
 mod snapshot;
 
@@ -13,6 +17,9 @@ use std::time::{Duration, Instant};
 use xtask::servers::Folder;
 use xtask::{Error, cargo, root};
 
+pub(crate) use capture::run as capture;
+pub(crate) use drain::run as drain;
+pub(crate) use latency::run as latency;
 pub(crate) use memory::run as memory;
 pub(crate) use snapshot::run as snapshot;
 

@@ -31,6 +31,9 @@ usage: cargo xtask <task>
   test --fast     the same without clippy and licences, and with shorter random tests
   bench           all of these, and write docs/benchmarks.md
   bench check     time `redis-wb check`
+  bench drain     how fast waiting changes reach each target, beside the least that a program must do
+  bench latency   from the reply of a write to its row being committed
+  bench capture   what capture costs the writers, and the memory of its streams
   bench snapshot  time how long slices of a snapshot hold Redis up
   bench memory    the peak memory of a worker with 5 million changes waiting
   fuzz            each fuzz target for a minute
@@ -44,8 +47,11 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["test"] => test::run(test::Depth::Full),
         ["test", "--fast"] => test::run(test::Depth::Fast),
-        ["bench"] => bench::check().and_then(|()| bench::snapshot()).and_then(|()| bench::memory()),
+        ["bench"] => all_benches(),
         ["bench", "check"] => bench::check(),
+        ["bench", "drain"] => bench::drain(),
+        ["bench", "latency"] => bench::latency(),
+        ["bench", "capture"] => bench::capture(),
         ["bench", "snapshot"] => bench::snapshot(),
         ["bench", "memory"] => bench::memory(),
         ["fuzz"] => fuzz::run(60),
@@ -67,6 +73,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn all_benches() -> Result<(), Error> {
+    let benches =
+        [bench::check, bench::drain, bench::latency, bench::capture, bench::snapshot, bench::memory as fn() -> _];
+    benches.into_iter().try_for_each(|bench| bench())
 }
 
 fn setup() -> Result<(), Error> {
