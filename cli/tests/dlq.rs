@@ -127,7 +127,11 @@ fn many_letters_are_gone_through_by_pages() {
     assert_eq!(all.len(), 2 * LETTERS + 2, "two connections, and one key twice");
     let ids: std::collections::BTreeSet<_> = all.iter().map(|letter| letter.get("id").unwrap().as_str()).collect();
     assert_eq!(ids.len(), all.len());
-    assert_eq!(dlq(&project, &["list", "--max", "1000", "--oldest"]).lines().count(), 2_002, "two lines each, and two of titles");
+    assert_eq!(
+        dlq(&project, &["list", "--max", "1000", "--oldest"]).lines().count(),
+        2_002,
+        "two lines each, and two of titles"
+    );
 
     // Those that come back while others are replayed are not replayed again and again.
     let mut worker = project.worker();
