@@ -248,6 +248,7 @@ impl Reader {
         match job.source.on_flush {
             _ if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
             None => Turn::Never(Stop::new(job, &record)),
+            Some(OnGone::Delete) if self.turns.is_some() => Turn::Never(Stop::of_one_shard(job, &record)),
             Some(OnGone::Delete) => Turn::First,
             Some(OnGone::Ignore) => Turn::Now,
         }
@@ -330,6 +331,21 @@ impl Stop {
             help: format!(
                 "write `on_flush: delete` (the rows go) or `on_flush: ignore` (they stay) into `source.redis` of the job, \
                  and start `redis-wb run` again{snapshot}"
+            ),
+        }
+    }
+
+    /// A flush in a cluster, where other shards have keys whose rows are in the same tables.
+    fn of_one_shard(job: &Job, flush: &Record<'_>) -> Self {
+        let (name, command) = (&job.name, flush.command);
+        Self {
+            message: format!(
+                "job `{name}` is stopped: `{command}` emptied one shard of the cluster, and its rows are not told from \
+                 those of the others"
+            ),
+            help: format!(
+                "write `on_flush: ignore` into `source.redis` of the job and start `redis-wb run` again, delete the rows \
+                 of its tables, then `redis-wb snapshot {name}`"
             ),
         }
     }
