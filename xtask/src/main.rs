@@ -5,6 +5,7 @@
 //! | [`test`] | everything that must hold before `main` moves, step by step |
 //! | [`tidy`], [`licences`], [`snapshots`], [`fuzz`] | the steps that are no command of cargo |
 //! | [`bench`] | measurements, for `docs/benchmarks.md` |
+//! | [`storm`] | `cargo xtask chaos`, by [`xtask::chaos`] |
 //! | [`demo`] | the whole chain on a private Redis and a SQLite file |
 //!
 //! It must not know how the crates work: it builds, starts and looks at them from outside.
@@ -15,6 +16,7 @@ mod fuzz;
 mod licences;
 mod snapshots;
 mod sources;
+mod storm;
 mod test;
 mod tidy;
 
@@ -32,6 +34,8 @@ usage: cargo xtask <task>
   bench           both of these, and write docs/benchmarks.md
   bench check     time `redis-wb check`
   bench snapshot  time how long slices of a snapshot hold Redis up
+  chaos           a round of 200,000 changes while workers, servers and network fail at random
+  chaos --rounds N --seed S --changes C --pace CHANGES_PER_S --kinds KIND,KIND
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::check().and_then(|()| bench::snapshot()),
         ["bench", "check"] => bench::check(),
         ["bench", "snapshot"] => bench::snapshot(),
+        ["chaos", arguments @ ..] => storm::run(arguments),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
         ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),

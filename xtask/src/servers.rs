@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
 //! | [`Folder`] | no process, but a folder that goes in the same way |
+//! | [`SmallDisk`] | no process, but a file system that can be full |
 //! | [`Redis`] | a Redis server with the capture module |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`MariaDb`] | a MariaDB server |
@@ -12,6 +13,7 @@
 //! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
+mod disk;
 mod guard;
 mod mariadb;
 mod module;
@@ -21,6 +23,7 @@ mod process;
 mod redis;
 mod user;
 
+pub use disk::SmallDisk;
 pub use guard::Folder;
 pub use mariadb::MariaDb;
 pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};

@@ -22,6 +22,7 @@ pub struct Redis {
     // Fields drop in this order: the process ends before its folder and its port are given back.
     process: Process,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     program: PathBuf,
     folder: Folder,
     port: Port,
@@ -61,6 +62,15 @@ impl Redis {
 
     /// Starts a server with `module`, if any, and more configuration.
     pub fn try_start(module: Option<&Path>, arguments: &[&str]) -> Result<Self, Error> {
+        Self::try_start_in(&[], module, arguments)
+    }
+
+    /// The same with more variables in its environment.
+    pub fn try_start_in(
+        environment: &[(String, String)],
+        module: Option<&Path>,
+        arguments: &[&str],
+    ) -> Result<Self, Error> {
         let program = tools::redis_server()?;
         let folder = Folder::create("redis-wb-redis-")?;
         let port = Port::claim()?;
@@ -69,8 +79,8 @@ impl Redis {
             all.extend(["--loadmodule".to_owned(), module.to_string_lossy().into_owned()]);
         }
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let process = launch(&program, &folder, &port, &all)?;
-        Ok(Self { process, arguments: all, program, folder, port })
+        let process = launch(&program, environment, &folder, &port, &all)?;
+        Ok(Self { process, arguments: all, environment: environment.to_vec(), program, folder, port })
     }
 
     /// The port of 127.0.0.1 that it listens on.
@@ -109,12 +119,12 @@ impl Redis {
     }
 
     /// Lets it stand still (SIGSTOP) with all connections open.
-    pub fn pause(&mut self) {
+    pub fn pause(&self) {
         self.process.pause();
     }
 
     /// Lets it go on after [`Redis::pause`].
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         self.process.resume();
     }
 
@@ -128,7 +138,7 @@ impl Redis {
     /// As [`Redis::restart`], for those who must not panic.
     pub fn try_restart(&mut self) -> Result<(), Error> {
         self.process.stop();
-        self.process = launch(&self.program, &self.folder, &self.port, &self.arguments)?;
+        self.process = launch(&self.program, &self.environment, &self.folder, &self.port, &self.arguments)?;
         Ok(())
     }
 }
@@ -137,7 +147,13 @@ fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("redis.log")
 }
 
-fn launch(program: &Path, folder: &Folder, port: &Port, arguments: &[String]) -> Result<Process, Error> {
+fn launch(
+    program: &Path,
+    environment: &[(String, String)],
+    folder: &Folder,
+    port: &Port,
+    arguments: &[String],
+) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
     let mut command = Command::new(program);
@@ -146,6 +162,7 @@ fn launch(program: &Path, folder: &Folder, port: &Port, arguments: &[String]) ->
         .arg("--dir")
         .arg(folder.path())
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder.path())
         .stdout(open().map_err(Error::during("open the log of Redis"))?)
         .stderr(open().map_err(Error::during("open the log of Redis"))?);
