@@ -5,7 +5,8 @@ use redis_wb_runtime::Server;
 
 #[derive(Debug, Args)]
 pub(crate) struct Redis {
-    /// The Redis whose changes are carried over; `rediss://` for TLS.
+    /// The Redis whose changes are carried over: `redis://[user:password@]host:port`, or, for the primary that
+    /// sentinels know by a name, `redis+sentinel://[user:password@]host:26379[,host2:26379…]/name`; `rediss` for TLS.
     #[arg(
         long,
         global = true,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use redis_wb_plan::Plan;
@@ -25,7 +26,18 @@ pub(crate) struct Arguments {
     /// End with 0 as soon as the streams are drained: for scripts and tests.
     #[arg(long)]
     until_idle: bool,
+    /// How long a worker that died is waited for before another takes over, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = TAKEOVER_MS, env = "REDIS_WB_TAKEOVER_MS",
+        value_parser = clap::value_parser!(u64).range(TAKEOVER_MS_MIN..=TAKEOVER_MS_MAX))]
+    takeover_ms: u64,
 }
+
+/// What it is where nothing else is said.
+const TAKEOVER_MS: u64 = 6_000;
+/// A lease must be renewed several times.
+const TAKEOVER_MS_MIN: u64 = 500;
+/// Ten minutes: nobody wants a longer standstill.
+const TAKEOVER_MS_MAX: u64 = 600_000;
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime()?.block_on(async move {
@@ -34,7 +46,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(path) => read_plan(path)?,
             None => compile(&arguments.location, &shutdown).await?,
         };
-        let options = Options { redis: arguments.redis.into(), until_idle: arguments.until_idle };
+        let options = Options {
+            redis: arguments.redis.into(),
+            until_idle: arguments.until_idle,
+            takeover: Duration::from_millis(arguments.takeover_ms),
+        };
         let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown).await.map_err(failure)?;
         tracing::info!(applied = summary.applied, rejected = summary.rejected, "stopped");
         Ok(())

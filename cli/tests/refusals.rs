@@ -114,7 +114,7 @@ fn a_trigger_that_rolls_back_the_transaction_takes_nothing_with_it() {
     let select = "SELECT CAST(id AS text) FROM t ORDER BY t.id";
     assert_eq!(project.lite_rows(select), rows(&[&["1"], &["3"]]));
     assert_eq!(dead_letters(&project), ["lite t:2 R0520"]);
-    let kept = project.lite_rows("SELECT position FROM redis_wb_checkpoint");
+    let kept = project.lite_rows("SELECT position FROM redis_wb_checkpoint WHERE epoch <> 'fence'");
     assert_eq!(kept.len(), 1, "the rows came with the checkpoint");
 }
 

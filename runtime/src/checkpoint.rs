@@ -11,6 +11,10 @@ use crate::position::Position;
 /// The table that keeps it.
 pub(crate) const TABLE: &str = "redis_wb_checkpoint";
 
+/// What stands in place of an epoch in the row of a stream that keeps the fence of its owner. Every transaction locks
+/// that row against a claim, and finds no greater fence in it.
+pub(crate) const FENCE_ROW: &str = "fence";
+
 /// The id of one life of the capture module: stream ids compare within it.
 pub(crate) type Epoch = u64;
 

@@ -8,7 +8,8 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter};
 
-use crate::shard::{Connection, Shard};
+use crate::shard::Connection;
+use crate::topology::Topology;
 use crate::{Error, Server};
 
 /// What the event of a record is called that says how a key is now.
@@ -82,7 +83,7 @@ impl DeadLetters {
     /// # Errors
     /// Where the address is none, or nobody answers there.
     pub async fn connect(redis: &Server) -> Result<Self, Error> {
-        Ok(Self { redis: Shard::new(redis)?.connect().await? })
+        Ok(Self { redis: Topology::new(redis)?.look().await?.registry.connect().await? })
     }
 
     /// Every queue that has letters, by name.

@@ -2,6 +2,8 @@
 
 use redis_wb_plan::RejectCode;
 
+use crate::lease::Fence;
+
 /// Why a run ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -37,6 +39,9 @@ pub(crate) enum Failure {
     /// The checkpoint is not where this worker left it: another worker applied the batch, or this one did before
     /// its connection broke. Nothing was written; the position is read anew.
     Overtaken,
+    /// The target knows the fence of a later owner of the unit, or of one that this worker cannot tell from itself.
+    /// Nothing was written, and nothing will be under the fence of this worker.
+    Fenced(Fence),
     /// The target refuses rows of the batch for good.
     Refused(Refusal),
 }
@@ -84,6 +89,9 @@ impl From<Failure> for Error {
             Failure::Configuration { message, help } => Self::new(message, help),
             Failure::Transient(message) => Self { message, help: None },
             Failure::Overtaken => Self { message: "another worker applies the same changes".to_owned(), help: None },
+            Failure::Fenced(known) => {
+                Self { message: format!("a later owner of this unit is known, with fence {known}"), help: None }
+            }
             Failure::Refused(Refusal { code, reason, .. }) => {
                 Self { message: format!("{reason} ({code})"), help: None }
             }

@@ -4,8 +4,15 @@
 //! |---|---|
 //! | [`run`] | one pipeline per connection, until the shutdown or until nothing is left |
 //! | [`snapshot`] | has the keys that are there already appended to the streams |
+//! | `topology` | which servers take writes, and which units of work there are |
+//! | `supervisor` | keeps a unit running for every tag that is there |
+//! | `primaries` | has the jobs tracked at every server that takes writes |
+//! | `unit` | the pipelines of all connections over the streams of one tag |
+//! | `lease` | which worker has a unit, and the fence that tells its owners apart |
+//! | `workers` | which workers live, and how many units each may hold |
 //! | `pipeline` | read ► evaluate ► write ► commit ► trim, for one connection |
-//! | `shard` | Redis: tracking, streams, dead-letter queues |
+//! | `shard` | Redis: tracking, streams, dead-letter queues, what was lost |
+//! | `mend` | a snapshot of a job where Redis lost what its target has |
 //! | `batch` | entries of streams into the rows of one transaction: read, then by `evaluate` and `tables` into rows |
 //! | `lookup` | what the records of a batch look up in another Redis |
 //! | `commands` | one change into the commands that it asks of a Redis |
@@ -28,19 +35,26 @@ mod error;
 mod evaluate;
 mod isolate;
 mod layout;
+mod lease;
 mod lookup;
+mod mend;
 mod pause;
 mod pipeline;
 mod position;
+mod primaries;
 mod redis_server;
 mod rows;
 mod secret;
 mod shard;
 mod shutdown;
 mod snapshot;
+mod supervisor;
 mod tables;
 mod target;
 mod tls;
+mod topology;
+mod unit;
+mod workers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,22 +63,21 @@ use std::time::Duration;
 use redis_wb_plan::Plan;
 use redis_wb_plan::plan::Connection;
 use redis_wb_plan::schema::Schema;
-use tokio::task::JoinSet;
 
 pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
-use layout::Layout;
 use pause::{Pauses, wait};
-use pipeline::Pipeline;
-use shard::Shard;
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
+use supervisor::Supervisor;
+use topology::Topology;
 
 /// Where a Redis is, and how it is come by.
 #[derive(Clone, Default)]
 pub struct Server {
-    /// Its address: `redis://[user:password@]host:port`, `rediss://…` for TLS.
+    /// Its address: `redis://[user:password@]host:port`, or `redis+sentinel://[user:password@]host:port,…/name` for the
+    /// primary that sentinels know by this name; `rediss` for TLS.
     pub url: String,
     /// The file with the certificates of trusted issuers, in PEM; those of the system where there is none.
     pub ca: Option<String>,
@@ -88,6 +101,8 @@ pub struct Options {
     pub redis: Server,
     /// Whether to end as soon as the streams are drained.
     pub until_idle: bool,
+    /// How long a worker that died is waited for before another takes over.
+    pub takeover: Duration,
 }
 
 /// What a run has done.
@@ -104,59 +119,12 @@ pub struct Summary {
 /// # Errors
 /// What no waiting mends: an address that is none, a Redis without the module. With [`Options::until_idle`] also
 /// what somebody has to mend in the target.
-pub async fn run(plan: Arc<Plan>, options: Options, mut shutdown: Shutdown) -> Result<Summary, Error> {
-    let shard = Shard::new(&options.redis)?;
+pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Result<Summary, Error> {
+    let topology = Topology::new(&options.redis)?;
     // What is wrong here does not mend itself while the process runs.
     plan.connections.values().try_for_each(target::check)?;
     plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
-    track(&plan, &shard, &mut shutdown).await?;
-    let mut pipelines = JoinSet::new();
-    for layout in Layout::all(&plan) {
-        let pipeline = Pipeline::new(Arc::new(layout), shard.clone(), options.until_idle, shutdown.clone());
-        pipelines.spawn(pipeline.run());
-    }
-    let (mut summary, mut failed) = (Summary::default(), None);
-    while let Some(ended) = pipelines.join_next().await {
-        match ended.map_err(|error| Error::new(format!("a pipeline broke: {error}"), "please report this bug"))? {
-            Ok(own) => {
-                summary.applied += own.applied;
-                summary.rejected += own.rejected;
-            }
-            // The others have batches of their own to bring to an end.
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    failed.map_or(Ok(summary), Err)
-}
-
-/// Has all jobs tracked. What Redis refuses at the start ends the run: nobody would see a log that repeats it.
-async fn track(plan: &Plan, shard: &Shard, shutdown: &mut Shutdown) -> Result<(), Error> {
-    let mut pauses = Pauses::new(plan.applier.retry_ms);
-    while !shutdown.is_requested() {
-        match track_once(plan, shard).await {
-            Ok(()) => return Ok(()),
-            Err(failure @ Failure::Configuration { .. }) => return Err(failure.into()),
-            Err(failure) => retry(failure, &mut pauses, shutdown).await,
-        }
-    }
-    Ok(())
-}
-
-async fn track_once(plan: &Plan, shard: &Shard) -> Result<(), Failure> {
-    let mut connection = shard.connect().await?;
-    for job in &plan.jobs {
-        connection.track(job).await?;
-    }
-    for rule in connection.rules().await? {
-        let rule = rule.name;
-        if !plan.jobs.iter().any(|job| job.name == rule) {
-            tracing::warn!(
-                rule,
-                "this rule belongs to no job of the plan: its stream grows; `WB.UNTRACK {rule}` ends it"
-            );
-        }
-    }
-    Ok(())
+    Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
 
 async fn retry(failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use crate::Shutdown;
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::{Error, Shutdown};
 
 /// No pause is longer, in milliseconds.
 const PAUSE_MS_MAX: u64 = 60_000;
 /// No pause is shorter, whatever the configuration says, in milliseconds.
 const PAUSE_MS_MIN: u64 = 50;
+
+/// How often the log says that the same is still waited for.
+const SAID_AGAIN: Duration = Duration::from_secs(30);
 
 /// The pauses of one pipeline.
 #[derive(Debug)]
@@ -41,6 +47,34 @@ pub(crate) async fn wait(pause: Duration, shutdown: &mut Shutdown) {
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
         () = shutdown.requested() => {}
+    }
+}
+
+/// What the log said last of something that is tried again and again at short intervals.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Option<(String, Instant)>);
+
+impl Told {
+    /// Says what is waited for, unless that was said already.
+    pub(crate) fn say(&mut self, failure: Failure) {
+        let help = match &failure {
+            Failure::Configuration { help, .. } => Some(help.clone()),
+            _ => None,
+        };
+        let text = Error::from(failure).to_string();
+        if self.0.as_ref().is_some_and(|(said, at)| *said == text && at.elapsed() < SAID_AGAIN) {
+            return;
+        }
+        match help {
+            Some(help) => tracing::error!(help, "waiting: {text}"),
+            None => tracing::warn!("waiting: {text}"),
+        }
+        self.0 = Some((text, Instant::now()));
+    }
+
+    /// It succeeded: what fails from here on is new.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
     }
 }
 

@@ -11,16 +11,20 @@ use redis_wb_plan::RejectCode;
 use tokio::sync::mpsc;
 
 use crate::batch::{Entry, Prepared, Rejected};
-use crate::checkpoint::Applied;
+use crate::checkpoint::{Applied, Epoch};
 use crate::error::Failure;
 use crate::isolate::Isolation;
 use crate::layout::Layout;
+use crate::lease::{Fence, Tenure};
+use crate::mend::{Mending, mends_itself};
 use crate::pause::{Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
+use crate::supervisor::Common;
 use crate::target::{Target, Unburied};
-use crate::{Error, Shutdown, Summary};
+use crate::topology::Tag;
+use crate::{Error, Shutdown};
 use reader::{Read, Reader};
 
 /// How long to wait before the position is read anew after another transaction was first.
@@ -31,6 +35,9 @@ const ANSWER_SECONDS_EXPECTED: Duration = Duration::from_secs(10);
 /// How long a batch may still take once the run is to end.
 const STOP_SECONDS_MAX: Duration = Duration::from_secs(10);
 
+/// How often a target hears of a pipeline that has nothing to write.
+const SIGN_OF_LIFE_AGAIN: Duration = Duration::from_secs(5);
+
 /// A batch on its way to the target.
 pub(crate) struct Batch {
     entries: Vec<Entry>,
@@ -39,12 +46,34 @@ pub(crate) struct Batch {
 
 /// One pipeline.
 pub(crate) struct Pipeline {
+    common: Arc<Common>,
     layout: Arc<Layout>,
+    tag: Tag,
     shard: Shard,
-    until_idle: bool,
+    tenure: Tenure,
+    mending: Arc<Mending>,
+    /// Whether this fence stands in the target.
+    has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
-    summary: Summary,
+}
+
+/// What the pipelines of a unit have in common while this worker has its lease.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) common: Arc<Common>,
+    pub(crate) tag: Tag,
+    pub(crate) shard: Shard,
+    pub(crate) tenure: Tenure,
+    pub(crate) mending: Arc<Mending>,
+}
+
+/// How a pipeline ended.
+pub(crate) enum Ended {
+    /// All that was asked for is done.
+    Done,
+    /// The target knows the fence of a later owner.
+    Fenced(Fence),
 }
 
 /// One try: everything that lives as long as the connections do.
@@ -56,13 +85,14 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(layout: Arc<Layout>, shard: Shard, until_idle: bool, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, shutdown: Shutdown) -> Self {
+        let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { layout, shard, until_idle, shutdown, pauses, summary: Summary::default() }
+        Self { common, layout, tag, shard, tenure, mending, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
-    pub(crate) async fn run(mut self) -> Result<Summary, Error> {
+    pub(crate) async fn run(mut self) -> Result<Ended, Error> {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
@@ -70,14 +100,16 @@ impl Pipeline {
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
-                Err(failure @ Failure::Configuration { .. }) if self.until_idle => return Err(failure.into()),
+                Err(Failure::Fenced(known)) => return Ok(Ended::Fenced(known)),
+                Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => return Err(failure.into()),
                 Err(failure) => self.pause(failure).await,
             }
         }
-        Ok(self.summary)
+        Ok(Ended::Done)
     }
 
     async fn pause(&mut self, failure: Failure) {
+        self.common.look_again.notify_one();
         let pause = self.pauses.next();
         let connection = &self.layout.name;
         let retry_ms = pause.as_millis();
@@ -105,6 +137,10 @@ impl Pipeline {
                 biased;
                 () = shutdown.requested() => return Ok(()),
                 read = batches.recv() => read,
+                () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
+                    session.target.ping().await?;
+                    continue;
+                }
             };
             match read {
                 Some(Read::Batch(batch)) => {
@@ -123,35 +159,82 @@ impl Pipeline {
         let mut control = self.shard.connect().await?;
         let mut streams = Vec::new();
         for job in self.layout.jobs() {
-            let stream = control.track(job).await?;
+            let stream = self.tag.stream(&job.name);
             control.make_group(&stream, &self.layout.name).await?;
             streams.push(stream);
         }
         let streams: Arc<[String]> = streams.into();
         let mut target = Target::connect(&self.layout).await?;
+        // From here on nothing that an earlier owner still does is committed, and the checkpoint stands still.
+        target.claim(&streams, self.tenure.fence, self.has_claimed).await?;
+        self.has_claimed = true;
         let applied = Applied::new(streams.len(), target.checkpoint(&streams).await?);
         let mut starts = Vec::new();
         for (at, stream) in streams.iter().enumerate() {
             // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
             // all is read, and what was applied is told by its epoch and position.
-            let start = match applied.last(at) {
-                Some((epoch, position)) if control.has(stream, epoch, position).await? => position,
-                _ => Position::START,
+            let (start, missing) = match applied.last(at) {
+                Some((epoch, position)) if control.has(stream, epoch, position).await? => (position, None),
+                last => (Position::START, last),
             };
+            self.look_for_loss(&mut control, stream, at, missing).await?;
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
         let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
-        let batches = reader.start(self.until_idle);
+        let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
         self.bury_left(&mut session).await?;
         Ok((session, batches))
     }
 
+    /// Notes where Redis lost what the target has, says so once, and has it mended where that is safe.
+    async fn look_for_loss(
+        &mut self,
+        control: &mut Connection,
+        stream: &str,
+        at: usize,
+        missing: Option<(Epoch, Position)>,
+    ) -> Result<(), Failure> {
+        let Some(job) = self.layout.job(at) else { return Ok(()) };
+        let (name, connection, mends_itself) = (&job.name, self.layout.name.as_str(), mends_itself(job));
+        if let Some(last) = missing
+            && control.has_lost(stream, connection, &job.source, last).await?
+            && control.note_loss(stream, connection, last).await?
+        {
+            let follows = if mends_itself {
+                format!(
+                    "mended by a snapshot, as `redis-wb snapshot {name}` makes it; rows of keys that came with the lost \
+                     changes stay: compare them"
+                )
+            } else {
+                format!(
+                    "`redis-wb snapshot {name}` brings rows up to date; what keeps every change gets one more of each key"
+                )
+            };
+            let position = last.1;
+            tracing::warn!(
+                job = name,
+                connection,
+                %position,
+                "Redis has lost changes that the target has: a failover or a restart came before they had reached the \
+                 replica or the disk; {follows}"
+            );
+        }
+        if mends_itself && !self.common.until_idle && control.has_open_loss(stream, connection).await? {
+            self.mending.begin(job);
+        }
+        Ok(())
+    }
+
     /// Writes a batch. Says so where the target keeps it waiting, and gives up soon after a shutdown came: what is
     /// not committed then is read again by the next worker.
     async fn write_patiently(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
+        // The target would refuse it, too, once another worker has taken over.
+        if !self.tenure.holds() {
+            return Err(Failure::Transient("the lease has ended".to_owned()));
+        }
         let mut shutdown = self.shutdown.clone();
         let connection = self.layout.name.clone();
         let mut write = pin!(self.write(session, batch));
@@ -260,9 +343,7 @@ impl Pipeline {
 
     /// After a commit: lets go of what nobody needs any more.
     async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        self.summary.rejected += count(rejected);
-        self.summary.applied += count(batch.fresh.saturating_sub(rejected));
+        self.common.counted.add(batch.fresh.saturating_sub(rejected), rejected);
         let mut steps = Vec::new();
         for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));

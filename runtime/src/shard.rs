@@ -1,11 +1,12 @@
 //! One Redis shard: tracking, reading and trimming of change streams, dead letters. Knows no target.
 
+mod loss;
 mod walk;
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
 use redis_wb_plan::plan::{Job, Source};
 use redis_wb_record::{DataType, Flags, Record, RecordWriter, STREAM_FIELD};
 
@@ -36,10 +37,20 @@ const REPLAY_SCRIPT: &str = include_str!("replay.lua");
 /// Reads a key of any type.
 const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
 
+/// The database of all change streams.
+const STREAMS_DB: i64 = 0;
+
 /// One Redis server that takes writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Shard {
     client: Client,
+}
+
+impl PartialEq for Shard {
+    /// Whether it is the same server, at the same address.
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
 }
 
 impl std::fmt::Display for Shard {
@@ -49,6 +60,7 @@ impl std::fmt::Display for Shard {
 }
 
 /// A connection to it.
+#[derive(Clone)]
 pub(crate) struct Connection {
     redis: MultiplexedConnection,
 }
@@ -68,31 +80,29 @@ pub(crate) struct Letter<'l> {
 impl Shard {
     /// The server at an address.
     pub(crate) fn new(server: &Server) -> Result<Self, Error> {
-        let Server { url, ca, cert, key } = server;
-        let tls = tls::Settings {
-            mode: Mode::VerifyFull,
-            root: ca.clone(),
-            identity: tls::identity(cert.clone(), key.clone(), "--redis-cert", "--redis-key")?,
-        };
-        let has_tls = url.starts_with("rediss:");
-        if !has_tls && (tls.root.is_some() || tls.identity.is_some()) {
-            return Err(Error::new(
-                "certificates are named, but `--redis` asks for no TLS",
-                "write it as rediss://host:port",
-            ));
-        }
-        let client = if has_tls {
-            Client::build_with_tls(url.as_str(), certificates(&tls)?)
-        } else {
-            Client::open(url.as_str())
+        let url = server.url.as_str();
+        let client = match certificates_of(server, url.starts_with("rediss:"))? {
+            Some(certificates) => Client::build_with_tls(url, certificates),
+            None => Client::open(url),
         };
         let client = client.map_err(|error| {
             Error::new(
                 format!("`--redis` is no address of a Redis server: {error}"),
-                "write it as redis://[user:password@]host:port, or rediss://… for TLS",
+                "write it as redis://[user:password@]host:port, rediss://… for TLS, or redis+sentinel://host:port/name",
             )
         })?;
+        if client.get_connection_info().redis_settings().db() != STREAMS_DB {
+            return Err(Error::new(
+                format!("`--redis` names a database, and change streams are in database {STREAMS_DB}"),
+                "leave it out of the address; where the keys are in another one, the job says so: `source.redis.db`",
+            ));
+        }
         Ok(Self { client })
+    }
+
+    /// The server that a client is for.
+    pub(crate) const fn of(client: Client) -> Self {
+        Self { client }
     }
 
     /// Connects, and makes sure that the server takes writes.
@@ -104,16 +114,22 @@ impl Shard {
             Failure::Transient(why) => Failure::Transient(format!("{self} cannot be reached: {why}")),
             other => other,
         };
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
-        let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut redis).await.map_err(failure)?;
-        match role.first() {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(Connection { redis }),
-            _ => Err(Failure::Transient("this Redis is a replica: waiting until it is a primary".to_owned())),
+        let redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
+        let mut connection = Connection { redis };
+        if connection.is_primary().await? {
+            return Ok(connection);
         }
+        Err(Failure::Transient(format!("{self} is a replica: waiting until it is a primary")))
     }
 }
 
 impl Connection {
+    /// Whether the server takes writes.
+    pub(crate) async fn is_primary(&mut self) -> Result<bool, Failure> {
+        let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut self.redis).await.map_err(failure)?;
+        Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"master"))
+    }
+
     /// Has the changes of a job's keys captured. Gives the name of the stream.
     pub(crate) async fn track(&mut self, job: &Job) -> Result<String, Failure> {
         let Source { key_pattern, db, exclude_commands, before_images, .. } = &job.source;
@@ -255,6 +271,14 @@ impl Connection {
         command.query_async(&mut self.redis).await.map_err(failure)
     }
 
+    /// Runs a script of the caller's.
+    pub(crate) async fn invoke<T: redis::FromRedisValue>(
+        &mut self,
+        call: &redis::ScriptInvocation<'_>,
+    ) -> Result<T, Failure> {
+        call.invoke_async(&mut self.redis).await.map_err(failure)
+    }
+
     /// Puts a dead letter back into its stream; false where it was no longer in its queue.
     pub(crate) async fn replay(&mut self, queue: &str, stream: &str, id: &str, call: &Call) -> Result<bool, Failure> {
         let script = redis::Script::new(REPLAY_SCRIPT);
@@ -285,6 +309,26 @@ pub(crate) struct Settled<'s> {
     pub(crate) position: Position,
     /// All connections that its job writes to.
     pub(crate) connections: Vec<&'s str>,
+}
+
+/// The certificates that the options of `--redis` name; `None` without TLS.
+pub(crate) fn certificates_of(server: &Server, has_tls: bool) -> Result<Option<TlsCertificates>, Error> {
+    let Server { ca, cert, key, .. } = server;
+    let tls = tls::Settings {
+        mode: Mode::VerifyFull,
+        root: ca.clone(),
+        identity: tls::identity(cert.clone(), key.clone(), "--redis-cert", "--redis-key")?,
+    };
+    if has_tls {
+        return Ok(Some(certificates(&tls)?));
+    }
+    if tls.root.is_some() || tls.identity.is_some() {
+        return Err(Error::new(
+            "certificates are named, but `--redis` asks for no TLS",
+            "write it as rediss://host:port",
+        ));
+    }
+    Ok(None)
 }
 
 /// The dead-letter queue of a stream.
@@ -437,7 +481,7 @@ fn failure(error: RedisError) -> Failure {
 }
 
 /// A failure of Redis: all pass by themselves but those of rights and passwords.
-fn failure_of(error: &RedisError) -> Failure {
+pub(crate) fn failure_of(error: &RedisError) -> Failure {
     if let Some(failure) = tls::refusal(error) {
         return failure;
     }

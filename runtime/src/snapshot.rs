@@ -12,7 +12,8 @@ use redis_wb_plan::plan::Job;
 
 use crate::error::Failure;
 use crate::pause::{Pauses, wait};
-use crate::shard::{Backlog, Connection, Rule, Shard, Walk};
+use crate::shard::{Backlog, Connection, Rule, Walk};
+use crate::topology::Topology;
 use crate::{Error, Server, Shutdown};
 
 /// A stream with more entries is waited for until half of them are gone.
@@ -67,7 +68,7 @@ pub async fn snapshot(
     mut shutdown: Shutdown,
     mut tell: impl FnMut(&str, Progress),
 ) -> Result<bool, Error> {
-    let shard = Shard::new(&options.redis)?;
+    let topology = Topology::new(&options.redis)?;
     let named = |name: &String| {
         plan.jobs.iter().find(|job| job.name == *name).ok_or_else(|| {
             let jobs: Vec<&str> = plan.jobs.iter().map(|job| job.name.as_str()).collect();
@@ -77,7 +78,7 @@ pub async fn snapshot(
     let jobs: Vec<&Job> = options.jobs.iter().map(named).collect::<Result<_, _>>()?;
     for job in jobs {
         let mut tell = |progress| tell(&job.name, progress);
-        let mut walker = Walker { shard: &shard, job, restart: options.restart, shutdown: &mut shutdown };
+        let mut walker = Walker { topology: &topology, job, restart: options.restart, shutdown: &mut shutdown };
         if !walker.run(&mut tell, Pauses::new(plan.applier.retry_ms)).await? {
             return Ok(false);
         }
@@ -85,9 +86,20 @@ pub async fn snapshot(
     Ok(true)
 }
 
+/// Walks the keys of one job at one place. False where the shutdown came before the end.
+pub(crate) async fn walk(
+    topology: &Topology,
+    job: &Job,
+    retry_ms: u64,
+    shutdown: &mut Shutdown,
+    tell: &mut impl FnMut(Progress),
+) -> Result<bool, Error> {
+    Walker { topology, job, restart: false, shutdown }.run(tell, Pauses::new(retry_ms)).await
+}
+
 /// Walks the keys of one job.
 struct Walker<'w> {
-    shard: &'w Shard,
+    topology: &'w Topology,
     job: &'w Job,
     /// Whether what an earlier walk left is to be forgotten first.
     restart: bool,
@@ -112,7 +124,7 @@ impl Walker<'_> {
 
     /// Walks as long as the connection lives.
     async fn session(&mut self, tell: &mut impl FnMut(Progress), pauses: &mut Pauses) -> Result<bool, Failure> {
-        let mut redis = self.shard.connect().await?;
+        let mut redis = self.topology.look().await?.registry.connect().await?;
         let rule = rule(&mut redis, self.job).await?;
         if std::mem::take(&mut self.restart) {
             redis.forget_walk(&rule.stream).await?;
@@ -128,7 +140,7 @@ impl Walker<'_> {
                 continue;
             };
             if next.is_whole() {
-                redis.forget_walk(&rule.stream).await?;
+                redis.end_walk(&rule.stream).await?;
                 tell(Progress::Ends(walked(&next)));
                 return Ok(true);
             }

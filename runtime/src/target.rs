@@ -21,6 +21,7 @@ use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Advance, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lease::Fence;
 use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
 
@@ -63,6 +64,18 @@ impl Target {
         }
     }
 
+    /// Writes the fence of this worker beside the checkpoint of each stream, so that no earlier owner commits anything
+    /// from here on. A greater fence there is that of a later owner; an equal one counts as such where this worker has
+    /// not written it itself (`is_own`), since a Redis that lost the last lease may give out a fence twice.
+    pub(crate) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
+        match self {
+            Self::Postgres(target) => target.claim(streams, fence, is_own).await,
+            Self::Sqlite(target) => target.claim(streams, fence, is_own).await,
+            Self::MySql(target) => target.claim(streams, fence, is_own).await,
+            Self::Redis(target) => target.claim(streams, fence, is_own).await,
+        }
+    }
+
     /// The positions that the checkpoint table keeps for the streams, the last written last.
     pub(crate) async fn checkpoint(
         &mut self,
@@ -89,6 +102,14 @@ impl Target {
             Self::Sqlite(target) => target.write(streams, batch).await.map(|()| Vec::new()),
             Self::MySql(target) => target.write(streams, batch).await.map(|()| Vec::new()),
             Self::Redis(target) => target.write(streams, entries, batch).await,
+        }
+    }
+
+    /// Gives a sign of life, where the target would end a connection that gives none.
+    pub(crate) async fn ping(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::MySql(target) => target.ping().await,
+            _ => Ok(()),
         }
     }
 
@@ -177,6 +198,21 @@ fn compile_only(dialect: Dialect) -> Failure {
 
 fn missing(name: &str) -> Failure {
     Failure::configuration(format!("the plan has no connection `{name}`"), "compile the jobs again")
+}
+
+/// A fence as the integers of SQL have it.
+fn sql_fence(fence: Fence) -> i64 {
+    i64::try_from(fence).unwrap_or(i64::MAX)
+}
+
+/// Whether a claim fails on a fence that the target knows.
+const fn is_fenced(known: i64, own: i64, is_own: bool) -> bool {
+    known > own || (known == own && !is_own)
+}
+
+/// That a claim failed, or a step of a claimed stream.
+fn fenced(known: i64) -> Failure {
+    Failure::Fenced(Fence::try_from(known).unwrap_or_default())
 }
 
 /// A step of the checkpoint in words of the table: stream, epoch, new position, old position.

@@ -6,6 +6,7 @@
 //! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`SmallDisk`] | no process, but a file system that can be full |
 //! | [`Redis`] | a Redis server with the capture module |
+//! | [`Sentinel`] | a sentinel of a Redis server and its replicas |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`MariaDb`] | a MariaDB server |
 //! | [`capture_module`], [`rejson_module`] | what Redis loads |
@@ -21,6 +22,7 @@ mod port;
 mod postgres;
 mod process;
 mod redis;
+mod sentinel;
 mod user;
 
 pub use disk::SmallDisk;
@@ -31,6 +33,7 @@ pub use port::Port;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redis::Redis;
+pub use sentinel::Sentinel;
 
 use std::fs;
 use std::path::Path;

@@ -120,13 +120,21 @@ impl Project {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
         command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("RUST_LOG");
+        // Tests kill workers often, and the next one is to begin soon.
+        command.env("REDIS_WB_TAKEOVER_MS", "1000");
         command
     }
 
     /// Starts a worker; its log is appended to `worker.log`.
     pub(crate) fn worker(&self) -> Process {
+        self.worker_at(&self.redis.url(), &[])
+    }
+
+    /// Starts a worker at an address, with more arguments.
+    pub(crate) fn worker_at(&self, url: &str, arguments: &[&str]) -> Process {
         let log = File::options().create(true).append(true).open(self.path("worker.log")).unwrap();
-        let mut command = self.command(&["run", "--redis", &self.redis.url()]);
+        let mut command = self.command(&["run", "--redis", url]);
+        command.args(arguments);
         Process::spawn(command.stdout(log.try_clone().unwrap()).stderr(log)).unwrap()
     }
 

@@ -109,6 +109,12 @@ impl Connection {
         redis::cmd("DEL").arg(beside(stream, "snapshot", "")).exec_async(&mut self.redis).await.map_err(failure)
     }
 
+    /// Takes note that a walk is whole.
+    pub(crate) async fn end_walk(&mut self, stream: &str) -> Result<(), Failure> {
+        self.note_mended(stream).await?;
+        self.forget_walk(stream).await
+    }
+
     /// How much of the stream of a rule waits to be taken.
     pub(crate) async fn backlog(&mut self, rule: &Rule) -> Result<Backlog, Failure> {
         let rows = redis::cmd("XLEN").arg(&rule.stream).query_async(&mut self.redis).await;

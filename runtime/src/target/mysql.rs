@@ -14,11 +14,12 @@ use redis_wb_plan::plan::Connection;
 use redis_wb_plan::{RejectCode, Statement};
 
 use super::steps::{Step, steps};
-use super::{Streams, kept, step};
+use super::{Streams, fenced, is_fenced, kept, sql_fence, step};
 use crate::batch::Prepared;
-use crate::checkpoint::{Advance, Epoch, TABLE};
+use crate::checkpoint::{Advance, Epoch, FENCE_ROW, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lease::Fence;
 use crate::position::Position;
 use crate::rows::OutputRows;
 use connect::Session;
@@ -37,6 +38,8 @@ const EXECUTION_OVERHEAD_BYTES: usize = 64;
 pub(crate) struct MySql {
     connection: Conn,
     layout: Arc<Layout>,
+    /// The fence of this worker.
+    fence: i64,
     /// The most bytes that the server takes at once.
     packet_bytes_max: usize,
 }
@@ -45,7 +48,7 @@ impl MySql {
     pub(super) async fn connect(plan: &Connection, layout: &Arc<Layout>) -> Result<Self, Failure> {
         let Session { mut connection, packet_bytes_max } = connect::connect(plan).await?;
         make_table(&mut connection).await?;
-        let mut target = Self { connection, layout: Arc::clone(layout), packet_bytes_max };
+        let mut target = Self { connection, layout: Arc::clone(layout), fence: 0, packet_bytes_max };
         target.look_at_tables().await?;
         Ok(target)
     }
@@ -73,6 +76,41 @@ impl MySql {
                     format!("ALTER TABLE `{table}` ENGINE = InnoDB; it goes on by itself then"),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
+        self.fence = sql_fence(fence);
+        self.run("ROLLBACK").await?;
+        let mut names: Vec<String> = streams.to_vec();
+        names.sort_unstable();
+        let insert = format!(
+            "INSERT IGNORE INTO {TABLE} (stream, epoch, position, fence, updated_at) \
+             VALUES (?, '{FENCE_ROW}', '', 0, UTC_TIMESTAMP(6))"
+        );
+        for name in &names {
+            self.connection.exec_drop(&insert, (name,)).await.map_err(failure::of)?;
+        }
+        self.run("START TRANSACTION").await?;
+        let claimed = self.claim_open(names, is_own).await;
+        self.run(if claimed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        claimed
+    }
+
+    /// It waits for transactions of the owner before, which are then whole or gone.
+    async fn claim_open(&mut self, names: Vec<String>, is_own: bool) -> Result<(), Failure> {
+        for name in names {
+            let select = format!("SELECT fence FROM {TABLE} WHERE stream = ? AND epoch = '{FENCE_ROW}' FOR UPDATE");
+            let known: Option<i64> = self.connection.exec_first(select, (&name,)).await.map_err(failure::of)?;
+            let known = known.unwrap_or_default();
+            if is_fenced(known, self.fence, is_own) {
+                return Err(fenced(known));
+            }
+            let update = format!(
+                "UPDATE {TABLE} SET fence = ?, updated_at = UTC_TIMESTAMP(6) WHERE stream = ? AND epoch = '{FENCE_ROW}'"
+            );
+            self.connection.exec_drop(update, (self.fence, name)).await.map_err(failure::of)?;
         }
         Ok(())
     }
@@ -123,28 +161,44 @@ impl MySql {
         self.run("COMMIT").await.map_err(|failed| failed.refusal(|refusal| refusal.at_commit = true))
     }
 
+    pub(super) async fn ping(&mut self) -> Result<(), Failure> {
+        self.connection.ping().await.map_err(failure::of)
+    }
+
     async fn run(&mut self, sql: &str) -> Result<(), Failure> {
         self.connection.query_drop(sql).await.map_err(failure::of)
     }
 
-    /// Moves the checkpoint. Another transaction that moves the same step is waited for, and then found to have.
+    /// Moves the checkpoint. A claim, or another transaction that moves the same step, is waited for, and then found to
+    /// have been first.
     async fn advance(&mut self, streams: &Streams, advances: &[Advance]) -> Result<(), Failure> {
+        let mut names: Vec<&str> = advances.iter().map(|advance| step(streams, advance).0).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let select =
+                format!("SELECT fence FROM {TABLE} WHERE stream = ? AND epoch = '{FENCE_ROW}' LOCK IN SHARE MODE");
+            let known: Option<i64> = self.connection.exec_first(select, (name,)).await.map_err(failure::of)?;
+            if known.is_none_or(|known| known > self.fence) {
+                return Err(Failure::Overtaken);
+            }
+        }
         for advance in advances {
             let (stream, epoch, to, from) = step(streams, advance);
             let (sql, values) = match from {
                 Some(from) => {
                     let sql = format!(
-                        "UPDATE {TABLE} SET position = ?, updated_at = UTC_TIMESTAMP(6) \
+                        "UPDATE {TABLE} SET position = ?, fence = ?, updated_at = UTC_TIMESTAMP(6) \
                          WHERE stream = ? AND epoch = ? AND position = ?"
                     );
-                    (sql, Params::from((to, stream.to_owned(), epoch, from)))
+                    (sql, Params::from((to, self.fence, stream.to_owned(), epoch, from)))
                 }
                 None => {
                     let sql = format!(
                         "INSERT INTO {TABLE} (stream, epoch, position, fence, updated_at) \
-                         VALUES (?, ?, ?, 0, UTC_TIMESTAMP(6))"
+                         VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6))"
                     );
-                    (sql, Params::from((stream.to_owned(), epoch, to)))
+                    (sql, Params::from((stream.to_owned(), epoch, to, self.fence)))
                 }
             };
             self.connection.exec_drop(sql, values).await.map_err(failure::of_advance)?;
@@ -214,13 +268,26 @@ const ENGINE_WITHOUT_TRANSACTIONS: &str = "\
     JOIN information_schema.engines AS e ON e.engine = t.engine \
     WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name = ? AND e.transactions = 'NO'";
 
+/// A column that is there already.
+const DUPLICATE_COLUMN: u16 = 1060;
+
 async fn make_table(connection: &mut Conn) -> Result<(), Failure> {
     // Asked first, so that a user who may not create tables can work with one that is there.
-    let known =
-        format!("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{TABLE}'");
-    let known: Option<u8> = connection.query_first(known).await.map_err(failure::of)?;
-    if known.is_some() {
+    let known = format!(
+        "SELECT column_name FROM information_schema.columns \
+         WHERE table_schema = DATABASE() AND table_name = '{TABLE}' ORDER BY ordinal_position"
+    );
+    let columns: Vec<String> = connection.query(known).await.map_err(failure::of)?;
+    if columns.iter().any(|column| column.eq_ignore_ascii_case("fence")) {
         return Ok(());
+    }
+    if !columns.is_empty() {
+        // A table of an early version. Another worker may be first.
+        let alter = format!("ALTER TABLE {TABLE} ADD COLUMN fence bigint NOT NULL DEFAULT 0");
+        return match connection.query_drop(alter).await {
+            Err(mysql_async::Error::Server(error)) if error.code == DUPLICATE_COLUMN => Ok(()),
+            altered => altered.map_err(failure::of),
+        };
     }
     let create = format!(
         "CREATE TABLE IF NOT EXISTS {TABLE} (\

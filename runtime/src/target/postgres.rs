@@ -14,11 +14,12 @@ use redis_wb_plan::plan::{Connection, Of, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::{Streams, kept, step};
+use super::{Streams, fenced, kept, sql_fence, step};
 use crate::batch::Prepared;
-use crate::checkpoint::{Advance, Epoch, TABLE};
+use crate::checkpoint::{Advance, Epoch, FENCE_ROW, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lease::Fence;
 use crate::position::Position;
 use crate::rows::{OutputRows, RowSet};
 use connect::Session;
@@ -31,6 +32,8 @@ pub(super) use schema::schema;
 pub(crate) struct Postgres {
     session: Session,
     advance: Statement,
+    /// The fence of this worker.
+    fence: i64,
     outputs: Vec<Prepares>,
     /// The most rows of one statement.
     rows_max: usize,
@@ -69,19 +72,26 @@ impl Postgres {
     pub(super) async fn connect(connection: &Connection, layout: &Arc<Layout>) -> Result<Self, Failure> {
         let session = connect::connect(connection).await?;
         make_table(&session.client).await?;
-        // The update waits for a transaction that moves the same step, and then finds it moved: division by zero
-        // ends the transaction, and with it everything that was sent behind.
+        // The lock of the fence waits for a claim, and then finds a greater fence. The update waits for a transaction that
+        // moves the same step, and then finds it moved. Either way division by zero ends the transaction, and with it
+        // everything that was sent behind.
         let advance = format!(
-            "WITH moved AS (\
+            "WITH held AS (\
+               SELECT 1 FROM {TABLE} WHERE stream = ANY($1::text[]) AND epoch = '{FENCE_ROW}' AND fence <= $5::bigint \
+               ORDER BY stream FOR SHARE), \
+             moved AS (\
                INSERT INTO {TABLE} AS c (stream, epoch, position, fence, updated_at) \
-               SELECT s.stream, s.epoch, s.position, 0, now() \
+               SELECT s.stream, s.epoch, s.position, $5::bigint, now() \
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS s(stream, epoch, position, held) \
-               ON CONFLICT (stream, epoch) DO UPDATE SET position = excluded.position, updated_at = now() \
+               ON CONFLICT (stream, epoch) DO UPDATE \
+               SET position = excluded.position, fence = excluded.fence, updated_at = now() \
                WHERE c.position = (\
                  SELECT h.held FROM unnest($1::text[], $2::text[], $4::text[]) AS h(stream, epoch, held) \
                  WHERE h.stream = c.stream AND h.epoch = c.epoch) \
                RETURNING 1) \
-             SELECT 1 / CASE WHEN count(*) = cardinality($1::text[]) THEN 1 ELSE 0 END FROM moved"
+             SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) \
+               AND (SELECT count(*) FROM held) = (SELECT count(DISTINCT s) FROM unnest($1::text[]) AS s) \
+               THEN 1 ELSE 0 END"
         );
         let advance = prepare(&session.client, &advance).await?;
         let mut outputs = Vec::new();
@@ -105,7 +115,30 @@ impl Postgres {
             outputs.push(prepares);
         }
         let rows_max = layout.plan.applier.write_batch_rows_max;
-        Ok(Self { session, advance, outputs, rows_max })
+        Ok(Self { session, advance, fence: 0, outputs, rows_max })
+    }
+
+    pub(super) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
+        self.fence = sql_fence(fence);
+        let client = &self.session.client;
+        let compares = if is_own { "<=" } else { "<" };
+        let names: Vec<&str> = streams.iter().map(String::as_str).collect();
+        client.batch_execute("ROLLBACK; BEGIN").await.map_err(failure::of)?;
+        // It waits for transactions of the owner before, which are then whole or gone.
+        let claim = format!(
+            "INSERT INTO {TABLE} AS c (stream, epoch, position, fence, updated_at) \
+             SELECT s, '{FENCE_ROW}', '', $2::bigint, now() FROM unnest($1::text[]) AS s ORDER BY s \
+             ON CONFLICT (stream, epoch) DO UPDATE SET fence = excluded.fence, updated_at = now() \
+             WHERE c.fence {compares} excluded.fence"
+        );
+        let claimed = client.execute(&claim, &[&names, &self.fence]).await.map_err(failure::of)?;
+        if claimed == u64::try_from(names.len()).unwrap_or(u64::MAX) {
+            return client.batch_execute("COMMIT").await.map_err(failure::of);
+        }
+        client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+        let known = format!("SELECT max(fence) FROM {TABLE} WHERE stream = ANY($1::text[]) AND epoch = '{FENCE_ROW}'");
+        let known = client.query_one(&known, &[&names]).await.map_err(failure::of)?;
+        Err(fenced(known.get::<_, Option<i64>>(0).unwrap_or_default()))
     }
 
     pub(super) async fn checkpoint(
@@ -225,7 +258,7 @@ impl Postgres {
         let epochs: Vec<&str> = steps.iter().map(|step| step.1.as_str()).collect();
         let to: Vec<&str> = steps.iter().map(|step| step.2.as_str()).collect();
         let from: Vec<Option<&str>> = steps.iter().map(|step| step.3.as_deref()).collect();
-        let moved = self.session.client.query(&self.advance, &[&names, &epochs, &to, &from]).await;
+        let moved = self.session.client.query(&self.advance, &[&names, &epochs, &to, &from, &self.fence]).await;
         moved.map(drop).map_err(failure::of_advance)
     }
 }
@@ -261,18 +294,26 @@ async fn prepare(client: &Client, sql: &str) -> Result<Statement, Failure> {
 
 async fn make_table(client: &Client) -> Result<(), Failure> {
     // Asked first, so that a user who may not create tables can work with one that is there.
-    let known = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await.map_err(failure::of)?;
-    if known.get(0) {
-        return Ok(());
-    }
-    let create = format!(
-        "CREATE TABLE IF NOT EXISTS {TABLE} (\
-           stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
-           fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
-    );
+    let asked = "SELECT to_regclass($1) IS NOT NULL, EXISTS (\
+         SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'fence' AND NOT attisdropped)";
+    let known = client.query_one(asked, &[&TABLE]).await.map_err(failure::of)?;
+    let make = match (known.get(0), known.get(1)) {
+        (true, true) => return Ok(()),
+        // A table of an early version.
+        (true, false) => format!("ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS fence bigint NOT NULL DEFAULT 0"),
+        (false, _) => create_table(),
+    };
     // Two workers that start at once may both try; the loser comes again.
-    client.batch_execute(&create).await.map_err(|error| match failure::of(error) {
+    client.batch_execute(&make).await.map_err(|error| match failure::of(error) {
         Failure::Refused(refusal) => Failure::Transient(refusal.reason),
         other => other,
     })
+}
+
+fn create_table() -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {TABLE} (\
+           stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
+           fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
+    )
 }

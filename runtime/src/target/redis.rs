@@ -15,12 +15,15 @@ use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Epoch, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lease::Fence;
 use crate::position::Position;
 use crate::redis_server;
 use crate::shard::beside;
 
 /// Applies a batch.
 const APPLY_SCRIPT: &str = include_str!("redis/apply.lua");
+/// Keeps other owners of the unit out.
+const CLAIM_SCRIPT: &str = include_str!("redis/claim.lua");
 /// What the field of a record begins with that was refused and may not be in the dead-letter queue yet.
 const REFUSED: &str = "refused:";
 /// The field that names the epoch of the last record.
@@ -42,13 +45,15 @@ pub(crate) struct RedisTarget {
     layout: Arc<Layout>,
     redis: MultiplexedConnection,
     script: redis::Script,
+    /// The fence of this worker.
+    fence: Fence,
 }
 
 impl RedisTarget {
     pub(super) async fn connect(layout: &Arc<Layout>) -> Result<Self, Failure> {
         let plan = layout.redis().ok_or_else(|| super::missing(&layout.name))?;
         let redis = redis_server::connect(&layout.name, plan).await?;
-        let mut target = Self { layout: Arc::clone(layout), redis, script: redis::Script::new(APPLY_SCRIPT) };
+        let mut target = Self { layout: Arc::clone(layout), redis, script: redis::Script::new(APPLY_SCRIPT), fence: 0 };
         target.look_at_server().await?;
         Ok(target)
     }
@@ -91,6 +96,21 @@ impl RedisTarget {
 
     fn checkpoint_key(&self, stream: &str) -> String {
         beside(stream, "checkpoint", &self.layout.name)
+    }
+
+    pub(super) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
+        self.fence = fence;
+        let script = redis::Script::new(CLAIM_SCRIPT);
+        let mut call = script.prepare_invoke();
+        call.arg(fence).arg(u8::from(is_own));
+        for stream in streams.iter() {
+            call.key(self.checkpoint_key(stream));
+        }
+        let known: Fence = call
+            .invoke_async(&mut self.redis)
+            .await
+            .map_err(|error| redis_server::failure(&self.layout.name, &error))?;
+        if known == 0 { Ok(()) } else { Err(Failure::Fenced(known)) }
     }
 
     async fn kept(&mut self, stream: &str) -> Result<Vec<(String, String)>, Failure> {
@@ -152,7 +172,7 @@ impl RedisTarget {
         batch: &Prepared,
     ) -> Result<Vec<Rejected>, Failure> {
         let mut call = self.script.prepare_invoke();
-        call.arg(streams.len());
+        call.arg(self.fence).arg(streams.len());
         for stream in streams.iter() {
             call.arg(self.checkpoint_key(stream));
         }

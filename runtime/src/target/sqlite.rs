@@ -13,14 +13,15 @@ use std::time::Duration;
 use redis_wb_plan::RejectCode;
 use redis_wb_plan::plan::Connection as PlanConnection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql};
+use rusqlite::{Connection, OptionalExtension as _, ToSql};
 
 use super::steps::steps;
-use super::{Streams, kept, step};
+use super::{Streams, fenced, is_fenced, kept, sql_fence, step};
 use crate::batch::Prepared;
-use crate::checkpoint::{Advance, Epoch, TABLE};
+use crate::checkpoint::{Advance, Epoch, FENCE_ROW, TABLE};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::lease::Fence;
 use crate::position::Position;
 use crate::rows::OutputRows;
 use crate::secret::expand;
@@ -37,16 +38,31 @@ const STATEMENTS_MAX: usize = 4_096;
 pub(crate) struct Sqlite {
     writer: Writer,
     layout: Arc<Layout>,
+    /// The fence of this worker.
+    fence: i64,
 }
 
 impl Sqlite {
     pub(super) async fn connect(connection: &PlanConnection, layout: &Arc<Layout>) -> Result<Self, Failure> {
         let path = path(connection)?;
         let writer = Writer::start(move || open(&path)).await?;
-        let sqlite = Self { writer, layout: Arc::clone(layout) };
+        let sqlite = Self { writer, layout: Arc::clone(layout), fence: 0 };
         let own = Arc::clone(&sqlite.layout);
         sqlite.writer.run(move |file| prepare_all(file, &own)).await?;
         Ok(sqlite)
+    }
+
+    pub(super) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
+        self.fence = sql_fence(fence);
+        let (streams, fence) = (Arc::clone(streams), self.fence);
+        self.writer
+            .run(move |file| {
+                roll_back(file)?;
+                let claimed = claim(file, &streams, fence, is_own);
+                roll_back(file)?;
+                claimed
+            })
+            .await
     }
 
     pub(super) async fn checkpoint(
@@ -69,9 +85,10 @@ impl Sqlite {
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         let (layout, streams, batch) = (Arc::clone(&self.layout), Arc::clone(streams), Arc::clone(batch));
+        let fence = self.fence;
         self.writer
             .run(move |file| {
-                let written = begin(file, &streams, &batch.advances)
+                let written = begin(file, &streams, &batch.advances, fence)
                     .and_then(|()| write_all(file, &layout, &batch.outputs))
                     .and_then(|()| commit(file));
                 if written.is_err() {
@@ -83,11 +100,11 @@ impl Sqlite {
     }
 
     pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
-        let (streams, batch) = (Arc::clone(streams), Arc::clone(batch));
+        let (streams, batch, fence) = (Arc::clone(streams), Arc::clone(batch), self.fence);
         self.writer
             .run(move |file| {
                 roll_back(file)?;
-                begin(file, &streams, &batch.advances)
+                begin(file, &streams, &batch.advances, fence)
             })
             .await
     }
@@ -188,7 +205,23 @@ fn open(path: &PathBuf) -> Result<Connection, Failure> {
            stream TEXT NOT NULL, epoch TEXT NOT NULL, position TEXT NOT NULL, \
            fence INTEGER NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (stream, epoch))"
     ))?;
+    add_fence(&file)?;
     Ok(file)
+}
+
+/// Gives the table of an early version its column.
+fn add_fence(file: &Connection) -> Result<(), Failure> {
+    let known = format!("SELECT count(*) FROM pragma_table_info('{TABLE}') WHERE name = 'fence'");
+    let has_fence = || file.query_row(&known, [], |row| row.get::<_, u32>(0)).map(|count| count > 0);
+    if has_fence()? {
+        return Ok(());
+    }
+    file.execute_batch("BEGIN IMMEDIATE")?;
+    // Another worker may have been first.
+    if !has_fence()? {
+        file.execute_batch(&format!("ALTER TABLE {TABLE} ADD COLUMN fence INTEGER NOT NULL DEFAULT 0"))?;
+    }
+    Ok(file.execute_batch("COMMIT")?)
 }
 
 /// Finds out at once what a statement lacks.
@@ -201,18 +234,44 @@ fn prepare_all(file: &mut Connection, layout: &Layout) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes the fence to each stream; other writers have no say meanwhile.
+fn claim(file: &Connection, streams: &Streams, fence: i64, is_own: bool) -> Result<(), Failure> {
+    file.execute_batch("BEGIN IMMEDIATE")?;
+    for stream in streams {
+        let known = fence_of(file, stream)?.unwrap_or_default();
+        if is_fenced(known, fence, is_own) {
+            return Err(fenced(known));
+        }
+        let mut insert = file.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO {TABLE} (stream, epoch, position, fence, updated_at) \
+             VALUES (?1, '{FENCE_ROW}', '', ?2, strftime('%Y-%m-%d %H:%M:%f', 'now'))"
+        ))?;
+        insert.execute(rusqlite::params![stream, fence])?;
+    }
+    commit(file)
+}
+
+fn fence_of(file: &Connection, stream: &str) -> Result<Option<i64>, Failure> {
+    let select = format!("SELECT fence FROM {TABLE} WHERE stream = ?1 AND epoch = '{FENCE_ROW}'");
+    Ok(file.prepare_cached(&select)?.query_row([stream], |row| row.get(0)).optional()?)
+}
+
 /// Begins a transaction and moves the checkpoint in it.
-fn begin(file: &Connection, streams: &Streams, advances: &[Advance]) -> Result<(), Failure> {
+fn begin(file: &Connection, streams: &Streams, advances: &[Advance], fence: i64) -> Result<(), Failure> {
     file.execute_batch("BEGIN IMMEDIATE")?;
     for advance in advances {
         let (stream, epoch, to, from) = step(streams, advance);
+        if fence_of(file, stream)?.is_none_or(|known| known > fence) {
+            return Err(Failure::Overtaken);
+        }
         let mut insert = file.prepare_cached(&format!(
             "INSERT INTO {TABLE} (stream, epoch, position, fence, updated_at) \
-             VALUES (?1, ?2, ?3, 0, strftime('%Y-%m-%d %H:%M:%f', 'now')) \
-             ON CONFLICT (stream, epoch) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at \
+             VALUES (?1, ?2, ?3, ?5, strftime('%Y-%m-%d %H:%M:%f', 'now')) \
+             ON CONFLICT (stream, epoch) DO UPDATE \
+             SET position = excluded.position, fence = excluded.fence, updated_at = excluded.updated_at \
              WHERE {TABLE}.position = ?4"
         ))?;
-        if insert.execute(rusqlite::params![stream, epoch, to, from])? != 1 {
+        if insert.execute(rusqlite::params![stream, epoch, to, from, fence])? != 1 {
             return Err(Failure::Overtaken);
         }
     }

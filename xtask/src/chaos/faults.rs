@@ -289,11 +289,12 @@ impl Kind {
     }
 }
 
-fn pause(place: Place, stage: &Stage) {
+fn pause(place: Place, stage: &mut Stage) {
+    let primary = stage.primary;
     match place {
-        Place::Worker(at) => stage.workers.iter().skip(at).take(1).for_each(|worker| worker.process.pause()),
-        Place::Primary => stage.server(stage.primary).pause(),
-        Place::Replica => stage.server(1 - stage.primary).pause(),
+        Place::Worker(at) => stage.workers.iter_mut().skip(at).take(1).for_each(|worker| worker.process.pause()),
+        Place::Primary => stage.server_mut(primary).pause(),
+        Place::Replica => stage.server_mut(1 - primary).pause(),
         Place::Postgres => stage.postgres.pause(),
         Place::Maria => stage.maria.pause(),
         _ => {}

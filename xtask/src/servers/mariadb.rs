@@ -89,7 +89,7 @@ impl MariaDb {
     }
 
     /// Lets it stand still (SIGSTOP) with all connections open.
-    pub fn pause(&self) {
+    pub fn pause(&mut self) {
         self.process.pause();
     }
 

@@ -85,7 +85,7 @@ impl Postgres {
     }
 
     /// Lets it and all its processes stand still (SIGSTOP) with all connections open.
-    pub fn pause(&self) {
+    pub fn pause(&mut self) {
         self.process.pause();
         self.process.children().into_iter().for_each(|child| signal(child, Signal::STOP));
     }

@@ -85,9 +85,24 @@ impl Process {
         self.end(Signal::TERM);
     }
 
-    /// Sends SIGSTOP: it stands still, with all its connections open, until [`Process::resume`].
-    pub fn pause(&self) {
+    /// Sends SIGSTOP, and waits until all its threads stand still, with all connections open, until
+    /// [`Process::resume`].
+    pub fn pause(&mut self) {
         self.signal(Signal::STOP);
+        let start = Instant::now();
+        while self.runs() && !self.stands_still() && start.elapsed() < STOP_SECONDS_MAX {
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Whether no thread of it runs.
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which may hold anything.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+        })
     }
 
     /// Lets it go on after [`Process::pause`].

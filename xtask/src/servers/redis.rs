@@ -60,6 +60,12 @@ impl Redis {
         or_panic(Self::try_start(None, arguments))
     }
 
+    /// Starts a server with the capture module that follows another.
+    #[track_caller]
+    pub fn start_replica_of(primary: &Self) -> Self {
+        Self::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()])
+    }
+
     /// Starts a server with `module`, if any, and more configuration.
     pub fn try_start(module: Option<&Path>, arguments: &[&str]) -> Result<Self, Error> {
         Self::try_start_in(&[], module, arguments)
@@ -79,7 +85,7 @@ impl Redis {
             all.extend(["--loadmodule".to_owned(), module.to_string_lossy().into_owned()]);
         }
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let process = launch(&program, environment, &folder, &port, &all)?;
+        let process = launch(command_of(&program, environment), &folder, &port, &all)?;
         Ok(Self { process, arguments: all, environment: environment.to_vec(), program, folder, port })
     }
 
@@ -119,7 +125,7 @@ impl Redis {
     }
 
     /// Lets it stand still (SIGSTOP) with all connections open.
-    pub fn pause(&self) {
+    pub fn pause(&mut self) {
         self.process.pause();
     }
 
@@ -138,7 +144,8 @@ impl Redis {
     /// As [`Redis::restart`], for those who must not panic.
     pub fn try_restart(&mut self) -> Result<(), Error> {
         self.process.stop();
-        self.process = launch(&self.program, &self.environment, &self.folder, &self.port, &self.arguments)?;
+        let command = command_of(&self.program, &self.environment);
+        self.process = launch(command, &self.folder, &self.port, &self.arguments)?;
         Ok(())
     }
 }
@@ -147,22 +154,26 @@ fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("redis.log")
 }
 
-fn launch(
-    program: &Path,
-    environment: &[(String, String)],
+fn command_of(program: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Starts a server of this family and waits until it answers.
+pub(super) fn launch(
+    mut command: Command,
     folder: &Folder,
     port: &Port,
     arguments: &[String],
 ) -> Result<Process, Error> {
     let log = log_path(folder);
     let open = || File::options().create(true).append(true).open(&log);
-    let mut command = Command::new(program);
     command
         .args(["--bind", "127.0.0.1", "--port", &port.number().to_string()])
         .arg("--dir")
         .arg(folder.path())
         .args(arguments)
-        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder.path())
         .stdout(open().map_err(Error::during("open the log of Redis"))?)
         .stderr(open().map_err(Error::during("open the log of Redis"))?);

@@ -34,6 +34,15 @@ const SETTINGS: [&str; 3] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 
+/// The locks of a worker that stands still in a transaction are not waited for: the server ends it. MySQL knows only
+/// connections that stand still, which is why a pipeline gives a sign of life in between (`Target::ping`).
+const fn patience(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MariaDb => "SET SESSION idle_transaction_timeout = 10",
+        _ => "SET SESSION wait_timeout = 20",
+    }
+}
+
 /// A connection with its settings.
 pub(super) struct Session {
     pub(super) connection: Conn,
@@ -63,7 +72,7 @@ async fn connect_to(options: Opts, dialect: Dialect) -> Result<Session, Failure>
     let address = format!("{}, port {}", options.ip_or_hostname(), options.tcp_port());
     let connected = tokio::time::timeout(CONNECT_SECONDS_MAX, async {
         let mut connection = Conn::new(options).await.map_err(failure::of)?;
-        for setting in SETTINGS {
+        for setting in SETTINGS.into_iter().chain([patience(dialect)]) {
             connection.query_drop(setting).await.map_err(failure::of)?;
         }
         look_at_server(connection, dialect).await

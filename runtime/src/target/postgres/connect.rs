@@ -25,9 +25,11 @@ const KEEPALIVE_SECONDS: Duration = Duration::from_secs(15);
 const RECEIPT_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// Text must mean the same whatever the server's or the user's settings are, and what is committed must stay, since
-/// the stream is trimmed then.
+/// the stream is trimmed then. The locks of a worker that stands still in a transaction are not waited for: the server
+/// ends it.
 const SETTINGS: &str = "\
-    SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on";
+    SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; \
+    SET idle_in_transaction_session_timeout = '10s'";
 
 /// A client and the task that moves its bytes; both end together.
 pub(super) struct Session {

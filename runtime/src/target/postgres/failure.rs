@@ -33,6 +33,7 @@ fn of_server(error: &DbError) -> Failure {
             Failure::refused(RejectCode::Constraint, detailed(error))
         }
         (_, "25006") => Failure::Transient(said(error, "this PostgreSQL is read-only: waiting until it is a primary")),
+        (_, "25P03") => Failure::Transient(said(error, "this worker stood still in a transaction")),
         (_, "0A000" | "26000") => Failure::Transient(said(error, "a table changed: its statements are prepared anew")),
         ("08" | "40" | "53" | "55" | "57" | "58", _) => Failure::Transient(said(error, "PostgreSQL")),
         (_, "23503") => Failure::refused(RejectCode::ForeignKey, detailed(error)),

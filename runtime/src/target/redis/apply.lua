@@ -2,7 +2,7 @@
 -- Applies the commands of a batch and moves the checkpoint, in one atomic step. Its flags let no full or stopping
 -- server begin it, so that what fails within it is a command that this server refuses for good.
 --
--- ARGV: the number of streams, the checkpoint of each;
+-- ARGV: the fence of this worker; the number of streams, the checkpoint of each;
 --       the number of steps, each as stream (from 1), epoch, position before ('' for none), position after,
 --       1 where this is the stream's last epoch;
 --       for each command its entry as `stream:epoch:position`, the number of its words, its words.
@@ -14,6 +14,7 @@ local function take()
     return ARGV[at]
 end
 
+local fence = tonumber(take())
 local checkpoints = {}
 for stream = 1, tonumber(take()) do
     checkpoints[stream] = take()
@@ -22,6 +23,10 @@ local steps = {}
 for step = 1, tonumber(take()) do
     local checkpoint, epoch, before, after = checkpoints[tonumber(take())], take(), take(), take()
     local is_last = take() == '1'
+    -- Without a fence the checkpoint was lost since it was claimed, which is done anew.
+    if (tonumber(redis.call('HGET', checkpoint, 'fence')) or math.huge) > fence then
+        return {'overtaken'}
+    end
     if (redis.call('HGET', checkpoint, epoch) or '') ~= before then
         return {'overtaken'}
     end
