@@ -151,7 +151,9 @@ impl Kind {
 
     /// All that must be left alone by others meanwhile; the first is what is hit.
     pub(super) fn places(self, random: &mut StdRng, stage: &Stage) -> Vec<Place> {
+        // Most often the worker that works: what is done to the others is soon done with.
         let any = random.random_range(0..stage.workers.len());
+        let any = if random.random_bool(0.6) { stage.holder().unwrap_or(any) } else { any };
         match self {
             Self::WorkerKill | Self::WorkerTerm | Self::WorkerPause | Self::WorkerPausePastLease => {
                 vec![Place::Worker(any)]

@@ -25,6 +25,9 @@ const REPLICATE_SECONDS_MAX: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A rule of the suite's own: capture appends each change of the hashes to its stream, and nobody reads it.
 pub(super) const MIRROR: &str = "mirror";
+/// What a worker logs when it begins to work.
+const TAKEN: &str = "this worker has the lease";
+
 /// The stream of a job, as capture names it.
 pub(super) fn stream(job: &str) -> String {
     format!("wb:{{0}}:{job}")
@@ -178,6 +181,14 @@ impl Stage {
             (worker.name.clone(), String::from_utf8_lossy(&bytes).into_owned())
         };
         self.workers.iter().map(log).collect()
+    }
+
+    /// The worker that says it works, as far as the logs tell.
+    pub(super) fn holder(&self) -> Option<usize> {
+        let last = |log: &str| log.lines().rfind(|line| line.contains(TAKEN)).map(str::to_owned);
+        let taken = self.worker_logs().into_iter().enumerate().filter_map(|(at, (_, log))| Some((last(&log)?, at)));
+        // A line begins with its time.
+        taken.max().map(|(_, at)| at)
     }
 
     /// Copies logs and project to a folder that stays.
