@@ -2,18 +2,22 @@
 
 use std::mem;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis_wb_record::{DataType, Flags, Opcode};
 
+use crate::cluster::{self, Cluster, Place, Running, slot_of};
 use crate::ffi::{Context, Key, Kind};
 use crate::image::{self, Content};
 use crate::pending::{self, Before, Change, How, Pending};
 use crate::recorder::{self, Buffers, Head, Recorder};
 use crate::rules::{self, Rule, STREAMS_DB};
+use crate::streams::{self, Streams};
 
 /// The default of `image-bytes-max`.
 const IMAGE_BYTES_MAX: usize = 1024 * 1024;
+/// How often the cluster is looked at without a cause.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the module knows.
 ///
@@ -31,9 +35,15 @@ pub(crate) struct State {
     pub(crate) unsafe_setting: Option<String>,
     pub(crate) pending: Pending,
     pub(crate) buffers: Buffers,
+    /// Whether the server is part of a Redis Cluster: it is so from its start on, or never.
+    pub(crate) is_clustered: bool,
+    pub(crate) cluster: Cluster,
+    pub(crate) streams: Streams,
     /// Whether this module is woken before the server sleeps.
     woken_before_sleep: bool,
     pub(crate) warned: Option<Instant>,
+    /// When the cluster was looked at last without a cause.
+    looked: Option<Instant>,
 }
 
 /// What INFO shows.
@@ -57,6 +67,10 @@ static STATE: Mutex<State> = Mutex::new(State {
     unsafe_setting: None,
     pending: Pending::EMPTY,
     buffers: Buffers::EMPTY,
+    is_clustered: false,
+    cluster: Cluster::UNKNOWN,
+    streams: Streams::EMPTY,
+    looked: None,
     woken_before_sleep: false,
     warned: None,
 });
@@ -83,15 +97,16 @@ pub(crate) fn is_idle() -> bool {
 /// Notes what happened to a key, if a rule wants it.
 pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happening<'_>) {
     if rules::is_own(key) {
-        if matches!(happening, Happening::Goes { key: open, .. } if open.kind() == Kind::Stream) && db == STREAMS_DB {
-            draw_epoch();
-        }
+        happened_to_stream(db, key, happening);
         return;
     }
     if !with(|state| state.wanting(db, key).next().is_some()).unwrap_or(false) {
         return;
     }
     if !with(|state| state.pending.scheduled).unwrap_or(false) && !context.standing().captures() {
+        return;
+    }
+    if with(|state| state.is_clustered) == Some(true) && moves(context, key, happening) {
         return;
     }
     match happening {
@@ -112,6 +127,69 @@ pub(crate) fn happened(context: &Context, db: u32, key: &[u8], happening: &Happe
             }
         }
     }
+}
+
+/// Notes what happened to a change stream.
+fn happened_to_stream(db: u32, key: &[u8], happening: &Happening<'_>) {
+    if db != STREAMS_DB {
+        return;
+    }
+    match happening {
+        Happening::Event(b"new") => {
+            with(|state| state.streams.comes(key));
+        }
+        Happening::Goes { key: open, .. } if open.kind() == Kind::Stream => {
+            let ends = with(|state| {
+                state.streams.goes(key);
+                state.appends_to(key)
+            });
+            if ends == Some(true) {
+                draw_epoch();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a key, in a cluster, only moves: it is at another server, before or after, and has not changed.
+fn moves(context: &Context, key: &[u8], happening: &Happening<'_>) -> bool {
+    if matches!(happening, Happening::Event(b"hexpired")) {
+        // Fields expire between commands, and the key may follow its last one.
+        with(|state| state.cluster.running = Running::Other);
+    }
+    let running = with(|state| state.cluster.running).unwrap_or(Running::Other);
+    let deleted = match happening {
+        Happening::Goes { how, .. } => *how == How::Deleted,
+        Happening::Event(event) => *event == b"del",
+    };
+    match running {
+        Running::Receives => {
+            let comes = matches!(happening, Happening::Event(b"new" | b"restore"));
+            let overwritten = matches!(happening, Happening::Goes { how: How::Overwritten, .. });
+            if comes {
+                cluster::look(context, None);
+                with(|state| state.cluster.arrived(key, recorder::now_us()));
+            }
+            comes || overwritten || deleted
+        }
+        Running::Sends => deleted,
+        Running::Other if !deleted => false,
+        // Redis throws away the keys of a slot that it finds to be another server's, and tells as of any deletion.
+        Running::Other => {
+            if matches!(happening, Happening::Goes { .. }) {
+                let goes_with_slot = !context.serves(key) && is_foreign(context, key);
+                with(|state| state.cluster.goes_with_slot = goes_with_slot);
+            }
+            with(|state| state.cluster.goes_with_slot) == Some(true)
+        }
+    }
+}
+
+/// Whether the slot of a key is another server's and not on its way here.
+fn is_foreign(context: &Context, key: &[u8]) -> bool {
+    let slot = slot_of(key);
+    cluster::look(context, Some(slot));
+    with(|state| state.cluster.place(slot)) == Some(Place::Foreign)
 }
 
 /// Notes what a key held. An event follows that tells of the change, or came before.
@@ -159,11 +237,33 @@ fn wake_before_sleep(context: &Context) {
 
 /// Lets changes be appended that no unit's end took along.
 pub(crate) fn wake(context: &Context) {
+    if with(|state| state.is_clustered) == Some(true) {
+        look_at_cluster(context);
+    }
     let waiting = with(|state| {
         state.pending.gone();
         !state.pending.is_empty() && !state.pending.scheduled
     });
     if waiting == Some(true) {
+        schedule(context);
+    }
+}
+
+/// Looks at the cluster every now and then, and appends what waited for a slot.
+fn look_at_cluster(context: &Context) {
+    let (due, waiting) = with(|state| {
+        let due = !state.rules.is_empty() && state.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN);
+        if due {
+            state.looked = Some(Instant::now());
+            state.cluster.is_stale = true;
+        }
+        (due, state.streams.waiting() > 0)
+    })
+    .unwrap_or_default();
+    if due {
+        cluster::look(context, None);
+    }
+    if waiting && due {
         schedule(context);
     }
 }
@@ -199,6 +299,17 @@ pub(crate) fn loading_starts() {
     with(|state| {
         state.rules.clear();
         state.pending = Pending::EMPTY;
+        state.streams.forget();
+        state.cluster.begins();
+    });
+}
+
+/// This server begins to capture, or has loaded its data.
+pub(crate) fn begins() {
+    with(|state| {
+        state.cluster.begins();
+        let rules: Vec<_> = state.rules.iter().map(|rule| rule.name.clone()).collect();
+        state.streams.begins(rules.iter().map(Vec::as_slice));
     });
 }
 
@@ -279,7 +390,10 @@ pub(crate) fn append_pending(context: &Context) {
         return;
     }
     let Some(mut unit) = with(State::take_unit) else { return };
-    if !unit.pending.is_empty() && context.standing().captures() {
+    if context.standing().captures() {
+        if unit.pending.is_empty() {
+            streams::append_waiting(context);
+        }
         unit.append(context);
     }
     with(|state| state.buffers = unit.recorder.buffers);

@@ -1,13 +1,15 @@
-//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.SNAPSHOT`, the INFO section, saving and loading of rules, the module's arguments.
+//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.STREAMS`, `WB.TAG`, `WB.SNAPSHOT`, the INFO section, saving and loading of rules, the module's arguments.
 //! It must not know how changes become records.
 
 use std::sync::Arc;
 
 use crate::capture::{self, State};
+use crate::cluster;
 use crate::exclude;
 use crate::ffi::{Context, Info, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
 use crate::snapshot::{self, Request};
+use crate::streams;
 
 /// What a command replies.
 pub(crate) enum Answer {
@@ -30,16 +32,21 @@ pub(crate) fn track(context: &Context, words: &[&[u8]]) -> Answer {
     {
         return Answer::Error(format!("ERR cannot track: {why}"));
     }
-    let stream = rule.stream.clone();
+    let name = rule.name.clone();
     if capture::with(|state| state.track(rule)) == Some(true) {
         context.replicate();
+        streams::find(context, &name);
     }
-    Answer::Text(stream)
+    if standing.clustered() && standing.captures() {
+        cluster::look(context, None);
+        streams::settle_tag(context);
+    }
+    Answer::Text(capture::with(|state| state.stream(&name)).unwrap_or_default())
 }
 
 fn refusal(context: &Context, standing: Standing, rule: &Rule) -> Option<String> {
-    if standing.clustered() {
-        return Some("this server is part of a Redis Cluster, which is not captured yet".to_owned());
+    if standing.clustered() && context.tag(0).is_none() {
+        return Some("this server is part of a Redis Cluster, and older than 7.4".to_owned());
     }
     if !context.has_db(rule.db) {
         return Some(format!("there is no database {}", rule.db));
@@ -76,8 +83,30 @@ pub(crate) fn rules(words: &[&[u8]]) -> Answer {
     if !words.is_empty() {
         return Answer::Error("ERR wrong number of arguments: WB.RULES".to_owned());
     }
-    let rules = capture::with(|state| state.rules.iter().map(|rule| described(rule)).collect());
+    let rules =
+        capture::with(|state| state.rules.iter().map(|rule| described(rule, &state.stream(&rule.name))).collect());
     Answer::List(rules.unwrap_or_default())
+}
+
+/// `WB.STREAMS`: the change streams that are here, also those that other servers appended to, and those that records
+/// will be appended to.
+pub(crate) fn streams(context: &Context, words: &[&[u8]]) -> Answer {
+    if !words.is_empty() {
+        return Answer::Error("ERR wrong number of arguments: WB.STREAMS".to_owned());
+    }
+    Answer::List(streams::here(context).into_iter().map(Answer::Text).collect())
+}
+
+/// `WB.TAG tag before`: how a primary tells its replicas, and the AOF, which tag its streams have.
+pub(crate) fn tag(context: &Context, words: &[&[u8]]) -> Answer {
+    match words {
+        [tag, before] if context.standing().repeats() => {
+            capture::with(|state| state.streams.repeat(tag, before));
+            context.replicate();
+            Answer::Number(1)
+        }
+        _ => Answer::Error("ERR the module picks the tag itself".to_owned()),
+    }
 }
 
 /// `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]`: appends records of the next keys that a rule wants. Gives the cursor
@@ -100,7 +129,7 @@ pub(crate) fn snapshot(context: &Context, words: &[&[u8]]) -> Answer {
     }
 }
 
-fn described(rule: &Rule) -> Answer {
+fn described(rule: &Rule, stream: &[u8]) -> Answer {
     let text = |bytes: &[u8]| Answer::Text(bytes.to_vec());
     Answer::List(vec![
         text(b"name"),
@@ -114,7 +143,7 @@ fn described(rule: &Rule) -> Answer {
         text(b"before"),
         Answer::Number(i64::from(rule.before)),
         text(b"stream"),
-        text(&rule.stream),
+        text(stream),
     ])
 }
 
@@ -153,47 +182,76 @@ pub(crate) fn info(info: &Info) {
         info.number(c"failed", counters.failed);
         info.text(c"last_error", &counters.last_error);
         info.number(c"epoch", state.epoch);
+        info.text(c"tag", &String::from_utf8_lossy(state.streams.tag()));
+        info.number(c"waiting", u64::try_from(state.streams.waiting()).unwrap_or_default());
         info.number(c"image_bytes_max", u64::try_from(state.image_bytes_max).unwrap_or_default());
         info.text(c"unsafe_setting", state.unsafe_setting.as_deref().unwrap_or_default());
     });
 }
 
-/// Saves the rules with the data: their number, then for each the number of its words and the words.
+/// Saves the rules with the data: their number, then for each the number of its words and the words. Then the tag of
+/// the streams, the one before, and the streams that are here.
 pub(crate) fn save(storage: &Storage) {
     let rules = capture::with(|state| state.rules.clone()).unwrap_or_default();
     // Nothing at all where there is none, so that a server without the module can load the file.
     if rules.is_empty() {
         return;
     }
-    storage.save_number(u64::try_from(rules.len()).unwrap_or_default());
-    for rule in rules {
-        let words = rule.to_words();
+    save_lists(storage, rules.iter().map(|rule| rule.to_words()).collect());
+    let lists = capture::with(|state| {
+        let tags = vec![state.streams.tag().to_vec(), state.streams.tag_before().to_vec()];
+        vec![tags, state.streams.here().cloned().collect()]
+    });
+    save_lists(storage, lists.unwrap_or_default());
+}
+
+fn save_lists(storage: &Storage, lists: Vec<Vec<Vec<u8>>>) {
+    storage.save_number(u64::try_from(lists.len()).unwrap_or_default());
+    for words in lists {
         storage.save_number(u64::try_from(words.len()).unwrap_or_default());
         words.iter().for_each(|word| storage.save_bytes(word));
     }
 }
 
-/// Loads what [`save`] saved; whether it could.
-pub(crate) fn load(storage: &Storage) -> bool {
-    let Some(rules) = read_rules(storage) else { return false };
+/// Loads what [`save`] saved, in the encoding of this version or of the one before; whether it could.
+pub(crate) fn load(storage: &Storage, encoding: i32) -> bool {
+    let Some(rules) = load_lists(storage, RULES_MAX, WORDS_MAX) else { return false };
+    let rules = rules.iter().map(|words| Rule::parse(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok());
+    let Some(rules) = rules.collect::<Option<Vec<_>>>() else { return false };
+    let streams = match encoding {
+        1 => Vec::new(),
+        2 => match load_lists(storage, LISTS_MAX, STREAMS_MAX) {
+            Some(lists) => lists,
+            None => return false,
+        },
+        _ => return false,
+    };
     capture::with(|state| {
         for rule in rules {
             state.track(rule);
+        }
+        if let [tags, here] = streams.as_slice() {
+            if let [tag, before] = tags.as_slice() {
+                state.streams.repeat(tag, before);
+            }
+            here.iter().for_each(|stream| state.streams.comes(stream));
         }
     });
     true
 }
 
-fn read_rules(storage: &Storage) -> Option<Vec<Rule>> {
-    let count = bounded(storage.load_number()?, RULES_MAX)?;
-    (0..count).map(|_| read_rule(storage)).collect()
-}
+/// How many lists follow the rules, and how many streams one of them may name: one of each rule in each slot.
+const LISTS_MAX: usize = 2;
+const STREAMS_MAX: usize = RULES_MAX * 16_384;
 
-fn read_rule(storage: &Storage) -> Option<Rule> {
-    let count = bounded(storage.load_number()?, WORDS_MAX)?;
-    let words: Vec<Vec<u8>> = (0..count).map(|_| storage.load_bytes()).collect::<Option<_>>()?;
-    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-    Rule::parse(&words).ok()
+fn load_lists(storage: &Storage, lists_max: usize, words_max: usize) -> Option<Vec<Vec<Vec<u8>>>> {
+    let count = bounded(storage.load_number()?, lists_max)?;
+    (0..count)
+        .map(|_| {
+            let count = bounded(storage.load_number()?, words_max)?;
+            (0..count).map(|_| storage.load_bytes()).collect()
+        })
+        .collect()
 }
 
 fn bounded(number: u64, max: usize) -> Option<usize> {

@@ -17,11 +17,12 @@
 //! INVARIANT (no unwinding): no panic may leave a callback; Rust aborts the process where one would.
 #![expect(unsafe_code, reason = "the one file that talks to Redis's C API")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_longlong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_longlong, c_uint, c_void};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
 use redis_module::raw;
+use redis_wb_record::{ORDER_FIELD, STREAM_FIELD};
 
 use crate::capture::{self, Happening};
 use crate::commands::{self, Answer};
@@ -40,7 +41,7 @@ macro_rules! call {
 const MODULE_NAME: &CStr = c"wb";
 /// The name of the data type that carries the rules in an RDB file: nine characters, for ever.
 const TYPE_NAME: &CStr = c"wb--rules";
-const TYPE_ENCODING: c_int = 1;
+const TYPE_ENCODING: c_int = 2;
 const OK: c_int = 0;
 const ERR: c_int = 1;
 
@@ -114,23 +115,52 @@ impl Context {
         Key { raw, owned: false, opened_by: PhantomData }
     }
 
-    /// Appends an entry with one field to a stream, as part of the execution unit that runs, so that it reaches
-    /// replicas and the AOF in one MULTI with the write. Without the flags `M` and `S`: what goes through must not
-    /// depend on memory or on a script once the write did.
-    pub(crate) fn append(&self, stream: &[u8], field: &[u8], value: &[u8]) -> Result<(), String> {
-        let reply = call!(RedisModule_Call(
-            self.0,
-            c"XADD".as_ptr(),
-            c"!Ebcbb".as_ptr(),
-            stream.as_ptr().cast::<c_char>(),
-            stream.len(),
-            c"*".as_ptr(),
-            field.as_ptr().cast::<c_char>(),
-            field.len(),
-            value.as_ptr().cast::<c_char>(),
-            value.len(),
-        ));
-        Reply::new(self, reply).into_result().map(drop)
+    /// Appends a record to a stream, with its order if it has one, as part of the execution unit that runs, so that it
+    /// reaches replicas and the AOF in one MULTI with the write. Gives the entry's id. Without the flags `M` and `S`:
+    /// what goes through must not depend on memory or on a script once the write did.
+    pub(crate) fn append(&self, stream: &[u8], record: &[u8], order: Option<&[u8]>) -> Result<Reply<'_>, String> {
+        let part = |bytes: &[u8]| (bytes.as_ptr().cast::<c_char>(), bytes.len());
+        let (stream, record, field) = (part(stream), part(record), part(STREAM_FIELD.as_bytes()));
+        let (xadd, id) = (c"XADD".as_ptr(), c"*".as_ptr());
+        let reply = if let Some(order) = order.map(part) {
+            let (name, format) = (part(ORDER_FIELD.as_bytes()), c"!Ebcbbbb".as_ptr());
+            call!(RedisModule_Call(
+                self.0, xadd, format, stream.0, stream.1, id, field.0, field.1, record.0, record.1, name.0, name.1,
+                order.0, order.1,
+            ))
+        } else {
+            let format = c"!Ebcbb".as_ptr();
+            call!(RedisModule_Call(self.0, xadd, format, stream.0, stream.1, id, field.0, field.1, record.0, record.1))
+        };
+        Reply::new(self, reply).into_result()
+    }
+
+    /// What `CLUSTER` says of a subject.
+    pub(crate) fn cluster(&self, subject: &CStr) -> Result<Reply<'_>, String> {
+        let reply = call!(RedisModule_Call(self.0, c"CLUSTER".as_ptr(), c"Ec".as_ptr(), subject.as_ptr()));
+        Reply::new(self, reply).into_result()
+    }
+
+    /// Whether this server would let a client read a key: not one whose slot went to another server.
+    pub(crate) fn serves(&self, key: &[u8]) -> bool {
+        let key = (key.as_ptr().cast::<c_char>(), key.len());
+        // Checked, and not carried out: there is a reply only if it is an error.
+        let reply = call!(RedisModule_Call(self.0, c"TYPE".as_ptr(), c"DEb".as_ptr(), key.0, key.1));
+        Reply::new(self, reply).whole().is_none()
+    }
+
+    /// A short text that hashes to a slot.
+    pub(crate) fn tag(&self, slot: u16) -> Option<Vec<u8>> {
+        let name = call!(RedisModule_ClusterCanonicalKeyNameInSlot(c_uint::from(slot)))?;
+        // SAFETY: (live pointers) Redis gives a C string that is never freed.
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_bytes().to_vec())
+    }
+
+    /// Tells replicas and the AOF which tag the streams have, and which they had before.
+    pub(crate) fn replicate_tag(&self, tag: &[u8], before: &[u8]) {
+        let (tag, before) =
+            ((tag.as_ptr().cast::<c_char>(), tag.len()), (before.as_ptr().cast::<c_char>(), before.len()));
+        call!(RedisModule_Replicate(self.0, c"WB.TAG".as_ptr(), c"bb".as_ptr(), tag.0, tag.1, before.0, before.1));
     }
 
     /// The text of a RedisJSON document; an error where the key holds something else, or the module is missing.
@@ -519,6 +549,8 @@ unsafe extern "C" fn command<const WHICH: u8>(
         TRACK => commands::track(&context, &words),
         UNTRACK => commands::untrack(&context, &words),
         SNAPSHOT => commands::snapshot(&context, &words),
+        STREAMS => commands::streams(&context, &words),
+        TAG => commands::tag(&context, &words),
         _ => commands::rules(&words),
     });
     OK
@@ -528,6 +560,8 @@ const TRACK: u8 = 0;
 const UNTRACK: u8 = 1;
 const RULES: u8 = 2;
 const SNAPSHOT: u8 = 3;
+const STREAMS: u8 = 4;
+const TAG: u8 = 5;
 
 unsafe extern "C" fn key_event(
     context: *mut raw::RedisModuleCtx,
@@ -567,6 +601,19 @@ unsafe extern "C" fn key_goes(
     capture::happened(&context, key.db(), key.name(), &Happening::Goes { key: &key, how });
 }
 
+/// Redis calls it before each command of a client, in a cluster.
+unsafe extern "C" fn command_runs(filter: *mut raw::RedisModuleCommandFilterCtx) {
+    let word =
+        |at| call!(RedisModule_CommandFilterArgGet(filter, at)).map_or(&[][..], |word| string_bytes(word, &filter));
+    let count = call!(RedisModule_CommandFilterArgsCount(filter)).unwrap_or_default();
+    let words = [0, 1, 2, 3].map(word);
+    let known = words.get(..usize::try_from(count).unwrap_or_default()).unwrap_or(&words);
+    capture::with(|state| state.cluster.runs(known));
+}
+
+/// What this module calls itself is not passed to [`command_runs`].
+const NOT_OWN_CALLS: c_int = 1;
+
 unsafe extern "C" fn unit_ended(context: *mut raw::RedisModuleCtx, _data: *mut c_void) {
     capture::append_pending(&Context(context));
 }
@@ -593,11 +640,15 @@ unsafe extern "C" fn server_event(
             let dbs = [swapped.dbnum_first, swapped.dbnum_second].map(|db| u32::try_from(db).unwrap_or_default());
             capture::swapped(&context, dbs);
         }
-        (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_ENDED) => capture::settled(&context),
+        (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_ENDED) => {
+            capture::begins();
+            capture::settled(&context);
+        }
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}
         (raw::REDISMODULE_EVENT_LOADING, _) => capture::loading_starts(),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, now) if now == NOW_PRIMARY => {
             capture::draw_epoch();
+            capture::begins();
             capture::settled(&context);
         }
         (raw::REDISMODULE_EVENT_CONFIG, _) => capture::settled(&context),
@@ -621,7 +672,7 @@ unsafe extern "C" fn save_rules(storage: *mut raw::RedisModuleIO, _when: c_int) 
 }
 
 unsafe extern "C" fn load_rules(storage: *mut raw::RedisModuleIO, encoding: c_int, _when: c_int) -> c_int {
-    if encoding == TYPE_ENCODING && commands::load(&Storage(storage)) { OK } else { ERR }
+    if commands::load(&Storage(storage), encoding) { OK } else { ERR }
 }
 
 /// No key has this type, so these are never called; Redis wants them all the same.
@@ -673,11 +724,13 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     let options = c_int::try_from(raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS).unwrap_or_default();
     call!(RedisModule_SetModuleOptions(context.0, options));
-    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc); 4] = [
+    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc); 6] = [
         // Without `deny-oom`: a worker tracks again whenever it starts, also while memory is short.
         (c"wb.track", c"write admin", Some(command::<TRACK>)),
         (c"wb.untrack", c"write admin", Some(command::<UNTRACK>)),
         (c"wb.rules", c"readonly admin", Some(command::<RULES>)),
+        (c"wb.streams", c"readonly admin", Some(command::<STREAMS>)),
+        (c"wb.tag", c"write admin", Some(command::<TAG>)),
         // With it: what a snapshot appends no write has made room for.
         (c"wb.snapshot", c"write deny-oom admin", Some(command::<SNAPSHOT>)),
     ];
@@ -700,6 +753,13 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     done(call!(RedisModule_RegisterInfoFunc(context.0, Some(info))), "register its INFO section")?;
     register_type(context)?;
+    if context.standing().clustered() {
+        let filter = call!(RedisModule_RegisterCommandFilter(context.0, Some(command_runs), NOT_OWN_CALLS));
+        if filter.is_none_or(|filter| filter.is_null()) {
+            return Err("the module cannot see which commands move keys".to_owned());
+        }
+        capture::with(|state| state.is_clustered = true);
+    }
     capture::draw_epoch();
     Ok(())
 }

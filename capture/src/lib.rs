@@ -8,6 +8,8 @@
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
 //! | `recorder.rs` | content to images, images to records, records to streams |
+//! | `streams.rs` | where records go: the tag, the streams that are here, what waits for a slot |
+//! | `cluster.rs` | the slots of this server, and where its records stand among those of others |
 //! | `capture.rs` | events to changes, changes to records |
 //! | `snapshot.rs` | records of the keys that are there, in slices |
 //! | `commands.rs` | the commands, the INFO section, saving and loading of rules |
@@ -18,11 +20,14 @@
 //! | `WB.TRACK name pattern [DB n] [EXCLUDE command...] [BEFORE]` | makes the rule of this name, or replaces it; gives its stream |
 //! | `WB.UNTRACK name` | takes a rule away and leaves its stream; 1 if there was one |
 //! | `WB.RULES` | all rules |
+//! | `WB.STREAMS` | the change streams that are here, in a cluster also those that came with a slot |
+//! | `WB.TAG tag before` | how a primary tells its replicas and its AOF which tag its streams have |
 //! | `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]` | appends a record for each of the next keys that the rule wants, of one type if it is named; gives `[cursor, keys seen, records appended, thousandths of the database walked]`, and goes from cursor `0` to cursor `0`; `STALE` where a walk cannot be gone on with |
 //!
 //! It knows the change record and nothing of jobs, plans or targets.
 
 mod capture;
+mod cluster;
 mod commands;
 mod exclude;
 mod ffi;
@@ -32,3 +37,4 @@ mod pending;
 mod recorder;
 mod rules;
 mod snapshot;
+mod streams;

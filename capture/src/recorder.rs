@@ -1,27 +1,36 @@
 //! Content to images, images to records, records to streams. It must not know why a record is made.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use redis_wb_record::{DataType, Flags, Opcode, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, Opcode, RecordWriter};
 
 use crate::capture::{self, Counters};
+use crate::cluster::{self, slot_of};
 use crate::ffi::{Context, Key};
 use crate::image::{self, Bounds, Content};
 use crate::rules::{Rule, STREAMS_DB};
+use crate::streams::{self, Waiting};
 
 /// A warning about records that could not be appended is logged at most this often.
 const WARN_AGAIN: Duration = Duration::from_secs(1);
+/// How many tags are tried for a record: that of the moment, and those picked where its slot has just left.
+const TAGS_MAX: usize = 3;
 
 /// Kept from record to record, so that most allocate nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     pub(crate) image: image::Buffers,
     record: Vec<u8>,
+    stream: Vec<u8>,
+    /// Where the record stands among those of other servers, in a cluster.
+    order: String,
 }
 
 impl Buffers {
     /// Without anything.
-    pub(crate) const EMPTY: Self = Self { image: image::Buffers::EMPTY, record: Vec::new() };
+    pub(crate) const EMPTY: Self =
+        Self { image: image::Buffers::EMPTY, record: Vec::new(), stream: Vec::new(), order: String::new() };
 }
 
 /// Makes records, with what the state lent it.
@@ -39,6 +48,14 @@ pub(crate) struct Head<'a> {
     pub(crate) command: &'a str,
     pub(crate) data_type: DataType,
     pub(crate) flags: Flags,
+}
+
+/// A record as it is to be: what [`Recorder::append`] was given.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    head: &'a Head<'a>,
+    after: bool,
+    before: Option<&'a [u8]>,
 }
 
 impl Recorder {
@@ -79,21 +96,45 @@ impl Recorder {
         after: bool,
         before: Option<&[u8]>,
     ) -> Result<(), String> {
-        self.encode(head, after, before);
-        context.select(STREAMS_DB);
-        let appended = self.append_encoded(context, rule, head.flags);
+        let content = Whole { head, after, before };
+        self.place(context, rule, head);
+        self.encode(&content);
+        let appended = self.append_encoded(context, rule, &content);
         // The stream's own time to live had passed, and an epoch ended with it: the record belongs to the new one.
-        match capture::with(|state| state.epoch) {
-            Some(epoch) if appended.is_ok() && epoch != self.epoch => {
-                self.epoch = epoch;
-                self.encode(head, after, before);
-                self.append_encoded(context, rule, head.flags)
-            }
-            _ => appended,
+        if appended.is_ok() && self.takes_epoch() {
+            self.encode(&content);
+            return self.append_encoded(context, rule, &content);
         }
+        appended
     }
 
-    fn encode(&mut self, head: &Head<'_>, after: bool, before: Option<&[u8]>) {
+    /// Finds out which stream a record goes to, and where it stands among those of other servers.
+    fn place(&mut self, context: &Context, rule: &Rule, head: &Head<'_>) {
+        let Buffers { stream, order, .. } = &mut self.buffers;
+        order.clear();
+        if capture::with(|state| state.is_clustered) == Some(true) {
+            let slot = slot_of(head.key);
+            cluster::look(context, Some(slot));
+            streams::settle_tag(context);
+            capture::with(|state| {
+                if head.opcode != Opcode::Flush {
+                    // Writing into a string cannot fail.
+                    let _ = write!(order, "{}", state.cluster.order(slot, now_us()));
+                }
+            });
+        }
+        capture::with(|state| state.write_stream(&rule.name, stream));
+        self.takes_epoch();
+    }
+
+    /// Takes over the epoch of the moment; whether it is another one.
+    fn takes_epoch(&mut self) -> bool {
+        let epoch = capture::with(|state| state.epoch).unwrap_or(self.epoch);
+        std::mem::replace(&mut self.epoch, epoch) != epoch
+    }
+
+    fn encode(&mut self, whole: &Whole<'_>) {
+        let Whole { head, after, before } = *whole;
         let record = &mut self.buffers.record;
         record.clear();
         let mut writer = RecordWriter::new(record);
@@ -107,21 +148,82 @@ impl Recorder {
         }
     }
 
-    fn append_encoded(&self, context: &Context, rule: &Rule, flags: Flags) -> Result<(), String> {
-        let record = &self.buffers.record;
-        match context.append(&rule.stream, STREAM_FIELD.as_bytes(), record) {
+    fn append_encoded(&mut self, context: &Context, rule: &Rule, whole: &Whole<'_>) -> Result<(), String> {
+        context.select(STREAMS_DB);
+        let appended = if capture::with(|state| state.is_clustered) == Some(true) {
+            self.append_in_cluster(context, rule, whole)
+        } else {
+            context.append(&self.buffers.stream, &self.buffers.record, None).map(drop)
+        };
+        match appended {
             Ok(()) => {
-                let bytes = u64::try_from(record.len()).unwrap_or_default();
-                capture::with(|state| state.counters.count(bytes, flags));
+                let bytes = u64::try_from(self.buffers.record.len()).unwrap_or_default();
+                capture::with(|state| state.counters.count(bytes, whole.head.flags));
                 Ok(())
             }
             Err(error) => {
-                let error = format!("stream `{}`: {error}", String::from_utf8_lossy(&rule.stream));
+                let error = format!("stream `{}`: {error}", String::from_utf8_lossy(&self.buffers.stream));
                 failed(context, 1, &error);
                 Err(error)
             }
         }
     }
+
+    /// Appends under the tag of a slot that this shard has. Where it has none, as long as the cluster is down or all
+    /// slots are still on their way, the record waits.
+    fn append_in_cluster(&mut self, context: &Context, rule: &Rule, whole: &Whole<'_>) -> Result<(), String> {
+        let mut error = NO_SLOT.to_owned();
+        if streams::append_waiting(context) {
+            for _ in 0..TAGS_MAX {
+                match self.append_once(context, rule) {
+                    Ok(()) => return Ok(()),
+                    Err(why) if !is_of_cluster(&why) => return Err(why),
+                    Err(why) => error = why,
+                }
+                capture::with(|state| state.cluster.is_stale = true);
+                cluster::look(context, None);
+                streams::settle_tag(context);
+                capture::with(|state| state.write_stream(&rule.name, &mut self.buffers.stream));
+                if self.takes_epoch() {
+                    self.encode(whole);
+                }
+            }
+        }
+        // Whoever walks the keys can ask again.
+        if whole.head.flags.contains(Flags::SNAPSHOT) {
+            return Err(error);
+        }
+        let Buffers { record, order, .. } = &self.buffers;
+        let waiting = Waiting { rule: rule.name.clone(), record: record.clone(), order: order.clone() };
+        let waits = capture::with(|state| state.streams.wait(waiting)) == Some(true);
+        if waits { Ok(()) } else { Err(error) }
+    }
+
+    fn append_once(&mut self, context: &Context, rule: &Rule) -> Result<(), String> {
+        let Buffers { stream, order, record, .. } = &mut self.buffers;
+        if stream.is_empty() {
+            return Err(NO_SLOT.to_owned());
+        }
+        let len = order.len();
+        capture::with(|state| {
+            if let Some(before) = state.streams.before(&rule.name) {
+                order.extend([" ", before]);
+            }
+        });
+        let appended = context.append(stream, record, Some(order.as_bytes()).filter(|order| !order.is_empty()));
+        order.truncate(len);
+        let id = appended?;
+        capture::with(|state| state.streams.appended(&rule.name, id.text()));
+        Ok(())
+    }
+}
+
+/// What stands for a place that is not there.
+const NO_SLOT: &str = "no slot of this server is there for a change stream";
+
+/// Whether Redis refused a record for a reason that passes with the slots.
+fn is_of_cluster(error: &str) -> bool {
+    ["non local key", "cluster is down", NO_SLOT].iter().any(|why| error.contains(why))
 }
 
 impl Counters {
@@ -149,7 +251,8 @@ pub(crate) fn failed(context: &Context, records: u64, error: &str) {
     }
 }
 
-fn now_us() -> u64 {
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
 }

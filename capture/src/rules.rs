@@ -16,9 +16,6 @@ pub(crate) struct Rule {
     pub(crate) exclude: Vec<Vec<u8>>,
     /// Whether deletes carry the content from before.
     pub(crate) before: bool,
-    /// The stream of its records. On a standalone server the tag only has to be there, so that the name has the
-    /// same shape as in a cluster, where it picks a slot of this shard.
-    pub(crate) stream: Vec<u8>,
     /// Which rule this is of all that the server had, however alike two are: what came between them was not captured.
     /// 0 until it is tracked.
     pub(crate) serial: u64,
@@ -58,7 +55,6 @@ impl Rule {
             excluded: Vec::new(),
             before: false,
             serial: 0,
-            stream: [STREAM_PREFIX, b"0}:", name].concat(),
             glob: Glob::new(pattern),
         };
         let mut options = options.iter();
@@ -121,7 +117,7 @@ impl Rule {
 /// The database of all change streams.
 pub(crate) const STREAMS_DB: u32 = 0;
 /// What the name of every change stream begins with.
-const STREAM_PREFIX: &[u8] = b"wb:{";
+pub(crate) const STREAM_PREFIX: &[u8] = b"wb:{";
 /// What the name of every dead-letter queue begins with.
 const DEAD_LETTER_PREFIX: &[u8] = b"dlq:";
 
@@ -144,7 +140,6 @@ mod tests {
         assert_eq!((rule.db, rule.before), (3, true));
         assert!(rule.excludes(b"hset") && rule.excludes(b"json.del") && !rule.excludes(b"hdel"));
         assert!(rule.wants(3, b"emp:1") && !rule.wants(0, b"emp:1") && !rule.wants(3, b"dept:1"));
-        assert_eq!(rule.stream, b"wb:{0}:emp");
         let words = rule.to_words();
         assert_eq!(Rule::parse(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()), Ok(rule));
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use redis_wb_record::{DataType, Flags, Opcode};
 
 use crate::capture::{self, State};
+use crate::cluster::{self, Place, slot_of};
 use crate::ffi::{Context, Kind};
 use crate::image::{self, Content};
 use crate::recorder::{Head, Recorder};
@@ -124,6 +125,9 @@ pub(crate) fn slice(context: &Context, request: &Request) -> Result<Slice, Strin
     if capture::with(flushed) == Some(true) {
         return Err("ERR a database was emptied in this transaction, and that record comes first".to_owned());
     }
+    if context.standing().clustered() {
+        cluster::look(context, None);
+    }
     let recorder = capture::with(State::lend).ok_or("ERR the module is at work already")?;
     let (selected, begun) = (context.db(), Instant::now());
     let mut steps =
@@ -191,7 +195,7 @@ impl Steps<'_> {
 
     fn append(&mut self, key: &[u8]) -> Result<(), String> {
         let rule = &self.request.rule;
-        if rules::is_own(key) || !rule.wants(rule.db, key) {
+        if rules::is_own(key) || !rule.wants(rule.db, key) || is_left_over(key) {
             return Ok(());
         }
         self.seen = self.seen.saturating_add(1);
@@ -221,6 +225,12 @@ impl Steps<'_> {
             Some(wanted) => image::data_type(kind) == wanted,
         }
     }
+}
+
+/// Whether a key is one that Redis has yet to throw away: its slot is another server's.
+fn is_left_over(key: &[u8]) -> bool {
+    let is_foreign = |state: &mut State| state.is_clustered && state.cluster.place(slot_of(key)) == Place::Foreign;
+    capture::with(is_foreign) == Some(true)
 }
 
 #[cfg(test)]

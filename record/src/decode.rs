@@ -36,6 +36,22 @@ pub fn decode(message: &[u8]) -> Result<Record<'_>, DecodeError> {
     })
 }
 
+/// The key of a record of which only the beginning is at hand: as much of it as is there, and whether that is all.
+/// `None` where it is no record of this version.
+#[must_use]
+pub fn key_of(beginning: &[u8]) -> Option<(&[u8], bool)> {
+    let mut rest = beginning;
+    mp::read_array_len(&mut rest).ok()?;
+    if uint(&mut rest, "").ok()? != u64::from(FORMAT_VERSION) {
+        return None;
+    }
+    for what in ["the epoch", "the capture time", "the database"] {
+        uint(&mut rest, what).ok()?;
+    }
+    let len = bytes_len(&mut rest).ok()?;
+    Some(rest.split_at_checked(len).map_or((rest, false), |(key, _)| (key, true)))
+}
+
 pub(crate) enum Failure {
     Expected(&'static str),
     Version(u64),
@@ -123,9 +139,17 @@ pub(crate) fn scored<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], f64), Failure
 
 /// Reads a `bin` or a `str`; both are accepted wherever bytes are wanted, so that any producer's library will do.
 pub(crate) fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
+    let len = bytes_len(rest)?;
+    let (bytes, after) = rest.split_at_checked(len).ok_or(Failure::Expected("as many bytes as announced"))?;
+    *rest = after;
+    Ok(bytes)
+}
+
+/// How many bytes a `bin` or a `str` announces.
+fn bytes_len(rest: &mut &[u8]) -> Result<usize, Failure> {
     const EXPECTED: Failure = Failure::Expected("bytes or a string");
     let marker = mp::read_marker(rest).map_err(|_| EXPECTED)?;
-    let len = match marker {
+    Ok(match marker {
         rmp::Marker::FixStr(len) => usize::from(len),
         rmp::Marker::Str8 | rmp::Marker::Bin8 => usize::from(rest.read_data_u8().map_err(|_| EXPECTED)?),
         rmp::Marker::Str16 | rmp::Marker::Bin16 => usize::from(rest.read_data_u16().map_err(|_| EXPECTED)?),
@@ -133,10 +157,7 @@ pub(crate) fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
             narrow(u64::from(rest.read_data_u32().map_err(|_| EXPECTED)?), "a length that fits memory")?
         }
         _ => return Err(EXPECTED),
-    };
-    let (bytes, after) = rest.split_at_checked(len).ok_or(Failure::Expected("as many bytes as announced"))?;
-    *rest = after;
-    Ok(bytes)
+    })
 }
 
 fn data_type(rest: &mut &[u8]) -> Result<DataType, Failure> {

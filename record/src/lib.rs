@@ -5,6 +5,7 @@
 //! | [`Record`] | one change of one key, borrowed from the bytes it was decoded from |
 //! | [`Image`] | the content of the key after or before the change |
 //! | [`encode`] | record to MessagePack (in [`RecordWriter`] when the image is written piece by piece) |
+//! | [`key_of`] | the key of a record that is not whole |
 //! | [`decode`] | MessagePack to record; any bytes give a record or a [`DecodeError`], never a panic |
 //!
 //! The record is a public contract, described in `record/FORMAT.md`: whatever appends such records to a stream
@@ -13,14 +14,17 @@
 mod decode;
 mod encode;
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, decode, key_of};
 pub use encode::{RecordWriter, encode};
 
 /// The version of the format that this crate writes, and the highest that it reads.
 pub const FORMAT_VERSION: u8 = 1;
 
-/// The name of the only field of a stream entry that holds a change record.
+/// The name of the field of a stream entry that holds the change record.
 pub const STREAM_FIELD: &str = "r";
+
+/// The name of the field that says, in a cluster, where the record stands among those of other servers.
+pub const ORDER_FIELD: &str = "o";
 
 /// What happened to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

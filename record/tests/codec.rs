@@ -185,3 +185,29 @@ fn what_is_wrong_is_said_with_its_place() {
 fn malformed(at: usize, expected: &'static str) -> DecodeError {
     DecodeError::Malformed { at, expected }
 }
+
+#[test]
+fn the_key_is_known_from_the_beginning() {
+    for key in [&b"emp:1"[..], b"", &[b'k'; 300], &[b'k'; 70_000]] {
+        let record = Record {
+            epoch: u64::MAX,
+            time_us: 1,
+            db: 0,
+            key,
+            opcode: Opcode::Update,
+            command: "hset",
+            data_type: DataType::Hash,
+            flags: Flags::NONE,
+            after: None,
+            before: None,
+        };
+        let mut encoded = Vec::new();
+        encode(&record, &mut encoded);
+        assert_eq!(redis_wb_record::key_of(&encoded), Some((key, true)));
+        let cut = encoded.len().min(1_024);
+        let (found, is_whole) = redis_wb_record::key_of(&encoded[..cut]).unwrap();
+        assert!(key.starts_with(found) && is_whole == (found.len() == key.len()) && found.len() > cut / 2 - 20);
+    }
+    assert_eq!(redis_wb_record::key_of(b""), None);
+    assert_eq!(redis_wb_record::key_of(&[0x9b, 2, 1, 1, 0, 0xc4, 0]), None, "another version");
+}

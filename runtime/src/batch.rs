@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::evaluate::{Effect, elements, filtered, items};
 use crate::layout::Layout;
 use crate::lookup::{Asking, Lookups};
+use crate::order::Order;
 use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
 use crate::tables::Tables;
@@ -29,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
     /// The change record, encoded.
     pub(crate) record: Vec<u8>,
+    /// Where it stands among those of other streams, as long as that matters.
+    pub(crate) order: Option<Order>,
     /// Whether nothing follows from it: it said "read the key now", and the key was gone.
     pub(crate) is_void: bool,
 }

@@ -3,13 +3,16 @@
 //! A replay never overwrites a newer row: what says how a key is now is read anew, behind all changes so far, and only
 //! what keeps every change gets the old one.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use redis::Value;
 use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
-use redis_wb_record::{DataType, Flags, Opcode, Record, RecordWriter};
+use redis_wb_record::{Flags, Opcode, Record};
 
 use crate::shard::Connection;
-use crate::topology::Topology;
+use crate::topology::{Cluster, Topology};
 use crate::{Error, Server};
 
 /// What the event of a record is called that says how a key is now.
@@ -72,9 +75,12 @@ pub struct Replayed {
     pub gone: usize,
 }
 
-/// The dead-letter queues of one Redis.
+/// The dead-letter queues of one Redis, or of all primaries of a cluster.
 pub struct DeadLetters {
-    redis: Connection,
+    servers: Vec<Connection>,
+    cluster: Option<Arc<Cluster>>,
+    /// Where each queue was found, by the place of its server.
+    homes: BTreeMap<String, usize>,
 }
 
 impl DeadLetters {
@@ -83,7 +89,12 @@ impl DeadLetters {
     /// # Errors
     /// Where the address is none, or nobody answers there.
     pub async fn connect(redis: &Server) -> Result<Self, Error> {
-        Ok(Self { redis: Topology::new(redis)?.look().await?.registry.connect().await? })
+        let topology = Topology::new(redis)?;
+        let mut servers = Vec::new();
+        for server in topology.primaries().await? {
+            servers.push(server.connect().await?);
+        }
+        Ok(Self { servers, cluster: topology.cluster().await?.cloned(), homes: BTreeMap::new() })
     }
 
     /// Every queue that has letters, by name.
@@ -91,21 +102,31 @@ impl DeadLetters {
     /// # Errors
     /// Where Redis does not answer; the same holds for every method below.
     pub async fn queues(&mut self) -> Result<Vec<String>, Error> {
-        let mut queues = Vec::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg("dlq:wb:{*}:*").arg("COUNT").arg(1_000).arg("TYPE").arg("stream");
-            let (next, page): (String, Vec<String>) = self.redis.query(&scan).await?;
-            queues.extend(page);
-            if next == "0" {
-                break;
+        self.homes.clear();
+        for (at, server) in self.servers.iter_mut().enumerate() {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(&cursor).arg("MATCH").arg("dlq:wb:{*}:*").arg("COUNT").arg(1_000).arg("TYPE").arg("stream");
+                let (next, page): (String, Vec<String>) = server.query(&scan).await?;
+                self.homes.extend(page.into_iter().map(|queue| (queue, at)));
+                if next == "0" {
+                    break;
+                }
+                cursor = next;
             }
-            cursor = next;
         }
-        queues.sort();
-        queues.dedup();
-        Ok(queues)
+        Ok(self.homes.keys().cloned().collect())
+    }
+
+    /// The server that has a queue.
+    async fn home(&mut self, queue: &str) -> Result<&mut Connection, Error> {
+        if !self.homes.contains_key(queue) {
+            self.queues().await?;
+        }
+        // One that is gone has no letters anywhere.
+        let at = self.homes.get(queue).copied().unwrap_or_default();
+        self.servers.get_mut(at).ok_or_else(|| Error::new("no server of Redis is known", "name one by `--redis`"))
     }
 
     /// The letters of a selection, queue by queue.
@@ -130,7 +151,7 @@ impl DeadLetters {
                 if selection.oldest_first { ("XRANGE", &low, &high) } else { ("XREVRANGE", &high, &low) };
             let mut range = redis::cmd(command);
             range.arg(queue).arg(first).arg(second).arg("COUNT").arg(PAGE_ROWS);
-            let page: redis::streams::StreamRangeReply = self.redis.query(&range).await?;
+            let page: redis::streams::StreamRangeReply = self.home(queue).await?.query(&range).await?;
             let Some(last) = page.ids.last() else { break };
             let beyond = format!("({}", last.id);
             if selection.oldest_first {
@@ -153,7 +174,8 @@ impl DeadLetters {
     pub async fn drop(&mut self, letters: &[DeadLetter]) -> Result<usize, Error> {
         let mut dropped = 0;
         for letter in letters {
-            let gone: usize = self.redis.query(redis::cmd("XDEL").arg(&letter.queue).arg(&letter.id)).await?;
+            let home = self.home(&letter.queue).await?;
+            let gone: usize = home.query(redis::cmd("XDEL").arg(&letter.queue).arg(&letter.id)).await?;
             dropped += gone;
         }
         Ok(dropped)
@@ -169,14 +191,35 @@ impl DeadLetters {
         let calls: Vec<Call> = letters.iter().map(|letter| call(plan, letter, epoch)).collect::<Result<_, _>>()?;
         let mut outcome = Replayed::default();
         for (letter, call) in letters.iter().zip(&calls) {
-            let stream = letter.queue.strip_prefix(QUEUE_PREFIX).unwrap_or(&letter.queue);
-            if self.redis.replay(&letter.queue, stream, &letter.id, call).await? {
+            if self.replay_one(letter, call).await? {
                 outcome.replayed += 1;
             } else {
                 outcome.gone += 1;
             }
         }
         Ok(outcome)
+    }
+}
+
+impl DeadLetters {
+    /// Puts one letter back; false where it was no longer in its queue.
+    async fn replay_one(&mut self, letter: &DeadLetter, call: &Call) -> Result<bool, Error> {
+        let DeadLetter { queue, id, job, key, .. } = letter;
+        let Some(cluster) = self.cluster.clone() else {
+            let stream = queue.strip_prefix(QUEUE_PREFIX).unwrap_or(queue);
+            return Ok(self.home(queue).await?.replay(queue, stream, id, call).await?);
+        };
+        let mut there = redis::cmd("XRANGE");
+        there.arg(queue).arg(id).arg(id);
+        let found: redis::streams::StreamRangeReply = self.home(queue).await?.query(&there).await?;
+        if found.ids.is_empty() {
+            return Ok(false);
+        }
+        // Not into the stream that it came from: order is kept only with the other changes of the key, and those are in
+        // the stream of the shard that has the key now.
+        cluster.append(key, job, &[&call.change, &call.present]).await?;
+        self.home(queue).await?.query::<usize>(redis::cmd("XDEL").arg(queue).arg(id)).await?;
+        Ok(true)
     }
 }
 
@@ -241,11 +284,6 @@ fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
         redis_wb_record::encode(&Record { epoch, command: &command, ..record.clone() }, &mut call.change);
     }
     if keeps_state {
-        let mut present = RecordWriter::new(&mut call.present);
-        let Record { time_us, db, key, .. } = record;
-        present.head(epoch, time_us, db, key, Opcode::Update, PRESENT, DataType::Unknown, Flags::THIN);
-        present.no_image();
-        present.no_image();
         let gone = Record {
             epoch,
             opcode: Opcode::Delete,
@@ -257,6 +295,8 @@ fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
             ..record
         };
         redis_wb_record::encode(&gone, &mut call.gone);
+        let present = Record { opcode: Opcode::Update, flags: Flags::THIN, ..gone };
+        redis_wb_record::encode(&present, &mut call.present);
     }
     Ok(call)
 }
@@ -270,6 +310,21 @@ fn kinds(job: &Job, connection: &str) -> (bool, bool) {
         .chain(writes.map(|write| matches!(write.content, RedisContent::Stream(_))))
         .collect();
     (all.contains(&true), all.contains(&false))
+}
+
+/// Whether a record was replayed: what it says of the content before is that of the letter, and not of the change.
+pub(crate) fn is_replay(command: &str) -> bool {
+    command == PRESENT
+}
+
+/// What a record that was replayed, and says "read the key now", says of a key that is gone.
+pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
+    if !is_replay(record.command) {
+        return None;
+    }
+    let mut encoded = Vec::new();
+    redis_wb_record::encode(&Record { opcode: Opcode::Delete, flags: Flags::NONE, ..record }, &mut encoded);
+    Some(encoded)
 }
 
 /// Whether a record that was replayed is for an output: one that keeps every change, or one that says how a key is now.

@@ -21,6 +21,7 @@
 //! | `target` | the databases, one folder a kind |
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
+//! | `order` | places among several streams, in a cluster |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
@@ -38,6 +39,7 @@ mod layout;
 mod lease;
 mod lookup;
 mod mend;
+mod order;
 mod pause;
 mod pipeline;
 mod position;
@@ -77,7 +79,8 @@ use topology::Topology;
 #[derive(Clone, Default)]
 pub struct Server {
     /// Its address: `redis://[user:password@]host:port`, or `redis+sentinel://[user:password@]host:port,…/name` for the
-    /// primary that sentinels know by this name; `rediss` for TLS.
+    /// primary that sentinels know by this name; `rediss` for TLS. Commas separate several servers of one cluster, each
+    /// of which is enough to find all others.
     pub url: String,
     /// The file with the certificates of trusted issuers, in PEM; those of the system where there is none.
     pub ca: Option<String>,

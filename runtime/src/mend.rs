@@ -2,7 +2,8 @@
 //! rows all say how their keys are; what keeps every change would keep the snapshot, too.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent};
@@ -13,28 +14,41 @@ use crate::shard::Shard;
 use crate::snapshot::{Progress, walk};
 use crate::topology::Topology;
 
+/// How long to wait before a snapshot begins: other connections of the job may have lost something, too.
+const OTHERS_ARE_HEARD: Duration = Duration::from_secs(1);
+
 /// The snapshots of one unit; they end when this is dropped, and go on with the next owner.
 pub(crate) struct Mending {
     plan: Arc<Plan>,
     shard: Shard,
     stop: Shutdown,
-    begun: Mutex<(BTreeSet<String>, JoinSet<()>)>,
+    /// The jobs whose snapshot runs.
+    begun: Arc<Mutex<BTreeSet<String>>>,
+    running: Mutex<JoinSet<()>>,
 }
 
 impl Mending {
     pub(crate) fn new(plan: Arc<Plan>, shard: Shard, stop: Shutdown) -> Self {
-        Self { plan, shard, stop, begun: Mutex::default() }
+        Self { plan, shard, stop, begun: Arc::default(), running: Mutex::default() }
     }
 
-    /// Begins the snapshot of a job, unless it was begun.
+    /// Begins the snapshot of a job, unless it runs.
     pub(crate) fn begin(&self, job: &Job) {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let (jobs, running) = &mut *begun;
-        if jobs.insert(job.name.clone()) {
-            let (plan, job) = (Arc::clone(&self.plan), job.name.clone());
-            running.spawn(mend(plan, job, self.shard.clone(), self.stop.clone()));
+        if !locked(&self.begun).insert(job.name.clone()) {
+            return;
         }
+        let (begun, name) = (Arc::clone(&self.begun), job.name.clone());
+        let (plan, shard, stop) = (Arc::clone(&self.plan), self.shard.clone(), self.stop.clone());
+        locked(&self.running).spawn(async move {
+            tokio::time::sleep(OTHERS_ARE_HEARD).await;
+            mend(plan, name.clone(), shard, stop).await;
+            locked(&begun).remove(&name);
+        });
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn mend(plan: Arc<Plan>, name: String, shard: Shard, mut stop: Shutdown) {

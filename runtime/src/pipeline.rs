@@ -2,12 +2,14 @@
 //! trimmed, in order. Batch N+1 is read and evaluated while N is written.
 
 mod reader;
+mod turns;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis_wb_plan::RejectCode;
+use redis_wb_plan::plan::Job;
 use tokio::sync::mpsc;
 
 use crate::batch::{Entry, Prepared, Rejected};
@@ -26,6 +28,8 @@ use crate::target::{Target, Unburied};
 use crate::topology::Tag;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
+pub(crate) use turns::BEGINNING_BYTES;
+use turns::Turns;
 
 /// How long to wait before the position is read anew after another transaction was first.
 const OVERTAKEN_MS: Duration = Duration::from_millis(200);
@@ -181,7 +185,12 @@ impl Pipeline {
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
-        let reader = Reader::new(Arc::clone(&self.layout), self.shard.connect().await?, starts, applied, encode);
+        let turns = self.shard.cluster().map(|cluster| {
+            let (cluster, connection) = (Arc::clone(cluster), self.layout.name.clone());
+            Turns::new(cluster, self.tag.clone(), connection)
+        });
+        let layout = Arc::clone(&self.layout);
+        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns);
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
@@ -256,6 +265,9 @@ impl Pipeline {
     /// Writes a batch. Where the target refuses it, the records that it refuses are found and the rest is written.
     async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
         let Batch { entries, prepared } = batch;
+        if prepared.advances.is_empty() {
+            return self.settle_again(session, &entries).await;
+        }
         self.bury(session, &entries, &prepared.rejected).await?;
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
@@ -341,6 +353,20 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Lets go of entries that were applied before: whoever did so may have ended before it let go of them.
+    async fn settle_again(&mut self, session: &mut Session, entries: &[Entry]) -> Result<(), Failure> {
+        let mut steps = Vec::new();
+        for (at, stream) in session.streams.iter().enumerate() {
+            let last = entries.iter().rev().find(|entry| entry.job == at);
+            let record = last.and_then(|entry| redis_wb_record::decode(&entry.record).ok());
+            if let (Some(entry), Some(record), Some(job)) = (last, record, self.layout.job(at)) {
+                let connections = connections(job);
+                steps.push(Settled { stream, epoch: record.epoch, position: entry.position, connections });
+            }
+        }
+        session.control.settle(&self.layout.name, &steps).await
+    }
+
     /// After a commit: lets go of what nobody needs any more.
     async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
         self.common.counted.add(batch.fresh.saturating_sub(rejected), rejected);
@@ -348,16 +374,21 @@ impl Pipeline {
         for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
             if let Some((stream, job)) = names {
-                let tables = job.outputs.iter().map(|output| output.connection.as_str());
-                let mut connections: Vec<&str> =
-                    tables.chain(job.redis.iter().map(|write| write.connection.as_str())).collect();
-                connections.sort_unstable();
-                connections.dedup();
+                let connections = connections(job);
                 steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
             }
         }
         session.control.settle(&self.layout.name, &steps).await
     }
+}
+
+/// All connections that a job writes to.
+fn connections(job: &Job) -> Vec<&str> {
+    let tables = job.outputs.iter().map(|output| output.connection.as_str());
+    let mut connections: Vec<&str> = tables.chain(job.redis.iter().map(|write| write.connection.as_str())).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    connections
 }
 
 /// A rejected record as the dead-letter queue keeps it.

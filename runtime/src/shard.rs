@@ -3,20 +3,26 @@
 mod loss;
 mod walk;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
+use redis::{TlsCertificates, Value};
 use redis_wb_plan::plan::{Job, Source};
-use redis_wb_record::{DataType, Flags, Record, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, ORDER_FIELD, Record, RecordWriter, STREAM_FIELD};
 
 use crate::batch::Entry;
 use crate::checkpoint::{Epoch, epoch_text};
-use crate::dead_letters::Call;
+use crate::dead_letters::{Call, is_replay};
 use crate::error::Failure;
+use crate::order::Order;
+use crate::pipeline::BEGINNING_BYTES;
 use crate::position::Position;
 use crate::redis_server::certificates;
 use crate::tls::{self, Mode};
+use crate::topology::Cluster;
 use crate::{Error, Server};
 pub(crate) use walk::{Backlog, Rule, Walk};
 
@@ -34,6 +40,8 @@ const SETTLE_SCRIPT: &str = include_str!("settle.lua");
 const MAKE_GROUP_SCRIPT: &str = include_str!("make_group.lua");
 /// Puts a dead letter back into its stream.
 const REPLAY_SCRIPT: &str = include_str!("replay.lua");
+/// Finds what waits in a stream.
+const WAITING_SCRIPT: &str = include_str!("waiting.lua");
 /// Reads a key of any type.
 const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
 
@@ -44,6 +52,8 @@ const STREAMS_DB: i64 = 0;
 #[derive(Debug, Clone)]
 pub(crate) struct Shard {
     client: Client,
+    /// The cluster that it is of.
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl PartialEq for Shard {
@@ -63,6 +73,7 @@ impl std::fmt::Display for Shard {
 #[derive(Clone)]
 pub(crate) struct Connection {
     redis: MultiplexedConnection,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A record for the dead-letter queue.
@@ -78,35 +89,79 @@ pub(crate) struct Letter<'l> {
 }
 
 impl Shard {
-    /// The server at an address.
-    pub(crate) fn new(server: &Server) -> Result<Self, Error> {
-        let url = server.url.as_str();
-        let client = match certificates_of(server, url.starts_with("rediss:"))? {
-            Some(certificates) => Client::build_with_tls(url, certificates),
-            None => Client::open(url),
-        };
-        let client = client.map_err(|error| {
-            Error::new(
-                format!("`--redis` is no address of a Redis server: {error}"),
-                "write it as redis://[user:password@]host:port, rediss://… for TLS, or redis+sentinel://host:port/name",
-            )
-        })?;
-        if client.get_connection_info().redis_settings().db() != STREAMS_DB {
-            return Err(Error::new(
-                format!("`--redis` names a database, and change streams are in database {STREAMS_DB}"),
-                "leave it out of the address; where the keys are in another one, the job says so: `source.redis.db`",
-            ));
+    /// The servers at the addresses, which commas separate, and what trusts them.
+    pub(crate) fn all(server: &Server) -> Result<(Vec<Self>, Option<TlsCertificates>), Error> {
+        let certificates = certificates_of(server, server.url.starts_with("rediss:"))?;
+        let mut servers = Vec::new();
+        for url in server.url.split(',') {
+            let client = match &certificates {
+                Some(certificates) => Client::build_with_tls(url, certificates.clone()),
+                None => Client::open(url),
+            };
+            let client = client.map_err(|error| {
+                Error::new(
+                    format!("`--redis` is no address of a Redis server: {error}"),
+                    "write it as redis://[user:password@]host:port, rediss://… for TLS, or \
+                     redis+sentinel://host:port/name; commas separate several servers of one cluster",
+                )
+            })?;
+            if client.get_connection_info().redis_settings().db() != STREAMS_DB {
+                return Err(Error::new(
+                    format!("`--redis` names a database, and change streams are in database {STREAMS_DB}"),
+                    "leave it out of the address; where the keys are in another one, the job says so: `source.redis.db`",
+                ));
+            }
+            servers.push(Self::of(client));
         }
-        Ok(Self { client })
+        Ok((servers, certificates))
     }
 
     /// The server that a client is for.
     pub(crate) const fn of(client: Client) -> Self {
-        Self { client }
+        Self { client, cluster: None }
     }
 
-    /// Connects, and makes sure that the server takes writes.
-    pub(crate) async fn connect(&self) -> Result<Connection, Failure> {
+    /// The same as a server of a cluster.
+    pub(crate) fn of_cluster(mut self, cluster: &Arc<Cluster>) -> Self {
+        self.cluster = Some(Arc::clone(cluster));
+        self
+    }
+
+    /// The cluster that it is of.
+    pub(crate) const fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
+    }
+
+    /// A server that takes the same user, password and certificates.
+    pub(crate) fn elsewhere(&self, host: &str, port: u16) -> Result<Self, Failure> {
+        let host = host.to_owned();
+        let addr = match self.client.get_connection_info().addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        Client::open(self.connection_info().set_addr(addr)).map(Self::of).map_err(failure)
+    }
+
+    /// How it is connected to.
+    pub(crate) fn connection_info(&self) -> ConnectionInfo {
+        self.client.get_connection_info().clone()
+    }
+
+    pub(crate) fn has_tls(&self) -> bool {
+        matches!(self.client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
+    }
+
+    pub(crate) fn host(&self) -> String {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Connects, whatever the server's role.
+    pub(crate) async fn open(&self) -> Result<Connection, Failure> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_SECONDS_MAX))
             .set_response_timeout(Some(RESPONSE_SECONDS_MAX));
@@ -115,7 +170,12 @@ impl Shard {
             other => other,
         };
         let redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
-        let mut connection = Connection { redis };
+        Ok(Connection { redis, cluster: self.cluster.clone() })
+    }
+
+    /// Connects, and makes sure that the server takes writes.
+    pub(crate) async fn connect(&self) -> Result<Connection, Failure> {
+        let mut connection = self.open().await?;
         if connection.is_primary().await? {
             return Ok(connection);
         }
@@ -128,6 +188,13 @@ impl Connection {
     pub(crate) async fn is_primary(&mut self) -> Result<bool, Failure> {
         let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut self.redis).await.map_err(failure)?;
         Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"master"))
+    }
+
+    /// Whether the server is of a cluster.
+    pub(crate) async fn is_clustered(&mut self) -> Result<bool, Failure> {
+        let info: redis::InfoDict =
+            redis::cmd("INFO").arg("cluster").query_async(&mut self.redis).await.map_err(failure)?;
+        Ok(info.get::<u8>("cluster_enabled") == Some(1))
     }
 
     /// Has the changes of a job's keys captured. Gives the name of the stream.
@@ -212,17 +279,35 @@ impl Connection {
         Ok(by_stream(streams, reply))
     }
 
+    /// Entries of a stream that a connection has not applied: each with its order and the beginning of its record, and
+    /// where the next page begins; empty where this was the last.
+    pub(crate) async fn waiting(&mut self, page: &Waiting<'_>) -> Result<(String, Vec<Found>), Failure> {
+        let Waiting { stream, connection, from, last, rows, slots } = page;
+        let script = redis::Script::new(WAITING_SCRIPT);
+        let mut call = script.key(*stream);
+        call.key(beside(stream, "applied", "")).arg(*connection).arg(*from);
+        call.arg(last.map_or_else(|| "+".to_owned(), |last| last.to_string())).arg(*rows).arg(BEGINNING_BYTES);
+        if slots.is_empty() {
+            call.arg("*");
+        }
+        slots.iter().for_each(|slot| {
+            call.arg(slot);
+        });
+        call.invoke_async(&mut self.redis).await.map_err(failure)
+    }
+
     /// Reads a key now, and gives the record again with what the key holds. `None` where it holds no document of
     /// fields any more: a later record tells why, and what becomes of the rows.
     pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Option<Vec<u8>>, Failure> {
         let script = redis::Script::new(READ_KEY_SCRIPT);
-        let (kind, content): (String, Option<Value>) = script
-            .key(record.key)
-            .arg(source.db)
-            .invoke_async::<Vec<Value>>(&mut self.redis)
-            .await
-            .map(kind_and_content)
-            .map_err(failure)?;
+        let mut call = script.key(record.key);
+        call.arg(source.db);
+        let reply: redis::RedisResult<Vec<Value>> = match &self.cluster {
+            // The key may be at another server by now.
+            Some(cluster) => call.invoke_async(&mut cluster.keys().await?).await,
+            None => call.invoke_async(&mut self.redis).await,
+        };
+        let (kind, content) = reply.map(kind_and_content).map_err(failure)?;
         let kind = match kind.as_str() {
             "hash" => DataType::Hash,
             "set" => DataType::Set,
@@ -239,7 +324,7 @@ impl Connection {
         let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
         writer.head(epoch, time_us, db, key, opcode, command, kind, flags);
         writer.encoded_image(&image);
-        match before {
+        match before.filter(|_| !is_replay(command)) {
             Some(before) => writer.image(&before),
             None => writer.no_image(),
         }
@@ -269,6 +354,11 @@ impl Connection {
     /// Sends a command of the caller's.
     pub(crate) async fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, Failure> {
         command.query_async(&mut self.redis).await.map_err(failure)
+    }
+
+    /// Sends commands of the caller's whose replies do not matter.
+    pub(crate) async fn run(&mut self, commands: &redis::Pipeline) -> Result<(), Failure> {
+        commands.exec_async(&mut self.redis).await.map_err(failure)
     }
 
     /// Runs a script of the caller's.
@@ -301,6 +391,22 @@ impl Connection {
         Ok(())
     }
 }
+
+/// A page of what waits in a stream.
+pub(crate) struct Waiting<'w> {
+    pub(crate) stream: &'w str,
+    pub(crate) connection: &'w str,
+    /// The entry behind which it begins; empty for the first page.
+    pub(crate) from: &'w str,
+    /// The last entry that matters, if not all do.
+    pub(crate) last: Option<Position>,
+    pub(crate) rows: usize,
+    /// The slots of the keys; any where none is named.
+    pub(crate) slots: &'w BTreeSet<String>,
+}
+
+/// The id of an entry, its order, the beginning of its record.
+pub(crate) type Found = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// How far a commit took one stream.
 pub(crate) struct Settled<'s> {
@@ -378,25 +484,28 @@ fn entries(job: usize, list: Value) -> Vec<Entry> {
     let entry = |value: Value| {
         let (id, fields) = pair(value)?;
         let Value::BulkString(id) = id else { return None };
-        Some(Entry { job, position: Position::parse(&id)?, record: record(fields), is_void: false })
+        let (record, order) = record_and_order(fields);
+        let position = Position::parse(&id)?;
+        Some(Entry { job, position, record, order: order.and_then(|order| Order::parse(&order)), is_void: false })
     };
     list.into_iter().filter_map(entry).collect()
 }
 
-/// The record among the fields of an entry.
-fn record(fields: Value) -> Vec<u8> {
-    let Value::Array(fields) = fields else {
-        return Vec::new();
-    };
+/// The record among the fields of an entry, and its order.
+fn record_and_order(fields: Value) -> (Vec<u8>, Option<Vec<u8>>) {
+    let (mut record, mut order) = (None, None);
+    let Value::Array(fields) = fields else { return (Vec::new(), None) };
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        if let (Value::BulkString(name), Value::BulkString(value)) = (name, value)
-            && name == STREAM_FIELD.as_bytes()
-        {
-            return value;
+        if let (Value::BulkString(name), Value::BulkString(value)) = (name, value) {
+            if name == STREAM_FIELD.as_bytes() {
+                record = record.or(Some(value));
+            } else if name == ORDER_FIELD.as_bytes() {
+                order = order.or(Some(value));
+            }
         }
     }
-    Vec::new()
+    (record.unwrap_or_default(), order)
 }
 
 fn pair(value: Value) -> Option<(Value, Value)> {

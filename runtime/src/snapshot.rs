@@ -5,6 +5,8 @@
 //! between them, as long as the stream is short enough. Where a walk stands is kept in Redis beside the stream: another
 //! process goes on from there.
 
+mod places;
+
 use std::time::{Duration, Instant};
 
 use redis_wb_plan::Plan;
@@ -15,6 +17,7 @@ use crate::pause::{Pauses, wait};
 use crate::shard::{Backlog, Connection, Rule, Walk};
 use crate::topology::Topology;
 use crate::{Error, Server, Shutdown};
+use places::Walks;
 
 /// A stream with more entries is waited for until half of them are gone.
 const BACKLOG_ROWS_MAX: u64 = 10_000;
@@ -78,8 +81,8 @@ pub async fn snapshot(
     let jobs: Vec<&Job> = options.jobs.iter().map(named).collect::<Result<_, _>>()?;
     for job in jobs {
         let mut tell = |progress| tell(&job.name, progress);
-        let mut walker = Walker { topology: &topology, job, restart: options.restart, shutdown: &mut shutdown };
-        if !walker.run(&mut tell, Pauses::new(plan.applier.retry_ms)).await? {
+        let mut walks = Walks { topology: &topology, job, restart: options.restart, retry_ms: plan.applier.retry_ms };
+        if !walks.run(&mut shutdown, &mut tell).await? {
             return Ok(false);
         }
     }
@@ -126,6 +129,11 @@ impl Walker<'_> {
     async fn session(&mut self, tell: &mut impl FnMut(Progress), pauses: &mut Pauses) -> Result<bool, Failure> {
         let mut redis = self.topology.look().await?.registry.connect().await?;
         let rule = rule(&mut redis, self.job).await?;
+        // A server of a cluster without a slot has no keys.
+        if rule.stream.is_empty() {
+            tell(Progress::Ends(Walked::default()));
+            return Ok(true);
+        }
         if std::mem::take(&mut self.restart) {
             redis.forget_walk(&rule.stream).await?;
         }

@@ -3,14 +3,20 @@
 //! A *unit* is one hash tag: the streams `wb:{tag}:<job>` of all jobs, their dead-letter queues, and the lease, all in
 //! one slot. Whoever works a unit does so for all connections. A standalone Redis has one.
 
+mod cluster;
 mod sentinel;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+use redis::TlsCertificates;
+use tokio::sync::OnceCell;
 
 use crate::error::Failure;
 use crate::shard::Shard;
 use crate::{Error, Server};
+pub(crate) use cluster::Cluster;
 use sentinel::Sentinels;
 
 /// The unit of a Redis that is no cluster.
@@ -23,6 +29,11 @@ pub(crate) struct Tag(String);
 impl Tag {
     pub(crate) fn new(tag: impl Into<String>) -> Self {
         Self(tag.into())
+    }
+
+    /// The tag of a stream.
+    pub(crate) fn of(stream: &str) -> Option<Self> {
+        stream.strip_prefix("wb:{")?.split_once("}:").map(|(tag, _)| Self::new(tag))
     }
 
     /// The stream of a job: `wb:{0}:emp`.
@@ -56,18 +67,35 @@ pub(crate) struct Shards {
 /// How the servers are found.
 #[derive(Debug, Clone)]
 pub(crate) enum Topology {
-    /// One server, at a fixed address.
+    /// The server at an address, which itself tells whether it is one of a cluster.
+    Direct(Arc<Direct>),
+    /// One server, and nothing but this.
     Standalone(Box<Shard>),
     /// One server at a time, whichever the sentinels say.
     Sentinel(Sentinels),
 }
 
+/// The servers at fixed addresses: one, or some of a cluster.
+pub(crate) struct Direct {
+    servers: Vec<Shard>,
+    certificates: Option<TlsCertificates>,
+    /// Known as soon as one of them was asked.
+    cluster: OnceCell<Option<Arc<Cluster>>>,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.servers.fmt(out)
+    }
+}
+
 impl Topology {
     pub(crate) fn new(server: &Server) -> Result<Self, Error> {
-        Ok(match Sentinels::new(server)? {
-            Some(sentinels) => Self::Sentinel(sentinels),
-            None => Self::Standalone(Box::new(Shard::new(server)?)),
-        })
+        if let Some(sentinels) = Sentinels::new(server)? {
+            return Ok(Self::Sentinel(sentinels));
+        }
+        let (servers, certificates) = Shard::all(server)?;
+        Ok(Self::Direct(Arc::new(Direct { servers, certificates, cluster: OnceCell::new() })))
     }
 
     /// Looks what there is now. Asked about every second, and at once after a connection failed; what it finds may
@@ -77,9 +105,60 @@ impl Topology {
     /// Where it cannot be known for the moment: what was there before stays until then.
     pub(crate) async fn look(&self) -> Result<Shards, Failure> {
         match self {
+            Self::Direct(direct) => match (direct.cluster().await?, direct.servers.first()) {
+                (Some(cluster), _) => cluster.look().await,
+                (None, Some(server)) => Ok(only(server.clone())),
+                (None, None) => Err(Failure::Transient("no server is named".to_owned())),
+            },
             Self::Standalone(shard) => Ok(only(Shard::clone(shard))),
             Self::Sentinel(sentinels) => sentinels.primary().await.map(only),
         }
+    }
+
+    /// The cluster, if the servers are of one.
+    pub(crate) async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
+        match self {
+            Self::Direct(direct) => direct.cluster().await,
+            Self::Standalone(_) | Self::Sentinel(_) => Ok(None),
+        }
+    }
+
+    /// Every server that takes writes.
+    pub(crate) async fn primaries(&self) -> Result<Vec<Shard>, Failure> {
+        match self.cluster().await? {
+            Some(cluster) => cluster.all_primaries().await,
+            None => Ok(self.look().await?.primaries),
+        }
+    }
+}
+
+impl Direct {
+    async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
+        let found = self.cluster.get_or_try_init(|| async {
+            let is_clustered = self.ask().await?;
+            let cluster = is_clustered.then(|| Cluster::new(self.servers.clone(), self.certificates.clone()));
+            Ok::<_, Failure>(cluster.transpose()?.map(Arc::new))
+        });
+        Ok(found.await?.as_ref())
+    }
+
+    /// Asks the first server that answers whether it is of a cluster.
+    async fn ask(&self) -> Result<bool, Failure> {
+        let mut failed = None;
+        for server in &self.servers {
+            let asked = async { server.open().await?.is_clustered().await };
+            match asked.await {
+                Ok(false) if self.servers.len() > 1 => {
+                    return Err(Failure::configuration(
+                        format!("`--redis` names several servers, and {server} is of no cluster"),
+                        "name one server, or servers of one cluster",
+                    ));
+                }
+                Ok(is_clustered) => return Ok(is_clustered),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::Transient("no server is named".to_owned())))
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`Folder`] | no process, but a folder that goes in the same way |
 //! | [`SmallDisk`] | no process, but a file system that can be full |
 //! | [`Redis`] | a Redis server with the capture module |
+//! | [`Cluster`] | a Redis Cluster, with the capture module |
 //! | [`Sentinel`] | a sentinel of a Redis server and its replicas |
 //! | [`Postgres`] | a PostgreSQL server |
 //! | [`MariaDb`] | a MariaDB server |
@@ -14,6 +15,7 @@
 //! Nothing here is shared between servers, so tests run in parallel, in threads and in processes.
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
+mod cluster;
 mod disk;
 mod guard;
 mod mariadb;
@@ -25,6 +27,7 @@ mod redis;
 mod sentinel;
 mod user;
 
+pub use cluster::Cluster;
 pub use disk::SmallDisk;
 pub use guard::Folder;
 pub use mariadb::MariaDb;

@@ -10,11 +10,14 @@
 //! | `rules.rs` | what survives what, and what is refused |
 //! | `replicas.rs` | who captures, and in which epoch |
 //! | `snapshots.rs` | the keys that are there as records, in slices, among live changes |
+//! | `cluster.rs` | servers of a Redis Cluster, while slots move and servers fail |
 //! | `failures.rs` | records that cannot be appended, memory that is full |
 
 // Each with `cfg(test)`, so that clippy knows helpers for tests.
 #[cfg(test)]
 mod changes;
+#[cfg(test)]
+mod cluster;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]

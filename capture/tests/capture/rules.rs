@@ -126,13 +126,6 @@ fn a_rule_that_was_accepted_earlier_is_kept_and_its_danger_shown() {
 }
 
 #[test]
-fn a_cluster_is_refused_as_yet() {
-    let mut server = Server::start_with(&["--cluster-enabled", "yes"]);
-    let error = server.try_run("WB.TRACK emp emp:*").unwrap_err();
-    assert!(error.contains("Redis Cluster"), "{error}");
-}
-
-#[test]
 fn wrong_commands_are_told_why() {
     let mut server = Server::start();
     for (command, reason) in [

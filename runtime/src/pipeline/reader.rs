@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Batch;
+use super::turns::Turns;
 use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
+use crate::dead_letters::gone;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lookup::Lookups;
@@ -50,6 +52,8 @@ pub(super) struct Reader {
     applied: Applied,
     encode: Encode,
     lookups: Lookups,
+    /// In a cluster: whose turn it is among its streams.
+    turns: Option<Turns>,
     /// How many entries the next command asks of each stream.
     count: usize,
     /// Why a job is stopped: its stream is not read any more.
@@ -64,11 +68,12 @@ impl Reader {
         places: Vec<(String, Position)>,
         applied: Applied,
         encode: Encode,
+        turns: Option<Turns>,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, said) = (VecDeque::new(), READ_ROWS_MAX, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, count, stopped, said }
+        Self { layout, redis, places, waiting, applied, encode, lookups, turns, count, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -96,23 +101,19 @@ impl Reader {
 
     /// One batch; `None` where no entry was there to read.
     async fn read(&mut self, may_wait: bool) -> Result<Option<Batch>, Failure> {
-        loop {
-            let entries = self.gather(may_wait).await?;
-            if entries.is_empty() {
-                return Ok(None);
-            }
-            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await?;
-            for at in &prepared.flushed {
-                if let Some(entry) = entries.get(*at) {
-                    self.say_what_stays(entry);
-                }
-            }
-            // Where nothing advances, all of it was applied before.
-            if !prepared.advances.is_empty() {
-                self.applied.committed(&prepared.advances);
-                return Ok(Some(Batch { entries, prepared }));
+        let entries = self.gather(may_wait).await?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await?;
+        for at in &prepared.flushed {
+            if let Some(entry) = entries.get(*at) {
+                self.say_what_stays(entry);
             }
         }
+        // Where nothing advances, all of it was applied before, and waits to be let go of.
+        self.applied.committed(&prepared.advances);
+        Ok(Some(Batch { entries, prepared }))
     }
 
     /// The entries of a batch: as many as are there, up to the bounds. Only the first is waited for.
@@ -123,6 +124,9 @@ impl Reader {
         while entries.len() < rows_max && bytes < BATCH_BYTES_AIM {
             if self.waiting.is_empty() {
                 self.fetch(may_wait && entries.is_empty()).await?;
+            }
+            if !self.wait_for_others(entries.is_empty()).await? {
+                break;
             }
             let Some(mut entry) = self.waiting.pop_front() else { break };
             match self.turn(&entry) {
@@ -142,6 +146,23 @@ impl Reader {
             entries.push(entry);
         }
         Ok(entries)
+    }
+
+    /// In a cluster: whether it is the turn of the entry that is next, and nothing that comes before it waits in another
+    /// stream. Waits for that, if it may.
+    async fn wait_for_others(&mut self, may_wait: bool) -> Result<bool, Failure> {
+        let (Some(turns), Some(next)) = (&mut self.turns, self.waiting.front()) else { return Ok(true) };
+        if turns.is_clear(next) {
+            return Ok(true);
+        }
+        let record = redis_wb_record::decode(&next.record);
+        if record.is_ok_and(|record| self.applied.holds(next.job, record.epoch, next.position)) {
+            return Ok(true);
+        }
+        match self.layout.job(next.job) {
+            Some(job) => turns.wait(&job.name, &mut self.waiting, may_wait).await,
+            None => Ok(true),
+        }
     }
 
     /// Reads what comes next in the streams.
@@ -191,7 +212,10 @@ impl Reader {
         {
             match self.redis.complete(&job.source, &record).await? {
                 Some(record) => entry.record = record,
-                None => entry.is_void = true,
+                None => match gone(record) {
+                    Some(record) => entry.record = record,
+                    None => entry.is_void = true,
+                },
             }
         }
         Ok(())
