@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use xtask::chaos::{KINDS, Options, run};
+use xtask::chaos::{KINDS, Options, Shape, run};
 use xtask::servers::capture_module;
 
 /// What is tested where `REDIS_WB_SEED` says nothing else.
@@ -21,6 +21,7 @@ fn all_is_right_whatever_fails() {
         seed,
         changes: CHANGES,
         changes_per_s: CHANGES_PER_S,
+        shape: Some(Shape::Pair),
         kinds: KINDS.iter().map(|(kind, ..)| *kind).collect(),
     })
     .unwrap();

@@ -6,8 +6,9 @@
 //! | [`run`] | rounds, one after the other, each with a seed of its own |
 //! | `round` | one round: begins everything, lets faults come and go, waits until all is drained, looks |
 //! | `stage` | servers, workers, and the proxies between them; `jobs` is what they run, `targets` asks the databases |
+//! | `side`, `space` | the Redis of a round, a pair or a cluster; all its keys, looked at together |
 //! | `driver`, `workload` | the application |
-//! | `faults` | what goes wrong; `proxy` is how it does on the network |
+//! | `faults` | what goes wrong; `proxy` is how it does on the network, `resharding` how in a cluster |
 //! | `verify` | what must hold |
 //! | `report` | what is printed |
 //!
@@ -18,7 +19,10 @@ mod faults;
 mod jobs;
 mod proxy;
 mod report;
+mod resharding;
 mod round;
+mod side;
+mod space;
 mod stage;
 mod targets;
 mod verify;
@@ -28,6 +32,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use faults::{KINDS, Kind};
+pub use side::Shape;
 
 use crate::Error;
 
@@ -46,6 +51,8 @@ pub struct Options {
     pub changes: u64,
     /// How many changes there are in a second, at most.
     pub changes_per_s: u64,
+    /// Which Redis a round has; where none is said, every third seed has a cluster.
+    pub shape: Option<Shape>,
     /// Which faults there are.
     pub kinds: Vec<Kind>,
 }

@@ -35,7 +35,7 @@ usage: cargo xtask <task>
   bench check     time `redis-wb check`
   bench snapshot  time how long slices of a snapshot hold Redis up
   chaos           a round of 200,000 changes while workers, servers and network fail at random
-  chaos --rounds N --seed S --changes C --pace CHANGES_PER_S --kinds KIND,KIND
+  chaos --rounds N --seed S --changes C --pace CHANGES_PER_S --redis pair|cluster --kinds KIND,KIND
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";

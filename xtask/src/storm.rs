@@ -1,6 +1,6 @@
 //! `cargo xtask chaos`: reads what is asked for, builds what is run. It must not know what a round is.
 
-use xtask::chaos::{self, KINDS, Kind, Options};
+use xtask::chaos::{self, KINDS, Kind, Options, Shape};
 use xtask::servers::CAPTURE_FILE;
 use xtask::{Error, cargo};
 
@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
         seed: 1,
         changes: CHANGES,
         changes_per_s: CHANGES_PER_S,
+        shape: None,
         kinds: KINDS.iter().map(|(kind, ..)| *kind).collect(),
     };
     for pair in arguments.chunks(2) {
@@ -29,10 +30,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
             "--seed" => options.seed = number(name, value)?,
             "--changes" => options.changes = number(name, value)?,
             "--pace" => options.changes_per_s = number(name, value)?,
+            "--redis" => options.shape = Some(shape(value)?),
             "--kinds" => options.kinds = value.split(',').map(kind).collect::<Result<_, _>>()?,
             _ => {
                 return Err(Error::new(format!("there is no option `{name}`"))
-                    .with_help("these are --rounds, --seed, --changes, --pace and --kinds"));
+                    .with_help("these are --rounds, --seed, --changes, --pace, --redis and --kinds"));
             }
         }
     }
@@ -49,6 +51,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
 
 fn number(name: &str, value: &str) -> Result<u64, Error> {
     value.parse().map_err(|_| Error::new(format!("`{name}` wants a number, not `{value}`")))
+}
+
+fn shape(name: &str) -> Result<Shape, Error> {
+    match name {
+        "pair" => Ok(Shape::Pair),
+        "cluster" => Ok(Shape::Cluster),
+        _ => Err(Error::new(format!("there is no Redis `{name}`")).with_help("these are pair and cluster")),
+    }
 }
 
 fn kind(name: &str) -> Result<Kind, Error> {

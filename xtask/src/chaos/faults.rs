@@ -1,6 +1,5 @@
 //! The faults: what is done to whom, and how it is undone. It must not know what comes of it.
 
-use std::thread;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -8,16 +7,15 @@ use rand::rngs::StdRng;
 
 use super::driver::{Line, connect};
 use super::proxy::{Mode, Proxy};
+use super::resharding;
+use super::side::{Pair, Shape};
 use super::stage::Stage;
-use super::workload::{self, TTL_MS_MAX};
 use crate::Error;
 
 /// Longer than a worker keeps a lease that it does not renew, in milliseconds.
 const PAST_LEASE_MS: std::ops::Range<u64> = 11_000..14_000;
 /// How long a replica may take to have what it is asked for, in milliseconds.
 const WAIT_MS_MAX: u64 = 30_000;
-/// How long to wait between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +51,11 @@ pub enum Kind {
     DiskFull,
     ClockForward,
     ClockBack,
+    ClusterFailover,
+    ClusterPrimaryKill,
+    ClusterPause,
+    ClusterReshard,
+    ClusterJoin,
 }
 
 /// What is hit; one fault at a time.
@@ -70,10 +73,11 @@ pub(super) enum Place {
     Disk,
     /// The clock of one Redis.
     Clock(usize),
+    Cluster,
 }
 
 /// Every kind: how the command line calls it, and what it is.
-pub const KINDS: [(Kind, &str, &str); 30] = [
+pub const KINDS: [(Kind, &str, &str); 35] = [
     (Kind::WorkerKill, "worker-kill", "SIGKILL of a worker; a new one up to 2 s later"),
     (Kind::WorkerTerm, "worker-term", "SIGTERM of a worker; a new one at once"),
     (Kind::WorkerPause, "worker-pause", "SIGSTOP of a worker for 1 to 6 s"),
@@ -132,12 +136,53 @@ pub const KINDS: [(Kind, &str, &str); 30] = [
         "clock-back",
         "the clock of the Redis primary jumps back by 20 to 400 s, and ahead 2 to 6 s later",
     ),
+    (
+        Kind::ClusterFailover,
+        "cluster-failover",
+        "a replica of a cluster takes over from its primary, as for maintenance",
+    ),
+    (
+        Kind::ClusterPrimaryKill,
+        "cluster-primary-kill",
+        "SIGKILL of a primary of a cluster; its replica is elected, it starts again and becomes a replica",
+    ),
+    (
+        Kind::ClusterPause,
+        "cluster-pause",
+        "SIGSTOP of a primary of a cluster for 0.2 to 1.5 s, too short for an election",
+    ),
+    (Kind::ClusterReshard, "cluster-reshard", "slots with keys and change streams move to another primary under load"),
+    (Kind::ClusterJoin, "cluster-join", "a server joins the cluster and takes over slots"),
 ];
 
 impl Kind {
     /// How the command line calls it.
     pub fn name(self) -> &'static str {
         KINDS.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// Whether it can be done to such a Redis.
+    pub(super) fn suits(self, shape: Shape) -> bool {
+        match self {
+            Self::ClusterFailover
+            | Self::ClusterPrimaryKill
+            | Self::ClusterPause
+            | Self::ClusterReshard
+            | Self::ClusterJoin => shape == Shape::Cluster,
+            Self::WorkerCutOffPastLease
+            | Self::RedisCut
+            | Self::RedisDelay
+            | Self::RedisSilent
+            | Self::RedisCutInMessage
+            | Self::RedisKill
+            | Self::RedisPause
+            | Self::ReplicaKill
+            | Self::ReplicaPause
+            | Self::Failover
+            | Self::ClockForward
+            | Self::ClockBack => shape == Shape::Pair,
+            _ => true,
+        }
     }
 
     /// Which of the machine's abilities it needs.
@@ -150,7 +195,7 @@ impl Kind {
     }
 
     /// All that must be left alone by others meanwhile; the first is what is hit.
-    pub(super) fn places(self, random: &mut StdRng, stage: &Stage) -> Vec<Place> {
+    pub(super) fn places(self, random: &mut StdRng, stage: &mut Stage) -> Vec<Place> {
         // Most often the worker that works: what is done to the others is soon done with.
         let any = random.random_range(0..stage.workers.len());
         let any = if random.random_bool(0.6) { stage.holder().unwrap_or(any) } else { any };
@@ -175,7 +220,16 @@ impl Kind {
             }
             Self::MariaCut | Self::MariaDelay | Self::MariaSilent | Self::MariaCutInMessage => vec![Place::MariaLink],
             Self::DiskFull => vec![Place::Disk],
-            Self::ClockForward | Self::ClockBack => vec![Place::Clock(stage.primary)],
+            Self::ClockForward | Self::ClockBack => {
+                vec![Place::Clock(stage.side.pair().map_or(0, |pair| pair.primary))]
+            }
+            Self::ClusterFailover | Self::ClusterPause | Self::ClusterReshard | Self::ClusterJoin => {
+                vec![Place::Cluster]
+            }
+            Self::ClusterPrimaryKill => {
+                let workers = (0..stage.workers.len()).map(Place::Worker);
+                std::iter::once(Place::Cluster).chain(workers).collect()
+            }
         }
     }
 
@@ -215,8 +269,16 @@ impl Kind {
             Self::DiskFull => stage.disk.as_ref().map_or(Ok(()), crate::servers::SmallDisk::fill)?,
             Self::ClockForward | Self::ClockBack => {
                 let seconds = random.random_range(20..400);
-                stage.set_clock(stage.primary, if self == Self::ClockBack { -seconds } else { seconds })?;
+                set_clock(place, stage, if self == Self::ClockBack { -seconds } else { seconds })?;
                 ms = random.random_range(2_000..6_000);
+            }
+            Self::ClusterFailover
+            | Self::ClusterPrimaryKill
+            | Self::ClusterPause
+            | Self::ClusterReshard
+            | Self::ClusterJoin => {
+                resharding::inflict(self, stage, line, random)?;
+                ms = 0;
             }
             _ => {
                 let link = link(place, stage);
@@ -258,13 +320,15 @@ impl Kind {
                 }
             }
             Self::RedisKill => {
-                let primary = stage.primary;
-                stage.server_mut(primary).try_restart()?;
+                if let Some(pair) = stage.side.pair() {
+                    pair.primary_mut().try_restart()?;
+                }
             }
             Self::ReplicaKill => {
-                let (primary, replica) = (stage.primary, 1 - stage.primary);
-                stage.server_mut(replica).try_restart()?;
-                replicate(stage, replica, primary)?;
+                if let Some(pair) = stage.side.pair() {
+                    pair.replica_mut().try_restart()?;
+                    pair.replicate()?;
+                }
             }
             Self::PostgresKill => stage.postgres.try_restart()?,
             Self::MariaKill => stage.maria.try_restart()?,
@@ -275,11 +339,7 @@ impl Kind {
                     disk.free();
                 }
             }
-            Self::ClockForward | Self::ClockBack => {
-                if let Place::Clock(at) = place {
-                    stage.set_clock(at, 0)?;
-                }
-            }
+            Self::ClockForward | Self::ClockBack => set_clock(place, stage, 0)?,
             Self::PostgresBackendKill | Self::Failover => {}
             _ => {
                 if let Some(link) = link(place, stage) {
@@ -292,22 +352,21 @@ impl Kind {
 }
 
 fn pause(place: Place, stage: &mut Stage) {
-    let primary = stage.primary;
     match place {
         Place::Worker(at) => stage.workers.iter_mut().skip(at).take(1).for_each(|worker| worker.process.pause()),
-        Place::Primary => stage.server_mut(primary).pause(),
-        Place::Replica => stage.server_mut(1 - primary).pause(),
+        Place::Primary => stage.side.pair().into_iter().for_each(|pair| pair.primary_mut().pause()),
+        Place::Replica => stage.side.pair().into_iter().for_each(|pair| pair.replica_mut().pause()),
         Place::Postgres => stage.postgres.pause(),
         Place::Maria => stage.maria.pause(),
         _ => {}
     }
 }
 
-fn resume(place: Place, stage: &Stage) {
+fn resume(place: Place, stage: &mut Stage) {
     match place {
-        Place::Worker(at) => stage.workers.iter().skip(at).take(1).for_each(|worker| worker.process.resume()),
-        Place::Primary => stage.server(stage.primary).resume(),
-        Place::Replica => stage.server(1 - stage.primary).resume(),
+        Place::Worker(at) => stage.workers.iter_mut().skip(at).take(1).for_each(|worker| worker.process.resume()),
+        Place::Primary => stage.side.pair().into_iter().for_each(|pair| pair.primary_mut().resume()),
+        Place::Replica => stage.side.pair().into_iter().for_each(|pair| pair.replica_mut().resume()),
         Place::Postgres => stage.postgres.resume(),
         Place::Maria => stage.maria.resume(),
         _ => {}
@@ -315,19 +374,25 @@ fn resume(place: Place, stage: &Stage) {
 }
 
 fn kill(place: Place, stage: &mut Stage) {
-    let primary = stage.primary;
     match place {
-        Place::Primary => stage.server_mut(primary).kill(),
-        Place::Replica => stage.server_mut(1 - primary).kill(),
+        Place::Primary => stage.side.pair().into_iter().for_each(|pair| pair.primary_mut().kill()),
+        Place::Replica => stage.side.pair().into_iter().for_each(|pair| pair.replica_mut().kill()),
         Place::Postgres => stage.postgres.kill(),
         Place::Maria => stage.maria.kill(),
         _ => {}
     }
 }
 
+fn set_clock(place: Place, stage: &mut Stage, seconds: i64) -> Result<(), Error> {
+    match (place, stage.side.pair()) {
+        (Place::Clock(which), Some(pair)) => pair.set_clock(which, seconds),
+        _ => Ok(()),
+    }
+}
+
 fn link(place: Place, stage: &Stage) -> Option<&Proxy> {
     match place {
-        Place::RedisLink(at) => stage.workers.get(at).map(|worker| &worker.link),
+        Place::RedisLink(at) => stage.workers.get(at).and_then(|worker| worker.link.as_ref()),
         Place::PostgresLink => Some(&stage.pg_link),
         Place::MariaLink => Some(&stage.maria_link),
         _ => None,
@@ -338,59 +403,33 @@ fn link(place: Place, stage: &Stage) -> Option<&Proxy> {
 /// tested here: the application stands still, the workers are cut off, and the replica has all that the primary has.
 fn fail_over(stage: &mut Stage, line: &Line) -> Result<(), Error> {
     let failed = |error: redis::RedisError| Error::during("fail over")(error);
-    let mut port = line.hold();
-    stage.workers.iter().for_each(|worker| {
-        worker.link.set(Mode::Refuse);
-        worker.link.cut();
-    });
-    let (old, new) = (stage.primary, 1 - stage.primary);
-    let mut client = connect(stage.server(old).port()).map_err(failed)?;
-    settle_expiry(&mut client).map_err(failed)?;
+    let mut ports = line.hold();
+    for link in stage.workers.iter().filter_map(|worker| worker.link.as_ref()) {
+        link.set(Mode::Refuse);
+        link.cut();
+    }
+    stage.side.space()?.settle_expiry()?;
+    let Some(pair) = stage.side.pair() else { return Ok(()) };
+    let mut client = connect(pair.port()).map_err(failed)?;
     redis::cmd("INCR").arg("chaos:failovers").exec(&mut client).map_err(failed)?;
     let replicas: u32 = redis::cmd("WAIT").arg(1).arg(WAIT_MS_MAX).query(&mut client).map_err(failed)?;
     if replicas == 0 {
         return Err(Error::new("the replica did not come to have what its primary has"));
     }
-    stage.server_mut(old).kill();
-    let mut client = connect(stage.server(new).port()).map_err(failed)?;
-    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec(&mut client).map_err(failed)?;
-    stage.primary = new;
-    *port = stage.redis_port();
-    stage.workers.iter().for_each(|worker| {
-        worker.link.lead_to(*port);
-        worker.link.heal();
-    });
-    drop(port);
-    stage.server_mut(old).try_restart()?;
-    replicate(stage, old, new)
-}
-
-/// Makes one server the replica of the other, and does not wait.
-fn replicate(stage: &Stage, replica: usize, primary: usize) -> Result<(), Error> {
-    let mut client = connect(stage.server(replica).port()).map_err(Error::during("make a replica"))?;
-    let port = stage.server(primary).port();
-    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec(&mut client).map_err(Error::during("make a replica"))
-}
-
-/// Waits until nothing lives on borrowed time: all that expires has. Asking for a key makes Redis look.
-pub(super) fn settle_expiry(client: &mut redis::Connection) -> redis::RedisResult<()> {
-    thread::sleep(Duration::from_millis(2 * TTL_MS_MAX));
-    loop {
-        let mut pipe = redis::pipe();
-        for (kind, count) in
-            [("item", workload::ITEMS), ("doc", workload::DOCS), ("tags", workload::TAGS), ("game", workload::GAMES)]
-        {
-            (0..count).for_each(|id| {
-                pipe.cmd("EXISTS").arg(format!("{kind}:{id}")).ignore();
-            });
-        }
-        pipe.exec(client)?;
-        // `db0:keys=812,expires=3,avg_ttl=120,subexpiry=0`: hashes with fields that expire.
-        let info: String = redis::cmd("INFO").arg("keyspace").query(client)?;
-        let is_left = info.lines().any(|line| line.contains("subexpiry=") && !line.ends_with("subexpiry=0"));
-        if !is_left {
-            return Ok(());
-        }
-        thread::sleep(LOOK_AGAIN);
+    pair.primary_mut().kill();
+    pair.promote()?;
+    let port = pair.port();
+    *ports = vec![port];
+    for link in stage.workers.iter().filter_map(|worker| worker.link.as_ref()) {
+        link.lead_to(port);
+        link.heal();
     }
+    drop(ports);
+    stage.side.pair().map_or(Ok(()), restore)
+}
+
+/// Starts the one that was the primary again, as the replica of the other.
+fn restore(pair: &mut Pair) -> Result<(), Error> {
+    pair.replica_mut().try_restart()?;
+    pair.replicate()
 }

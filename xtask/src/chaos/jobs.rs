@@ -63,17 +63,17 @@ pub(super) const COMPARED: [(&str, &[&str]); 5] = [
 /// One job by each type, and one that keeps every change of the hashes.
 pub(super) fn jobs() -> [(&'static str, String); 5] {
     let items = everywhere(
-        "    key_pattern: item:*\n    data_type: hash\n    key: item:<id:int>",
+        "    key_pattern: item:*\n    data_type: hash\n    key: item:{<slot:int>}:<id:int>",
         &["      table: item\n      keys: [id]\n      mapping: [version: v, name, quantity: qty, note, place]"],
     );
     let log = everywhere(
-        "    key_pattern: item:*\n    data_type: hash\n    key: item:<id:int>\n    row_format: full",
+        "    key_pattern: item:*\n    data_type: hash\n    key: item:{<slot:int>}:<id:int>\n    row_format: full",
         &["      table: item_log\n      load_strategy: APPEND\n      keys: [id: key.id]\n      mapping:\n        \
            - version: after.v\n        - quantity: after.qty\n        - place: after.place\n        \
            - op: {expression: opcode, language: jmespath}"],
     );
     let docs = everywhere(
-        "    key_pattern: doc:*\n    data_type: json\n    key: doc:<id:int>",
+        "    key_pattern: doc:*\n    data_type: json\n    key: doc:{<slot:int>}:<id:int>",
         &[
             "      table: doc\n      keys: [id]\n      mapping: [version: v, title]",
             "      table: doc_line\n      foreach: 'line: lines[]'\n      keys: [doc: id, no: line.no]\n      mapping: \
@@ -81,11 +81,11 @@ pub(super) fn jobs() -> [(&'static str, String); 5] {
         ],
     );
     let tags = everywhere(
-        "    key_pattern: tags:*\n    data_type: set\n    key: tags:<product>",
+        "    key_pattern: tags:*\n    data_type: set\n    key: tags:{<slot:int>}:<product>",
         &["      table: tag\n      foreach: 'member: members'\n      keys: [product, tag: member]"],
     );
     let scores = everywhere(
-        "    key_pattern: game:*\n    data_type: sorted_set\n    key: game:<game>",
+        "    key_pattern: game:*\n    data_type: sorted_set\n    key: game:{<slot:int>}:<game>",
         &["      table: score\n      foreach: 'entry: members'\n      keys: [game, player: entry.member]\n      \
            mapping: [points: entry.score]"],
     );

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use super::faults::{KINDS, Kind};
 use super::round::Outcome;
+use super::side::Shape;
 
 /// How a round went, in one line; and what did not hold, if anything did not.
 pub(super) fn line(outcome: &Outcome) -> String {
+    let shape = if outcome.shape == Shape::Cluster { "a cluster" } else { "a primary with a replica" };
     let Outcome { seed, changes, recorded, poison, wrote, drained, .. } = outcome;
     let faults: Vec<String> = outcome.faults.iter().map(|(kind, times)| format!("{} {times}", kind.name())).collect();
     let total: u64 = outcome.faults.values().sum();
     let verdict = if outcome.wrong.is_empty() { "clean" } else { "WRONG" };
     let mut line = format!(
-        "seed {seed}: {changes} changes in {:.0} s, {recorded} rows of the log, {poison} poison, {total} faults ({}), \
+        "seed {seed}, {shape}: {changes} changes in {:.0} s, {recorded} rows of the log, {poison} poison, {total} faults ({}), \
          drained in {:.1} s: {verdict}",
         wrote.as_secs_f64(),
         faults.join(", "),

@@ -12,9 +12,10 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::Options;
 use super::driver::{Driver, Line};
-use super::faults::{Kind, Place, settle_expiry};
+use super::faults::{Kind, Place};
 use super::jobs::jobs;
-use super::stage::{Stage, stream};
+use super::side::Shape;
+use super::stage::{Stage, streams};
 use super::verify::verify;
 use crate::Error;
 
@@ -35,6 +36,7 @@ const NEVER_LOGGED: [&str; 2] = ["panicked at", "please report this bug"];
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) seed: u64,
+    pub(super) shape: Shape,
     /// How many changes were sent.
     pub(super) changes: u64,
     /// How many records of the log's keys there were, and how many of them were poison.
@@ -73,11 +75,15 @@ struct Round {
 
 /// Runs a round.
 pub(super) fn run(options: &Options, seed: u64) -> Result<Outcome, Error> {
-    let stage = Stage::set(&options.program, &options.module)?;
+    let shape = options.shape.unwrap_or(if seed % 3 == 0 { Shape::Cluster } else { Shape::Pair });
+    let stage = Stage::set(shape, &options.program, &options.module)?;
     let missing = stage.missing.clone();
-    let can = |kind: &Kind| kind.needs().is_none_or(|need| missing.iter().all(|(what, _)| *what != need));
+    let can = |kind: &Kind| {
+        kind.suits(shape) && kind.needs().is_none_or(|need| missing.iter().all(|(what, _)| *what != need))
+    };
     let outcome = Outcome {
         seed,
+        shape,
         changes: 0,
         recorded: 0,
         poison: 0,
@@ -111,7 +117,7 @@ pub(super) fn run(options: &Options, seed: u64) -> Result<Outcome, Error> {
 
 impl Round {
     fn run(&mut self, options: &Options, seed: u64) -> Result<(), Error> {
-        let driver = Driver::start(seed, self.stage.redis_port(), options.changes, options.changes_per_s);
+        let driver = Driver::start(seed, self.stage.side.ports(), options.changes, options.changes_per_s);
         let line = std::sync::Arc::clone(&driver.line);
         let mut next = Instant::now();
         while !driver.is_done() {
@@ -130,7 +136,7 @@ impl Round {
         self.outcome.wrote = self.start.elapsed();
         self.drain()?;
         self.end_workers();
-        let verdict = verify(&self.stage)?;
+        let verdict = verify(self.outcome.shape, &self.stage)?;
         self.outcome.recorded = verdict.recorded;
         self.outcome.poison = verdict.poison;
         self.outcome.wrong.extend(verdict.wrong);
@@ -157,7 +163,7 @@ impl Round {
         }
         for at in 0..self.deck.len() {
             let Some(kind) = self.deck.get(at).copied() else { break };
-            let places = kind.places(&mut self.random, &self.stage);
+            let places = kind.places(&mut self.random, &mut self.stage);
             if self.active.iter().any(|fault| fault.places.iter().any(|place| places.contains(place))) {
                 continue;
             }
@@ -191,16 +197,16 @@ impl Round {
     fn drain(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         self.note("all faults are over");
-        let mut client = self.stage.client()?;
-        settle_expiry(&mut client).map_err(Error::during("let keys expire"))?;
+        let mut space = self.stage.side.space()?;
+        space.settle_expiry()?;
         loop {
             let mut left = Vec::new();
             for (job, _) in jobs() {
-                let length = redis::cmd("XLEN").arg(stream(job)).query::<u64>(&mut client);
-                let length = length.map_err(Error::during("look at the streams"))?;
-                if length > 0 {
-                    left.push(format!("{job} {length}"));
-                }
+                let lengths = space.each(&streams(job), |stream, client| {
+                    redis::cmd("XLEN").arg(stream).query::<u64>(client).map(|length| (stream.to_owned(), length))
+                })?;
+                let open = lengths.into_iter().filter(|(_, length)| *length > 0);
+                left.extend(open.map(|(stream, length)| format!("{stream} {length}")));
             }
             if left.is_empty() {
                 break;

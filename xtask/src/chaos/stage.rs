@@ -6,12 +6,12 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::driver::connect;
 use super::jobs::{self, LITE_AUDIT, MARIA_AUDIT, PG_AUDIT, TABLES, jobs};
 use super::proxy::Proxy;
+use super::side::{Shape, Side};
 use super::targets::Targets;
-use crate::servers::{Folder, MariaDb, Postgres, Process, Redis, SmallDisk};
-use crate::{Error, tools};
+use crate::Error;
+use crate::servers::{Folder, MariaDb, Postgres, Process, SmallDisk};
 
 /// How many workers share the work.
 const WORKERS: usize = 3;
@@ -19,8 +19,6 @@ const WORKERS: usize = 3;
 const DISK_MEGABYTES: u32 = 768;
 /// How long the workers may take to have all keys tracked.
 const TRACK_SECONDS_MAX: Duration = Duration::from_secs(60);
-/// How long a replica may take to have all that its primary has.
-const REPLICATE_SECONDS_MAX: Duration = Duration::from_secs(60);
 /// How long to wait between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A rule of the suite's own: capture appends each change of the hashes to its stream, and nobody reads it.
@@ -28,16 +26,17 @@ pub(super) const MIRROR: &str = "mirror";
 /// What a worker logs when it begins to work.
 const TAKEN: &str = "this worker has the lease";
 
-/// The stream of a job, as capture names it.
-pub(super) fn stream(job: &str) -> String {
-    format!("wb:{{0}}:{job}")
+/// What the streams of a job are called, on whichever server: the dead-letter queues are not among them.
+pub(super) fn streams(job: &str) -> String {
+    format!("wb:{{*}}:{job}")
 }
 
 /// A worker and its own way to Redis.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) process: Process,
-    pub(super) link: Proxy,
+    /// None in a cluster, whose servers tell their own addresses.
+    pub(super) link: Option<Proxy>,
     name: String,
 }
 
@@ -48,16 +47,12 @@ pub(super) struct Stage {
     pub(super) workers: Vec<Worker>,
     pub(super) pg_link: Proxy,
     pub(super) maria_link: Proxy,
-    pub(super) redis: [Redis; 2],
-    /// Which of the two is the primary.
-    pub(super) primary: usize,
+    pub(super) side: Side,
     /// What is missing, so that some faults are not to be had, and why.
     pub(super) missing: Vec<(&'static str, String)>,
     pub(super) disk: Option<SmallDisk>,
     pub(super) postgres: Postgres,
     pub(super) maria: MariaDb,
-    /// The file by which the clock of each Redis is set.
-    clocks: Option<[PathBuf; 2]>,
     program: PathBuf,
     lite: PathBuf,
     folder: Folder,
@@ -65,10 +60,10 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts everything, and waits until all keys are tracked.
-    pub(super) fn set(program: &Path, module: &Path) -> Result<Self, Error> {
+    pub(super) fn set(shape: Shape, program: &Path, module: &Path) -> Result<Self, Error> {
         let folder = Folder::create("redis-wb-chaos-")?;
         let mut missing = Vec::new();
-        let (redis, clocks) = start_redis(module, folder.path(), &mut missing)?;
+        let side = Side::start(shape, module, folder.path(), &mut missing)?;
         let postgres = Postgres::try_start()?;
         let maria = MariaDb::try_start(&[])?;
         let disk = match SmallDisk::mount(&postgres.dir().join("disk"), DISK_MEGABYTES) {
@@ -83,55 +78,31 @@ impl Stage {
             workers: Vec::new(),
             pg_link: Proxy::start(postgres.port())?,
             maria_link: Proxy::start(maria.port())?,
-            redis,
-            primary: 0,
+            side,
             missing,
             disk,
             postgres,
             maria,
-            clocks,
             program: program.to_path_buf(),
             lite: lite.join("lite.db"),
             folder,
         };
         stage.make_tables()?;
         stage.write_project().map_err(Error::during("write the jobs"))?;
-        stage.follow(1, 0)?;
-        let () = redis::cmd("WB.TRACK")
-            .arg(MIRROR)
-            .arg("item:*")
-            .query::<redis::Value>(&mut stage.client()?)
-            .map(drop)
-            .map_err(Error::during("track the keys"))?;
+        for connection in stage.side.space()?.all() {
+            mirror(connection)?;
+        }
         for number in 0..WORKERS {
             let name = format!("worker{number}");
-            let link = Proxy::start(stage.redis_port())?;
-            let process = stage.launch(&name, link.port())?;
+            let link = match &stage.side {
+                Side::Pair(pair) => Some(Proxy::start(pair.port())?),
+                Side::Cluster(_) => None,
+            };
+            let process = stage.launch(&name, link.as_ref())?;
             stage.workers.push(Worker { process, link, name });
         }
         stage.wait_until_tracked()?;
         Ok(stage)
-    }
-
-    /// The port of the primary.
-    pub(super) fn redis_port(&self) -> u16 {
-        self.server(self.primary).port()
-    }
-
-    /// One of the two servers.
-    pub(super) fn server(&self, which: usize) -> &Redis {
-        let [first, second] = &self.redis;
-        if which == 0 { first } else { second }
-    }
-
-    pub(super) fn server_mut(&mut self, which: usize) -> &mut Redis {
-        let [first, second] = &mut self.redis;
-        if which == 0 { first } else { second }
-    }
-
-    /// A connection to the primary.
-    pub(super) fn client(&self) -> Result<redis::Connection, Error> {
-        connect(self.redis_port()).map_err(Error::during("connect to the primary"))
     }
 
     /// All three targets, asked directly.
@@ -142,36 +113,11 @@ impl Stage {
     /// Starts a worker again.
     pub(super) fn restart(&mut self, which: usize) -> Result<(), Error> {
         let Some(worker) = self.workers.get(which) else { return Ok(()) };
-        let process = self.launch(&worker.name, worker.link.port())?;
+        let process = self.launch(&worker.name, worker.link.as_ref())?;
         if let Some(worker) = self.workers.get_mut(which) {
             worker.process = process;
         }
         Ok(())
-    }
-
-    /// Makes one server the replica of the other, and waits until it has all data.
-    pub(super) fn follow(&self, replica: usize, primary: usize) -> Result<(), Error> {
-        let failed = |error| Error::during("make a replica")(error);
-        let mut client = connect(self.server(replica).port()).map_err(failed)?;
-        let port = self.server(primary).port();
-        redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec(&mut client).map_err(failed)?;
-        let start = Instant::now();
-        loop {
-            let info: String = redis::cmd("INFO").arg("replication").query(&mut client).map_err(failed)?;
-            if info.contains("master_link_status:up") {
-                return Ok(());
-            }
-            if start.elapsed() > REPLICATE_SECONDS_MAX {
-                return Err(Error::new("the replica did not come to have the data of its primary"));
-            }
-            thread::sleep(LOOK_AGAIN);
-        }
-    }
-
-    /// Sets the clock of a Redis off by some seconds, where that can be had.
-    pub(super) fn set_clock(&self, which: usize, seconds: i64) -> Result<(), Error> {
-        let Some(clock) = self.clocks.as_ref().and_then(|clocks| clocks.get(which)) else { return Ok(()) };
-        set_clock(clock, seconds)
     }
 
     /// What the workers logged, one after the other.
@@ -199,8 +145,9 @@ impl Stage {
                 fs::copy(entry.path(), at.join(entry.file_name()))?;
             }
             fs::copy(&self.lite, at.join("lite.db"))?;
-            fs::write(at.join("redis0.log"), self.server(0).log())?;
-            fs::write(at.join("redis1.log"), self.server(1).log())?;
+            for (number, log) in self.side.logs().into_iter().enumerate() {
+                fs::write(at.join(format!("redis{number}.log")), log)?;
+            }
             fs::write(at.join("postgres.log"), self.postgres.log())?;
             fs::write(at.join("mariadb.log"), self.maria.log())
         };
@@ -228,24 +175,31 @@ impl Stage {
         jobs().into_iter().try_for_each(|(name, text)| fs::write(at.join(format!("jobs/{name}.yaml")), text))
     }
 
-    fn launch(&self, name: &str, redis_port: u16) -> Result<Process, Error> {
+    fn launch(&self, name: &str, link: Option<&Proxy>) -> Result<Process, Error> {
         let log = File::options().create(true).append(true).open(self.folder.path().join(format!("{name}.log")));
         let log = log.map_err(Error::during("open the log of a worker"))?;
         let errors = log.try_clone().map_err(Error::during("open the log of a worker"))?;
         let mut command = Command::new(&self.program);
-        command.args(["run", "--redis", &format!("redis://127.0.0.1:{redis_port}")]);
+        let ports = link.map_or_else(|| self.side.ports(), |link| vec![link.port()]);
+        let urls: Vec<String> = ports.into_iter().map(|port| format!("redis://127.0.0.1:{port}")).collect();
+        command.args(["run", "--redis", &urls.join(",")]);
         command.current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("RUST_LOG").stdout(log).stderr(errors);
         Process::spawn(&mut command)
     }
 
+    /// Waits until all jobs are tracked everywhere; the mirror is one more.
     fn wait_until_tracked(&self) -> Result<(), Error> {
         let start = Instant::now();
-        let mut client = self.client()?;
+        let mut space = self.side.space()?;
+        let is_tracked = |connection: &mut redis::Connection| -> redis::RedisResult<bool> {
+            Ok(redis::cmd("WB.RULES").query::<Vec<redis::Value>>(connection)?.len() > jobs().len())
+        };
         loop {
-            let rules: Vec<redis::Value> =
-                redis::cmd("WB.RULES").query(&mut client).map_err(Error::during("ask for the tracking rules"))?;
-            // The mirror is one more.
-            if rules.len() > jobs().len() {
+            let mut is_whole = true;
+            for connection in space.all() {
+                is_whole &= is_tracked(connection).map_err(Error::during("ask for the tracking rules"))?;
+            }
+            if is_whole {
                 return Ok(());
             }
             if start.elapsed() > TRACK_SECONDS_MAX {
@@ -257,44 +211,8 @@ impl Stage {
     }
 }
 
-/// Two servers, each with a clock of its own where that can be had. What was acknowledged outlives SIGKILL.
-fn start_redis(
-    module: &Path,
-    folder: &Path,
-    missing: &mut Vec<(&'static str, String)>,
-) -> Result<([Redis; 2], Option<[PathBuf; 2]>), Error> {
-    let library = match tools::faketime() {
-        Ok(library) => Some(library),
-        Err(error) => {
-            missing.push(("clock", format!("no clock jumps: {error}")));
-            None
-        }
-    };
-    let rejson = tools::rejson()?;
-    let start = |clock: &Path| {
-        set_clock(clock, 0)?;
-        let variable = |name: &str, value: &Path| (name.to_owned(), value.to_string_lossy().into_owned());
-        let environment = library.as_ref().map_or_else(Vec::new, |library| {
-            vec![
-                variable("LD_PRELOAD", library),
-                variable("FAKETIME_TIMESTAMP_FILE", clock),
-                variable("FAKETIME_CACHE_DURATION", Path::new("1")),
-                variable("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1")),
-            ]
-        });
-        let arguments = ["--appendonly", "yes", "--appendfsync", "always", "--loadmodule", &rejson.to_string_lossy()];
-        Redis::try_start_in(&environment, Some(module), &arguments)
-    };
-    let clocks = ["clock0", "clock1"].map(|name| folder.join(name));
-    let [first, second] = &clocks;
-    let servers = [start(first)?, start(second)?];
-    Ok((servers, library.is_some().then_some(clocks)))
-}
-
-fn set_clock(clock: &Path, seconds: i64) -> Result<(), Error> {
-    // By way of a second file, so that it is never read half.
-    let half = clock.with_extension("half");
-    fs::write(&half, format!("{seconds:+}s\n"))
-        .and_then(|()| fs::rename(&half, clock))
-        .map_err(Error::during("set a clock"))
+/// Has a server keep each change of the hashes in a stream that nobody reads.
+pub(super) fn mirror(connection: &mut redis::Connection) -> Result<(), Error> {
+    let tracked = redis::cmd("WB.TRACK").arg(MIRROR).arg("item:*").exec(connection);
+    tracked.map_err(Error::during("track the keys"))
 }

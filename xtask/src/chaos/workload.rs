@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use redis::{Cmd, Pipeline};
+use redis::Cmd;
 
-/// How many keys of each type there are.
+/// How many hash tags there are: the keys of one are in one slot, and can be changed together.
+pub(super) const SLOTS: u32 = 50;
+/// How many keys of each type there are, each a multiple of the tags.
 pub(super) const ITEMS: u32 = 500;
 pub(super) const DOCS: u32 = 150;
 pub(super) const TAGS: u32 = 100;
 pub(super) const GAMES: u32 = 100;
 /// The first number of an item that begins as poison. Each has a number of its own.
 pub(super) const POISON_FROM: u32 = 1_000_000;
-/// What tells, in Redis itself, which poison came to be: it is noted in the transaction that writes it.
-pub(super) const POISON_KEY: &str = "chaos:poison";
 /// The longest time to live, in milliseconds.
 pub(super) const TTL_MS_MAX: u64 = 300;
 /// How many changes there are to one poison.
@@ -48,26 +48,49 @@ for at, key in ipairs(KEYS) do
   end
 end";
 
+/// The key of a number.
+pub(super) fn key(kind: &str, id: u32) -> String {
+    format!("{kind}:{{{}}}:{id}", id % SLOTS)
+}
+
+/// What tells, in Redis itself, which poison came to be: it is noted in the transaction that writes it.
+pub(super) fn poison_key(slot: u32) -> String {
+    format!("chaos:{{{slot}}}:poison")
+}
+
+/// Some changes of keys of one tag.
+pub(super) struct Batch {
+    pub(super) slot: u32,
+    /// Commands; those of one transaction go together.
+    pub(super) units: Vec<Vec<Cmd>>,
+    /// How many changes they are.
+    pub(super) count: u64,
+}
+
 /// The source of all changes; the same seed gives the same ones.
 pub(super) struct Workload {
     random: StdRng,
     version: u64,
     poisons: u32,
-    /// Poison that a later change may mend.
+    /// The tag of the batch that is made.
+    slot: u32,
+    /// Poison that a later change may mend, and its tag.
     to_mend: VecDeque<u32>,
 }
 
 impl Workload {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: StdRng::seed_from_u64(seed), version: 0, poisons: 0, to_mend: VecDeque::new() }
+        Self { random: StdRng::seed_from_u64(seed), version: 0, poisons: 0, slot: 0, to_mend: VecDeque::new() }
     }
 
-    /// Some changes, at most so many, and how many they are.
-    pub(super) fn batch(&mut self, most: u64) -> (Pipeline, u64) {
+    /// Some changes, at most so many.
+    pub(super) fn batch(&mut self, most: u64) -> Batch {
         let count = self.random.random_range(1..=BATCH_MAX).min(most);
-        let mut pipe = redis::pipe();
+        self.slot = self.random.random_range(0..SLOTS);
+        let mut units = Vec::new();
         for _ in 0..count {
             self.version += 1;
+            let mut pipe = Vec::new();
             match self.random.random_range(0..100) {
                 _ if self.random.random_range(0..CHANGES_PER_POISON) == 0 => self.poison(&mut pipe),
                 0..50 => self.item(&mut pipe),
@@ -76,12 +99,14 @@ impl Workload {
                 82..94 => self.game(&mut pipe),
                 _ => self.any(&mut pipe),
             }
+            units.push(pipe);
         }
-        (pipe, count)
+        Batch { slot: self.slot, units, count }
     }
 
+    /// A key of the batch's tag.
     fn key(&mut self, kind: &str, count: u32) -> String {
-        format!("{kind}:{}", self.random.random_range(0..count))
+        key(kind, self.slot + SLOTS * self.random.random_range(0..count / SLOTS))
     }
 
     fn word(&mut self) -> &'static str {
@@ -90,7 +115,7 @@ impl Workload {
     }
 
     /// A hash. Whatever changes what it holds also gives it the newest version.
-    fn item(&mut self, pipe: &mut Pipeline) {
+    fn item(&mut self, pipe: &mut Vec<Cmd>) {
         let version = self.version;
         let (one, other) = (self.key("item", ITEMS), self.key("item", ITEMS));
         let (word, number) = (self.word(), self.random.random_range(-5..9));
@@ -121,7 +146,7 @@ impl Workload {
     }
 
     /// A JSON document.
-    fn doc(&mut self, pipe: &mut Pipeline) {
+    fn doc(&mut self, pipe: &mut Vec<Cmd>) {
         let version = text(self.version);
         let (one, other) = (self.key("doc", DOCS), self.key("doc", DOCS));
         let (title, no) = (self.word(), self.random.random_range(0..6));
@@ -148,7 +173,7 @@ impl Workload {
     }
 
     /// A set.
-    fn tags(&mut self, pipe: &mut Pipeline) {
+    fn tags(&mut self, pipe: &mut Vec<Cmd>) {
         let (one, other) = (self.key("tags", TAGS), self.key("tags", TAGS));
         let (word, more) = (self.word(), self.word());
         match self.random.random_range(0..100) {
@@ -162,7 +187,7 @@ impl Workload {
     }
 
     /// A sorted set.
-    fn game(&mut self, pipe: &mut Pipeline) {
+    fn game(&mut self, pipe: &mut Vec<Cmd>) {
         let (one, other) = (self.key("game", GAMES), self.key("game", GAMES));
         let (word, more, number) = (self.word(), self.word(), text(self.random.random_range(-99..999)));
         match self.random.random_range(0..100) {
@@ -176,7 +201,7 @@ impl Workload {
     }
 
     /// Whatever the type: keys that expire, that become another type, that come from elsewhere.
-    fn any(&mut self, pipe: &mut Pipeline) {
+    fn any(&mut self, pipe: &mut Vec<Cmd>) {
         let (kind, count) = [("item", ITEMS), ("doc", DOCS), ("tags", TAGS), ("game", GAMES)]
             .get(self.random.random_range(0..4))
             .copied()
@@ -197,21 +222,23 @@ impl Workload {
                 }
                 send(pipe, &["EXEC"]);
             }
-            _ => send(pipe, &["DEL", &one, &format!("{kind}:0"), "elsewhere"]),
+            _ => {
+                let other = self.key(kind, count);
+                send(pipe, &["DEL", &one, &other]);
+            }
         }
     }
 
     /// A row that every target must refuse, noted in the same transaction; or one that was, and is mended now.
-    fn poison(&mut self, pipe: &mut Pipeline) {
+    fn poison(&mut self, pipe: &mut Vec<Cmd>) {
         let version = text(self.version);
-        if self.random.random_bool(0.3)
-            && let Some(id) = self.to_mend.pop_front()
-        {
-            return send(pipe, &["HSET", &format!("item:{id}"), "v", &version, "qty", "1"]);
+        let own = self.to_mend.iter().position(|id| id % SLOTS == self.slot);
+        if let Some(id) = own.filter(|_| self.random.random_bool(0.5)).and_then(|at| self.to_mend.remove(at)) {
+            return send(pipe, &["HSET", &key("item", id), "v", &version, "qty", "1"]);
         }
-        let id = POISON_FROM + self.poisons;
+        let id = POISON_FROM + SLOTS * self.poisons + self.slot;
         self.poisons += 1;
-        let key = format!("item:{id}");
+        let key = key("item", id);
         send(pipe, &["MULTI"]);
         let kind = self.random.random_range(0..3);
         if kind < 2 {
@@ -223,15 +250,15 @@ impl Workload {
             // Only the target knows. It is never written again, since of two versions in a batch it sees one.
             _ => send(pipe, &["HSET", &key, "v", &version, "place", "nowhere"]),
         }
-        send(pipe, &["SADD", POISON_KEY, &key]);
+        send(pipe, &["SADD", &poison_key(self.slot), &key]);
         send(pipe, &["EXEC"]);
     }
 }
 
-fn send(pipe: &mut Pipeline, words: &[&str]) {
+fn send(pipe: &mut Vec<Cmd>, words: &[&str]) {
     let mut cmd = Cmd::new();
     cmd.arg(words);
-    pipe.add_command(cmd);
+    pipe.push(cmd);
 }
 
 fn text(value: impl ToString) -> String {
