@@ -82,12 +82,14 @@ pub(super) fn jobs() -> [(&'static str, String); 5] {
     );
     let tags = everywhere(
         "    key_pattern: tags:*\n    data_type: set\n    key: tags:{<slot:int>}:<product>",
-        &["      table: tag\n      foreach: 'member: members'\n      keys: [product, tag: member]"],
+        &[
+            "      table: tag\n      foreach: 'member: members'\n      keys: [product, tag: member]\n      parent: [product]",
+        ],
     );
     let scores = everywhere(
         "    key_pattern: game:*\n    data_type: sorted_set\n    key: game:{<slot:int>}:<game>",
         &["      table: score\n      foreach: 'entry: members'\n      keys: [game, player: entry.member]\n      \
-           mapping: [points: entry.score]"],
+           parent: [game]\n      mapping: [points: entry.score]"],
     );
     [("items", items), ("log", log), ("docs", docs), ("tags", tags), ("scores", scores)]
 }
