@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use redis::Commands as _;
 use support::maria::Maria;
-use support::{Project, Row, assert_same_rows};
+use support::{Project, Row, assert_same_rows, text};
 use xtask::servers::{Process, Redis};
 
 const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, name text);";
@@ -71,6 +71,8 @@ fn another_takes_over_from_one_that_dies_and_from_one_that_goes() {
     wait_until_it_registers(&project, &second);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1 && project.lite_rows(ROWS).len() == 1);
+    // Whoever is to end when nothing is left sees that another has drained the streams.
+    project.drain();
     assert!(has_lease(&project, &first));
 
     first.kill();
@@ -294,4 +296,17 @@ fn a_flush_takes_no_lease() {
     project.drain();
     assert_eq!(project.pg_rows(ROWS), [row(3, "Grace")]);
     assert_eq!(project.pg_rows("SELECT CAST(fence AS text) FROM redis_wb_checkpoint WHERE epoch = 'fence'").len(), 1);
+}
+
+#[test]
+fn one_database_under_two_names_is_told() {
+    let project = Project::new("emps", &job(&["pg", "other"]), TABLES);
+    let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
+    let (_, pg) = config.split_once("  pg:\n").unwrap();
+    let (pg, _) = pg.split_once("  lite:\n").unwrap();
+    project.write("config.yaml", &config.replacen("  pg:\n", &format!("  other:\n{pg}  pg:\n"), 1));
+    let output = project.command(&["run", "--redis", &project.redis.url()]).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("`pg` and `other` of job `emps` are one database"), "{said}");
 }

@@ -127,6 +127,7 @@ pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Resul
     // What is wrong here does not mend itself while the process runs.
     plan.connections.values().try_for_each(target::check)?;
     plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
+    target::check_apart(&plan)?;
     Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
 

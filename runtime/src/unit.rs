@@ -177,7 +177,10 @@ impl Unit {
                         Some(Ok(Ok(Ended::Done))) => {}
                         Some(Ok(Ok(Ended::Fenced(known)))) => break Worked::Fenced(known),
                         Some(Ok(Err(error))) => failed = failed.or(Some(error)),
-                        Some(Err(error)) => failed = failed.or(Some(broken(&error))),
+                        Some(Err(error)) => {
+                            failed = failed.or(Some(broken(&error)));
+                            trigger.trigger();
+                        }
                     },
                     why = &mut keep => break Worked::Lost(why),
                     () = self.stop.requested(), if !stop.is_requested() => trigger.trigger(),
