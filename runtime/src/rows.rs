@@ -67,6 +67,14 @@ pub(crate) struct OutputRows {
     pub(crate) rounds: Vec<Round>,
 }
 
+impl OutputRows {
+    /// How many rows there are, each counted once for what happens to it.
+    pub(crate) fn len(&self) -> usize {
+        let all = |round: &Round| [&round.cleared, &round.gone, &round.deletes, &round.writes].map(RowSet::len);
+        self.rounds.iter().flat_map(all).sum()
+    }
+}
+
 /// Rows that are written at once, in the order of these parts. Each set has all columns of the output, of which those
 /// have cells that its statements take.
 #[derive(Debug)]

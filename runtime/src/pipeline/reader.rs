@@ -20,6 +20,7 @@ use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::Connection;
+use crate::vitals::Signs;
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
@@ -54,6 +55,7 @@ pub(super) struct Reader {
     lookups: Lookups,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
+    signs: Arc<Signs>,
     /// How many entries the next command asks of each stream.
     count: usize,
     /// Why a job is stopped: its stream is not read any more.
@@ -69,11 +71,12 @@ impl Reader {
         applied: Applied,
         encode: Encode,
         turns: Option<Turns>,
+        signs: Arc<Signs>,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, said) = (VecDeque::new(), READ_ROWS_MAX, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, count, stopped, said }
+        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -239,6 +242,7 @@ impl Reader {
     fn stop(&mut self, job: usize, stop: Stop) {
         self.waiting.retain(|entry| entry.job != job);
         stop.say(&self.layout.name);
+        self.signs.job_stopped(job, &stop.message, &stop.help);
         self.said = Instant::now();
         if let Some(stopped) = self.stopped.get_mut(job) {
             *stopped = Some(stop);
