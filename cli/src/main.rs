@@ -6,6 +6,7 @@
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
 //! | `status.rs` | `status`: how each job is |
+//! | `trace.rs` | `trace`: single changes on their way |
 //! | `monitor.rs` | `monitor`: metrics without being a worker |
 //! | `snapshot.rs` | `snapshot`: carries the keys over that are there already |
 //! | `dlq.rs` | `dlq`, `get-rejected`: records that could not become rows |
@@ -35,6 +36,7 @@ mod run;
 mod serve;
 mod snapshot;
 mod status;
+mod trace;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -71,6 +73,8 @@ enum Command {
     Run(run::Arguments),
     /// Show how each job is: its state, how far it is behind, what went wrong last and what to do.
     Status(status::Arguments),
+    /// Follow single changes through the pipeline as they come, up to the statements.
+    Trace(trace::Arguments),
     /// Export metrics for Prometheus without being a worker.
     Monitor(monitor::Arguments),
     /// Carry the keys over that are there already, while `run` carries their changes.
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
         Command::Monitor(arguments) => monitor::run(arguments),
         Command::Snapshot(arguments) => snapshot::run(arguments),
         Command::Dlq(arguments) => dlq::run(arguments),

@@ -14,7 +14,7 @@ use crate::commands::{Command, commands};
 use crate::counts::{Counts, Operation};
 use crate::dead_letters::is_for;
 use crate::error::Failure;
-use crate::evaluate::{Effect, elements, filtered, items};
+use crate::evaluate::{Effect, elements, filtered, filtered_telling, items};
 use crate::layout::Layout;
 use crate::lookup::{Asking, Lookups};
 use crate::order::Order;
@@ -201,6 +201,35 @@ async fn look_up<'b>(
         stays
     });
     Ok(())
+}
+
+/// What the steps of a job said of one entry of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct StepsTold {
+    /// Each filter that was asked: its text, and whether the record passes.
+    pub(crate) filters: Vec<(String, bool)>,
+    /// What each lookup gave.
+    pub(crate) replies: Vec<Value<'static>>,
+    /// Whether the change concerns rows at all.
+    pub(crate) is_change: bool,
+}
+
+/// What the steps of a job said of an entry, for people.
+pub(crate) fn steps_told(layout: &Layout, at: usize, entry: &Entry, batch: &Prepared) -> StepsTold {
+    let mut told = StepsTold { replies: batch.replies.get(&at).cloned().unwrap_or_default(), ..StepsTold::default() };
+    let Ok(record) = redis_wb_record::decode(&entry.record) else { return told };
+    let Ok(Outcome::Change(effect, mut input, _)) = outcome(layout, entry.job, record, redis_wb_plan::now_us()) else {
+        return told;
+    };
+    told.is_change = true;
+    input.lookups.clone_from(&told.replies);
+    if let Some(job) = layout.job(entry.job) {
+        // Why it cannot be evaluated was told when the batch was prepared.
+        let _ = filtered_telling(job, &input, effect, |filter, passes| {
+            told.filters.push((filter.condition.origin.clone(), passes));
+        });
+    }
+    told
 }
 
 /// The rows of some entries of a batch, in the order given. Those are entries that were written before.

@@ -23,6 +23,7 @@
 //! | `vitals`, `counts` | what state each pipeline is in, what it has done; kept beside the streams once a second |
 //! | [`status`] | all that can be seen of the work from outside |
 //! | [`metrics`] | the same, and what a worker has done, for Prometheus |
+//! | [`trace`] | single changes followed through the pipeline, beside the worker |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `order` | places among several streams, in a cluster |
 //! | `redis_server` | connections to a Redis that a plan names |
@@ -61,6 +62,7 @@ mod tables;
 mod target;
 mod tls;
 mod topology;
+pub mod trace;
 mod unit;
 mod vitals;
 mod workers;

@@ -22,6 +22,11 @@ impl Cells {
         self.ends.push(self.bytes.len());
     }
 
+    /// Whether a row has a cell here.
+    pub(crate) fn has(&self, row: usize) -> bool {
+        row < self.ends.len()
+    }
+
     /// The encoded cells of a range of rows, one behind the other.
     pub(crate) fn slice(&self, rows: &Range<usize>) -> &[u8] {
         let start = self.start(rows.start);
