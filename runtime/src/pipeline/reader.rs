@@ -20,6 +20,7 @@ use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Completed, Connection};
+use crate::vitals::Signs;
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
@@ -58,6 +59,7 @@ pub(super) struct Reader {
     lookups: Lookups,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
+    signs: Arc<Signs>,
     /// How many entries the next command asks of each stream.
     count: usize,
     /// About the largest record of late.
@@ -75,11 +77,12 @@ impl Reader {
         applied: Applied,
         encode: Encode,
         turns: Option<Turns>,
+        signs: Arc<Signs>,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, count, largest, stopped, said }
+        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, largest, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -258,6 +261,7 @@ impl Reader {
     fn stop(&mut self, job: usize, stop: Stop) {
         self.waiting.retain(|entry| entry.job != job);
         stop.say(&self.layout.name);
+        self.signs.job_stopped(job, &stop.message, &stop.help);
         self.said = Instant::now();
         if let Some(stopped) = self.stopped.get_mut(job) {
             *stopped = Some(stop);
