@@ -1,6 +1,12 @@
 //! What an operator sees: status, metrics and health of workers that carry on, wait, are stuck or gone, on real servers.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helping functions as well"
+)]
 
 mod support;
 
