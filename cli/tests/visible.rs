@@ -91,8 +91,11 @@ fn seen(project: &Project, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn worker(project: &Project) -> Process {
-    project.worker_at(&project.redis.url(), &["--metrics", "127.0.0.1:0"])
+/// A worker that captures the keys, and the address of its metrics.
+fn worker(project: &Project) -> (Process, String) {
+    let worker = project.worker_at(&project.redis.url(), &["--metrics", "127.0.0.1:0"]);
+    project.wait_until_tracked();
+    (worker, address(project, 1))
 }
 
 /// A lock that holds writers up until it is dropped.
@@ -121,8 +124,7 @@ impl Lock {
 #[test]
 fn a_stuck_table_is_seen_and_so_is_that_it_is_mended() {
     let project = Project::new("emps", &job(&["pg", "lite"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1 && project.lite_rows(ROWS).len() == 1);
     seen(&project, "that it runs", || row(&project, "pg")["state"] == "running");
@@ -165,8 +167,7 @@ fn a_stuck_table_is_seen_and_so_is_that_it_is_mended() {
 #[test]
 fn a_slow_target_and_a_growing_stream_are_seen() {
     let project = Project::new("emps", &job(&["pg", "lite"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     let lock = Lock::of(&project);
@@ -209,7 +210,7 @@ fn a_slow_target_and_a_growing_stream_are_seen() {
 fn what_waits_is_seen_where_no_worker_runs_by_status_and_by_the_monitor() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
     assert!(status(&project, &[]).contains("no job is tracked"), "{}", status(&project, &[]));
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     worker.stop();
@@ -253,7 +254,7 @@ fn what_waits_is_seen_where_no_worker_runs_by_status_and_by_the_monitor() {
 #[test]
 fn a_worker_that_died_is_told_from_one_that_went() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     seen(&project, "that it runs", || row(&project, "pg")["state"] == "running");
     worker.kill();
     seen(&project, "that none runs", || row(&project, "pg")["state"] == "no worker");
@@ -262,8 +263,7 @@ fn a_worker_that_died_is_told_from_one_that_went() {
 #[test]
 fn a_flush_that_stops_a_job_and_what_was_rejected_are_seen() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "refused");
     hset(&project, 2, "much longer than twenty");
     hset(&project, 3, "Grace");
@@ -289,8 +289,7 @@ fn a_flush_that_stops_a_job_and_what_was_rejected_are_seen() {
 #[test]
 fn the_documentation_and_the_board_name_what_is_exported() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "refused");
     hset(&project, 2, "Alan");
     project.wait("the good row", || project.pg_rows(ROWS).len() == 1);
@@ -411,7 +410,7 @@ impl Drop for Terminal {
 #[test]
 fn the_live_screen_follows_and_ends_at_q() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     let mut terminal = Terminal::run(&project, &format!("status --live --redis {}", project.redis.url()));
