@@ -111,7 +111,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format);
     let result = match cli.command {
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Check(arguments) => check::run(arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Status(arguments) => status::run(arguments),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use redis_wb_compiler::Live;
 use redis_wb_plan::Plan;
 use redis_wb_runtime::metrics::Exporter;
 use redis_wb_runtime::{Error, Options, Server, Shutdown, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Failure;
-use crate::project::{Live, Location, Project, refuse_bugs};
+use crate::project::{Location, Project, refuse_bugs};
 use crate::redis::Redis;
 use crate::serve::{Told, address, collect, serve};
 
@@ -91,15 +92,15 @@ pub(crate) fn read_plan(path: &PathBuf) -> Result<Plan, Failure> {
 /// Compiles the jobs. Tables of which no DDL tells are asked of their database, and the jobs compiled again.
 async fn compile(location: &Location, shutdown: &Shutdown) -> Result<Plan, Failure> {
     let mut project = location.read()?;
-    let first = project.compile(Live::new());
+    let first = project.compile(Live::default());
     refuse_bugs(&first)?;
     if first.plan.is_none() || first.targets.values().all(|target| !target.is_blind) {
         return finish(&project, first);
     }
-    let mut live = Live::new();
+    let mut live = Live::default();
     for (name, target) in first.targets.into_iter().filter(|(_, target)| target.is_blind) {
         let told = redis_wb_runtime::wait_for_schema(&target.connection, &target.tables, shutdown.clone()).await;
-        live.insert(name, Ok(told.map_err(failure)?));
+        live.tables.insert(name, Ok(told.map_err(failure)?));
     }
     let second = project.compile(live);
     refuse_bugs(&second)?;

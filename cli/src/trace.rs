@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use redis_wb_compiler::Live;
 use redis_wb_record::Record;
 use redis_wb_runtime::trace::{Outcome, TraceOptions, Traced, TracedConnection, TracedRow, TracedStatement, trace};
 use serde_json::{Value, json};
 
 use crate::dlq::show::content;
 use crate::exit::{Failure, print, say};
-use crate::project::{Live, Location, refuse_bugs};
+use crate::project::{Location, refuse_bugs};
 use crate::redis::Redis;
 use crate::run::{failure, read_plan, runtime, shutdown};
 
@@ -84,14 +85,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 /// The plan as `run` has it. A target that does not tell its tables is not waited for: it writes nothing here.
 async fn compile(location: &Location) -> Result<redis_wb_plan::Plan, Failure> {
     let mut project = location.read()?;
-    let mut compiled = project.compile(Live::new());
+    let mut compiled = project.compile(Live::default());
     refuse_bugs(&compiled)?;
     let blind: Vec<_> = compiled.targets.iter().filter(|(_, target)| target.is_blind).collect();
     if compiled.plan.is_some() && !blind.is_empty() {
-        let mut live = Live::new();
+        let mut live = Live::default();
         for (name, target) in blind {
             match redis_wb_runtime::schema(&target.connection, &target.tables).await {
-                Ok(schema) => drop(live.insert(name.clone(), Ok(schema))),
+                Ok(schema) => drop(live.tables.insert(name.clone(), Ok(schema))),
                 Err(error) => say(&format!("the types of the columns of `{name}` are not known: {error}")),
             }
         }

@@ -1,5 +1,7 @@
 //! `redis-wb trace`: single changes followed beside a worker, on real servers.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
+
 mod support;
 
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,13 @@
 //! What an operator sees: status, metrics and health of workers that carry on, wait, are stuck or gone, on real servers.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helping functions as well"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use redis_wb_record::{DataType, DecodeError, FORMAT_VERSION, Flags, Image, Opcode, RecordWriter, decode, encode};
+use redis_wb_record::{
+    DataType, DecodeError, FORMAT_VERSION, Flags, Image, Opcode, Record, RecordWriter, decode, encode,
+};
 
 /// An image with content of its own; [`Image`] borrows.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 //! how it encodes a value.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{DataType, OnGone, RedisContent, Source, Strategy};
@@ -33,8 +34,19 @@ pub(crate) struct Entry {
     pub(crate) record: Vec<u8>,
     /// Where it stands among those of other streams, as long as that matters.
     pub(crate) order: Option<Order>,
-    /// Whether nothing follows from it: it said "read the key now", and the key was gone.
-    pub(crate) is_void: bool,
+    /// What its key was found to hold, where it said "read the key now".
+    pub(crate) found: Found,
+}
+
+/// What came of reading a key now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The record is as it was written, or was completed.
+    AsWritten,
+    /// Nothing, so that nothing follows from the record.
+    Nothing,
+    /// So many bytes, which is too much.
+    TooLarge(i64),
 }
 
 /// A record that cannot become rows.
@@ -58,7 +70,7 @@ pub(crate) struct Prepared {
     /// The commands for a Redis, each with its entry, in order.
     pub(crate) commands: Vec<(usize, Command)>,
     /// What lookups gave, by entry.
-    replies: HashMap<usize, Vec<Value<'static>>>,
+    replies: HashMap<usize, Vec<Arc<Value<'static>>>>,
     /// The entries that the rows are from.
     pub(crate) written: Vec<usize>,
     /// The records that cannot become rows.
@@ -73,7 +85,8 @@ pub(crate) struct Prepared {
     pub(crate) counts: Vec<Counts>,
 }
 
-/// Prepares a batch, as what is applied already lets it be.
+/// Prepares a batch, as what is applied already lets it be. `None` where lookups give more than memory is for: then it
+/// has to be done in parts. One entry is never too much.
 ///
 /// # Errors
 /// Where a Redis that is looked things up in does not answer.
@@ -83,7 +96,7 @@ pub(crate) async fn prepare(
     applied: &Applied,
     encode: Encode,
     lookups: &mut Lookups,
-) -> Result<Prepared, Failure> {
+) -> Result<Option<Prepared>, Failure> {
     let mut prepared = Prepared {
         outputs: Vec::new(),
         commands: Vec::new(),
@@ -97,7 +110,9 @@ pub(crate) async fn prepare(
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
     let Changes { mut changes, clears } = read(layout, entries, applied, &mut prepared);
-    look_up(layout, lookups, &mut changes, &mut prepared).await?;
+    if !look_up(layout, lookups, &mut changes, &mut prepared).await? {
+        return Ok(None);
+    }
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
     for (entry, job) in clears {
@@ -123,7 +138,7 @@ pub(crate) async fn prepare(
     for at in prepared.rejected.iter().map(|rejected| rejected.entry).collect::<Vec<_>>() {
         prepared.count(entries.get(at).map_or(usize::MAX, |entry| entry.job), Operation::Rejected);
     }
-    Ok(prepared)
+    Ok(Some(prepared))
 }
 
 impl Prepared {
@@ -163,13 +178,13 @@ fn rejected(entry: usize, reject: Reject) -> Rejected {
     Rejected { entry, code, reason, statement: None }
 }
 
-/// Asks what the jobs look up, and keeps it for whoever evaluates the changes again.
+/// Asks what the jobs look up, and keeps it for whoever evaluates the changes again. False where it is too much.
 async fn look_up<'b>(
     layout: &'b Layout,
     lookups: &mut Lookups,
     changes: &mut Vec<Change<'b>>,
     prepared: &mut Prepared,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut asking = Vec::new();
     let mut places = Vec::new();
     for (place, change) in changes.iter_mut().enumerate() {
@@ -178,7 +193,9 @@ async fn look_up<'b>(
             places.push(place);
         }
     }
-    lookups.answer(&mut asking).await?;
+    if !lookups.answer(&mut asking).await? {
+        return Ok(false);
+    }
     let mut rejects = HashMap::new();
     for (place, asked) in places.into_iter().zip(asking) {
         if let Some(reject) = asked.rejected {
@@ -194,13 +211,12 @@ async fn look_up<'b>(
             Some(reject) => prepared.rejected.push(rejected(change.entry, reject)),
             None if change.input.lookups.is_empty() => {}
             None => {
-                let replies = change.input.lookups.iter().map(|reply| reply.clone().into_static()).collect();
-                prepared.replies.insert(change.entry, replies);
+                prepared.replies.insert(change.entry, change.input.lookups.clone());
             }
         }
         stays
     });
-    Ok(())
+    Ok(true)
 }
 
 /// What the steps of a job said of one entry of a batch.
@@ -209,7 +225,7 @@ pub(crate) struct StepsTold {
     /// Each filter that was asked: its text, and whether the record passes.
     pub(crate) filters: Vec<(String, bool)>,
     /// What each lookup gave.
-    pub(crate) replies: Vec<Value<'static>>,
+    pub(crate) replies: Vec<Arc<Value<'static>>>,
     /// Whether the change concerns rows at all.
     pub(crate) is_change: bool,
 }
@@ -359,8 +375,15 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
         if let Some(counts) = prepared.counts.get_mut(entry.job) {
             counts.add(Operation::Filtered, 1);
         }
-        if entry.is_void {
-            continue;
+        match entry.found {
+            Found::AsWritten => {}
+            Found::Nothing => continue,
+            Found::TooLarge(bytes) => {
+                let mb = json::JSON_BYTES_MAX / 1024 / 1024;
+                let reason = format!("the key holds {bytes} bytes; the most that becomes rows is {mb} MB");
+                prepared.rejected.push(rejected(at, Reject::new(RejectCode::LimitExceeded, reason)));
+                continue;
+            }
         }
         let outcome = decoded
             .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))

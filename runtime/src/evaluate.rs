@@ -87,7 +87,7 @@ pub(crate) fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<V
         after: input.after.borrowed(),
         opcode: input.opcode,
         element,
-        lookups: input.lookups.iter().map(Value::borrowed).collect(),
+        lookups: input.lookups.clone(),
         now_us: input.now_us,
     };
     Ok(list.into_iter().map(of_element).collect())

@@ -26,6 +26,7 @@
 //! | [`trace`] | single changes followed through the pipeline, beside the worker |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `order` | places among several streams, in a cluster |
+//! | [`unsafe_settings`] | settings of Redis that lose change streams |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
@@ -53,6 +54,7 @@ mod primaries;
 mod redis_server;
 mod rows;
 mod secret;
+mod settings;
 mod shard;
 mod shutdown;
 mod snapshot;
@@ -67,19 +69,21 @@ mod unit;
 mod vitals;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Connection;
+use redis_wb_plan::plan::{Connection, RedisConnection};
 use redis_wb_plan::schema::Schema;
 
 pub use counts::{Counts, Operation};
-pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
+pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
 use pause::{Pauses, wait};
+pub use settings::{UnsafeSetting, unsafe_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 use supervisor::Supervisor;
@@ -163,6 +167,18 @@ pub type TableName = (Option<String>, String);
 /// Why it does not tell them: it does not answer, the password is wrong, this version does not connect to its kind.
 pub async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Error> {
     Ok(ask(connection, tables).await?)
+}
+
+/// Asks a Redis that jobs write to or look things up in: whether it answers, takes writes, and has these commands.
+///
+/// # Errors
+/// Why it cannot be used.
+pub async fn look_at_redis(name: &str, plan: &RedisConnection, commands: &BTreeSet<String>) -> Result<(), Error> {
+    let asked = tokio::time::timeout(SCHEMA_SECONDS_MAX, redis_server::look_at(name, plan, commands));
+    let seconds = SCHEMA_SECONDS_MAX.as_secs();
+    let told =
+        asked.await.unwrap_or_else(|_| Err(Failure::Transient(format!("it did not answer for {seconds} seconds"))));
+    Ok(told?)
 }
 
 /// As [`schema`], but waits for a target that is not there for the moment.

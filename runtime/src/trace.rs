@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use redis::streams::StreamReadReply;
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Job;
+use redis_wb_plan::plan::{Job, OnGone};
 use redis_wb_record::Opcode;
 use redis_wb_record::glob::Glob;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use crate::batch::{Entry, Prepared, StepsTold, is_thin, prepare, steps_told};
+use crate::batch::{Entry, Found, Prepared, StepsTold, is_thin, prepare, steps_told};
 use crate::checkpoint::Applied;
 use crate::dead_letters::{DeadLetter, letter};
 use crate::error::Failure;
@@ -264,13 +264,9 @@ impl Follower {
         let Some((job, stream)) = plan.jobs.get(entry.job).zip(self.streams.get(entry.job).cloned()) else {
             return Ok(None);
         };
-        let record = redis_wb_record::decode(&entry.record);
-        let was_thin = record.as_ref().is_ok_and(is_thin);
-        if let (Ok(record), true) = (&record, was_thin) {
-            match redis.complete(&job.source, record).await? {
-                Some(completed) => entry.record = completed,
-                None => entry.is_void = true,
-            }
+        let was_thin = redis_wb_record::decode(&entry.record).is_ok_and(|record| is_thin(&record));
+        if was_thin {
+            redis.complete_entry(&job.source, &mut entry).await?;
         }
         self.evaluate(job, stream, entry, was_thin).await.map(Some)
     }
@@ -286,7 +282,7 @@ impl Follower {
             return Ok(None);
         };
         let position = Position::parse(letter.position.as_bytes()).unwrap_or(Position::START);
-        let entry = Entry { job: 0, position, record: letter.record.clone(), is_void: false, order: None };
+        let entry = Entry { job: 0, position, record: letter.record.clone(), found: Found::AsWritten, order: None };
         let mut traced = self.evaluate(job, stream, entry, false).await?;
         traced.connections.retain(|connection| connection.name == letter.connection);
         for connection in &mut traced.connections {
@@ -323,6 +319,8 @@ impl Follower {
             let entries = [entry];
             let applied = Applied::new(layout.jobs().count(), []);
             let batch = prepare(layout, &entries, &applied, shown, &mut self.lookups).await?;
+            // One entry is never too much.
+            let batch = batch.ok_or_else(|| Failure::Transient("lookups gave too much".to_owned()))?;
             let [returned] = entries;
             entry = returned;
             let told = steps_told(layout, 0, &entry, &batch);
@@ -332,7 +330,7 @@ impl Follower {
                     reason: rejected.reason.clone(),
                     by_target: false,
                 },
-                None if stops(job, &entry) => Outcome::Stops,
+                None if stops(job, &entry, self.shard.cluster().is_some()) => Outcome::Stops,
                 None if batch.written.is_empty() => Outcome::Filtered(why_nothing(&entry, &told)),
                 None => Outcome::Written,
             };
@@ -340,8 +338,11 @@ impl Follower {
             let statements = if is_written { statements(layout, &batch) } else { Vec::new() };
             let rows = if is_written { rows(layout, &batch.outputs) } else { Vec::new() };
             traced.connections.push(TracedConnection { name: layout.name.clone(), outcome, rows, statements });
-            traced.lookups =
-                job.lookups().map(|lookup| lookup.field.clone()).zip(told.replies.iter().map(text)).collect();
+            traced.lookups = job
+                .lookups()
+                .map(|lookup| lookup.field.clone())
+                .zip(told.replies.iter().map(|reply| text(reply)))
+                .collect();
             traced.filters = told.filters;
         }
         traced.record = entry.record;
@@ -370,14 +371,19 @@ fn statements(layout: &Layout, batch: &Prepared) -> Vec<TracedStatement> {
 }
 
 /// Whether the job stops in front of an entry.
-fn stops(job: &Job, entry: &Entry) -> bool {
+fn stops(job: &Job, entry: &Entry, is_clustered: bool) -> bool {
     let is_flush = redis_wb_record::decode(&entry.record).is_ok_and(|record| record.opcode == Opcode::Flush);
-    is_flush && job.source.on_flush.is_none()
+    match job.source.on_flush {
+        None => is_flush,
+        // A flush of one shard says nothing of the keys of others.
+        Some(OnGone::Delete) => is_flush && is_clustered,
+        Some(OnGone::Ignore) => false,
+    }
 }
 
 /// Why nothing follows from a change.
 fn why_nothing(entry: &Entry, told: &StepsTold) -> String {
-    if entry.is_void {
+    if entry.found == Found::Nothing {
         return "the record says \"read the key now\", and the key was gone or of another type".to_owned();
     }
     if let Some((origin, _)) = told.filters.iter().find(|(_, passes)| !passes) {
