@@ -184,3 +184,72 @@ fn it_ends_when_its_time_is_over_and_where_no_redis_answers() {
     let mut wrong = project.command(&["trace", "--timeout", "601"]);
     assert_eq!(wrong.output().unwrap().status.code(), Some(2));
 }
+
+const LISTS: &str = r#"source:
+  redis:
+    key_pattern: order:*
+    trigger: write-behind
+    key: order:<id:int>
+    on_flush: ignore
+transform:
+  - uses: redis.lookup
+    with:
+      connection: cache
+      cmd: HGET
+      args: ["concat(['customer:', customer])", "'name'"]
+      language: jmespath
+      field: buyer
+output:
+  - uses: relational.write
+    with:
+      connection: pg
+      table: line
+      foreach: "one: lines[]"
+      keys: [id, no: one.no]
+      mapping: [what: one.what]
+  - uses: redis.write
+    with:
+      connection: cache
+      key: {expression: "'order:' || id", language: sql}
+      mapping: [buyer]
+"#;
+
+/// What a lookup gave, the rows of a list, a document that was too large to be captured, the commands to a Redis.
+#[test]
+fn lookups_lists_and_commands_are_shown() {
+    let cache = xtask::servers::Redis::start_bare(&[]);
+    let module = xtask::servers::rejson_module();
+    let mut project = Project::new("orders", LISTS, TABLES);
+    project.redis = xtask::servers::Redis::start_with(&["--loadmodule", &module.to_string_lossy()]);
+    let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
+    let connection =
+        format!("connections:\n  cache:\n    type: redis\n    host: 127.0.0.1\n    port: {}\n", cache.port());
+    project.write("config.yaml", &config.replacen("connections:\n", &connection, 1));
+    project.drain();
+    let mut client = redis::Client::open(cache.url()).unwrap().get_connection().unwrap();
+    let () = client.hset("customer:7", "name", "Ada").unwrap();
+    let arguments = ["--max-change-records", "1", "--format", "json", "--timeout", "60"];
+    let trace = Trace::begin(&project, &arguments);
+    let document = format!(
+        r#"{{"customer":"7","lines":[{{"no":1,"what":"tea"}},{{"no":2,"what":"milk"}}],"rest":"{}"}}"#,
+        "x".repeat(2_000_000)
+    );
+    let () = redis::cmd("JSON.SET").arg("order:1").arg("$").arg(document).query(&mut project.client()).unwrap();
+    let told = trace.objects();
+    let connections = told[0]["connections"].as_array().unwrap();
+    let of = |name: &str| connections.iter().find(|one| one["connection"] == name).unwrap();
+    assert_eq!(told[0]["was_thin"], true, "it is too large to be captured");
+    assert_eq!(told[0]["lookups"], serde_json::json!([{"field": "buyer", "reply": "'Ada'"}]));
+    let rows = of("pg")["rows"].as_array().unwrap();
+    let lines: Vec<&Value> = rows.iter().filter(|row| row["what"] == "write").map(|row| &row["columns"]).collect();
+    let line = |no: &str, what: &str| serde_json::json!({"id": "1", "no": no, "what": what});
+    assert_eq!(lines, [&line("1", "'tea'"), &line("2", "'milk'")], "{rows:?}");
+    assert!(rows.iter().any(|row| row["what"] == "delete the other rows of"), "{rows:?}");
+    let commands = of("cache")["statements"].as_array().unwrap();
+    assert!(commands.iter().any(|one| one["text"] == "HSET" && one["parameters"][2] == "Ada"), "{commands:?}");
+    let trace = Trace::begin(&project, &arguments);
+    let () = redis::cmd("FLUSHALL").query(&mut project.client()).unwrap();
+    let told = trace.objects();
+    assert_eq!(told[0]["opcode"], "f");
+    assert_eq!(told[0]["connections"][0]["outcome"]["outcome"], "filtered");
+}

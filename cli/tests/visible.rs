@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use redis::Commands;
 use serde_json::Value;
 use support::{Project, Row, text};
-use xtask::servers::Process;
+use xtask::servers::{Cluster, Process};
 
 const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, name varchar(20) CHECK (name <> 'refused'));";
 const ROWS: &str = "SELECT CAST(id AS text), name FROM emp ORDER BY id";
@@ -445,6 +445,39 @@ fn the_live_screen_follows_and_ends_at_q() {
     assert!(!terminal.screen.lock().unwrap().screen().alternate_screen(), "the screen is as it was");
     let output = project.command(&["status", "--live", "--redis", &project.redis.url()]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "without a terminal it says so");
+}
+
+/// In a cluster every shard has units of its own, and what is behind there is seen wherever it is.
+#[test]
+fn each_shard_of_a_cluster_has_its_rows() {
+    let project = Project::new("emps", &job(&["pg"]), TABLES);
+    let cluster = Cluster::start(3, 0);
+    let mut worker = project.worker_at(&cluster.url(), &[]);
+    let rows = || -> Vec<Value> {
+        let command = ["status", "--format", "json", "--redis", &cluster.url()];
+        let output = project.command(&command).output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        all["rows"].as_array().cloned().unwrap_or_default()
+    };
+    project.wait("every shard is worked", || {
+        let rows = rows();
+        rows.len() == 3 && rows.iter().all(|row| row["state"] == "running")
+    });
+    let servers: BTreeSet<String> = rows().iter().map(|row| row["server"].to_string()).collect();
+    assert_eq!(servers.len(), 3, "{servers:?}");
+    let urls: Vec<String> = cluster.nodes().iter().map(xtask::servers::Redis::url).collect();
+    let mut client = redis::cluster::ClusterClient::new(urls).unwrap().get_connection().unwrap();
+    let mut write = |ids: std::ops::Range<u32>| {
+        ids.for_each(|id| client.hset(format!("emp:{id}"), "name", "Ada").unwrap());
+    };
+    write(0..60);
+    let sum = |name: &dyn Fn(&Value) -> u64| rows().iter().map(name).sum::<u64>();
+    project.wait("all is counted", || sum(&|row| row["counts"]["inserted"].as_u64().unwrap()) == 60);
+    assert_eq!(project.pg_rows(ROWS).len(), 60);
+    worker.stop();
+    write(60..90);
+    assert_eq!(sum(&|row| row["lag_records"].as_u64().unwrap()), 30);
+    assert!(rows().iter().all(|row| row["state"] == "no worker"));
 }
 
 #[test]
