@@ -52,7 +52,7 @@ impl Trace {
         let mut client = project.client();
         loop {
             let clients: String = redis::cmd("CLIENT").arg("LIST").query(&mut client).unwrap();
-            if clients.lines().any(|line| line.contains("cmd=xread ") && line.contains("flags=b")) {
+            if clients.lines().any(|line| line.contains("name=redis-wb-trace ") && line.contains("cmd=xread ")) {
                 break;
             }
             assert!(begun.elapsed() < support::PATIENCE, "{clients}");
@@ -138,14 +138,18 @@ fn only_what_is_rejected_is_told_also_where_the_target_refuses_it() {
     let arguments = ["--trace-only-rejected", "--max-change-records", "2", "--format", "json", "--timeout", "60"];
     let trace = Trace::begin(&project, &arguments);
     hset(&project, "1", "Ada", "50");
+    // Only where it is not in capitals.
     hset(&project, "2", "refused", "50");
     project.wait("the target refuses it", || project.client().xlen::<_, u32>("dlq:wb:{0}:emps").unwrap() > 0);
     hset(&project, "3", "much too long a name", "70");
     let told = trace.objects();
-    let codes: Vec<&str> = told.iter().map(|one| one["connections"][0]["outcome"]["code"].as_str().unwrap()).collect();
-    assert_eq!(codes, ["R0520", "R0506"], "{told:?}");
-    assert_eq!(told[0]["connections"][0]["outcome"]["by_target"], true);
-    assert_eq!(told[0]["key"], "emp:2");
+    let connections = told.iter().flat_map(|one| one["connections"].as_array().unwrap());
+    let mut codes: Vec<&str> = connections.filter_map(|connection| connection["outcome"]["code"].as_str()).collect();
+    // Streams and queues are read apart.
+    codes.sort_unstable();
+    assert_eq!(codes, ["R0506", "R0520"], "{told:?}");
+    let refused = told.iter().find(|one| one["key"] == "emp:2").unwrap();
+    assert_eq!(refused["connections"][0]["outcome"]["by_target"], true, "{refused}");
     worker.stop();
 }
 
@@ -179,4 +183,73 @@ fn it_ends_when_its_time_is_over_and_where_no_redis_answers() {
     assert!(output.status.code() == Some(2) && text(&output.stderr).contains("cannot be reached"));
     let mut wrong = project.command(&["trace", "--timeout", "601"]);
     assert_eq!(wrong.output().unwrap().status.code(), Some(2));
+}
+
+const LISTS: &str = r#"source:
+  redis:
+    key_pattern: order:*
+    trigger: write-behind
+    key: order:<id:int>
+    on_flush: ignore
+transform:
+  - uses: redis.lookup
+    with:
+      connection: cache
+      cmd: HGET
+      args: ["concat(['customer:', customer])", "'name'"]
+      language: jmespath
+      field: buyer
+output:
+  - uses: relational.write
+    with:
+      connection: pg
+      table: line
+      foreach: "one: lines[]"
+      keys: [id, no: one.no]
+      mapping: [what: one.what]
+  - uses: redis.write
+    with:
+      connection: cache
+      key: {expression: "'order:' || id", language: sql}
+      mapping: [buyer]
+"#;
+
+/// What a lookup gave, the rows of a list, a document that was too large to be captured, the commands to a Redis.
+#[test]
+fn lookups_lists_and_commands_are_shown() {
+    let cache = xtask::servers::Redis::start_bare(&[]);
+    let module = xtask::servers::rejson_module();
+    let mut project = Project::new("orders", LISTS, TABLES);
+    project.redis = xtask::servers::Redis::start_with(&["--loadmodule", &module.to_string_lossy()]);
+    let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
+    let connection =
+        format!("connections:\n  cache:\n    type: redis\n    host: 127.0.0.1\n    port: {}\n", cache.port());
+    project.write("config.yaml", &config.replacen("connections:\n", &connection, 1));
+    project.drain();
+    let mut client = redis::Client::open(cache.url()).unwrap().get_connection().unwrap();
+    let () = client.hset("customer:7", "name", "Ada").unwrap();
+    let arguments = ["--max-change-records", "1", "--format", "json", "--timeout", "60"];
+    let trace = Trace::begin(&project, &arguments);
+    let document = format!(
+        r#"{{"customer":"7","lines":[{{"no":1,"what":"tea"}},{{"no":2,"what":"milk"}}],"rest":"{}"}}"#,
+        "x".repeat(2_000_000)
+    );
+    let () = redis::cmd("JSON.SET").arg("order:1").arg("$").arg(document).query(&mut project.client()).unwrap();
+    let told = trace.objects();
+    let connections = told[0]["connections"].as_array().unwrap();
+    let of = |name: &str| connections.iter().find(|one| one["connection"] == name).unwrap();
+    assert_eq!(told[0]["was_thin"], true, "it is too large to be captured");
+    assert_eq!(told[0]["lookups"], serde_json::json!([{"field": "buyer", "reply": "'Ada'"}]));
+    let rows = of("pg")["rows"].as_array().unwrap();
+    let lines: Vec<&Value> = rows.iter().filter(|row| row["what"] == "write").map(|row| &row["columns"]).collect();
+    let line = |no: &str, what: &str| serde_json::json!({"id": "1", "no": no, "what": what});
+    assert_eq!(lines, [&line("1", "'tea'"), &line("2", "'milk'")], "{rows:?}");
+    assert!(rows.iter().any(|row| row["what"] == "delete the other rows of"), "{rows:?}");
+    let commands = of("cache")["statements"].as_array().unwrap();
+    assert!(commands.iter().any(|one| one["text"] == "HSET" && one["parameters"][2] == "Ada"), "{commands:?}");
+    let trace = Trace::begin(&project, &arguments);
+    let () = redis::cmd("FLUSHALL").query(&mut project.client()).unwrap();
+    let told = trace.objects();
+    assert_eq!(told[0]["opcode"], "f");
+    assert_eq!(told[0]["connections"][0]["outcome"]["outcome"], "filtered");
 }

@@ -3,8 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::expect_used,
     reason = "a test fails by panicking, in its helping functions as well"
 )]
 
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use redis::Commands;
 use serde_json::Value;
 use support::{Project, Row, text};
-use xtask::servers::Process;
+use xtask::servers::{Cluster, Process};
 
 const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, name varchar(20) CHECK (name <> 'refused'));";
 const ROWS: &str = "SELECT CAST(id AS text), name FROM emp ORDER BY id";
@@ -99,8 +99,11 @@ fn seen(project: &Project, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn worker(project: &Project) -> Process {
-    project.worker_at(&project.redis.url(), &["--metrics", "127.0.0.1:0"])
+/// A worker that captures the keys, and the address of its metrics.
+fn worker(project: &Project) -> (Process, String) {
+    let worker = project.worker_at(&project.redis.url(), &["--metrics", "127.0.0.1:0"]);
+    project.wait_until_tracked();
+    (worker, address(project, 1))
 }
 
 /// A lock that holds writers up until it is dropped.
@@ -129,8 +132,7 @@ impl Lock {
 #[test]
 fn a_stuck_table_is_seen_and_so_is_that_it_is_mended() {
     let project = Project::new("emps", &job(&["pg", "lite"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1 && project.lite_rows(ROWS).len() == 1);
     seen(&project, "that it runs", || row(&project, "pg")["state"] == "running");
@@ -173,8 +175,7 @@ fn a_stuck_table_is_seen_and_so_is_that_it_is_mended() {
 #[test]
 fn a_slow_target_and_a_growing_stream_are_seen() {
     let project = Project::new("emps", &job(&["pg", "lite"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     let lock = Lock::of(&project);
@@ -217,7 +218,7 @@ fn a_slow_target_and_a_growing_stream_are_seen() {
 fn what_waits_is_seen_where_no_worker_runs_by_status_and_by_the_monitor() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
     assert!(status(&project, &[]).contains("no job is tracked"), "{}", status(&project, &[]));
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     worker.stop();
@@ -261,7 +262,7 @@ fn what_waits_is_seen_where_no_worker_runs_by_status_and_by_the_monitor() {
 #[test]
 fn a_worker_that_died_is_told_from_one_that_went() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     seen(&project, "that it runs", || row(&project, "pg")["state"] == "running");
     worker.kill();
     seen(&project, "that none runs", || row(&project, "pg")["state"] == "no worker");
@@ -270,8 +271,7 @@ fn a_worker_that_died_is_told_from_one_that_went() {
 #[test]
 fn a_flush_that_stops_a_job_and_what_was_rejected_are_seen() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "refused");
     hset(&project, 2, "much longer than twenty");
     hset(&project, 3, "Grace");
@@ -297,8 +297,7 @@ fn a_flush_that_stops_a_job_and_what_was_rejected_are_seen() {
 #[test]
 fn the_documentation_and_the_board_name_what_is_exported() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
-    let at = address(&project, 1);
+    let (mut worker, at) = worker(&project);
     hset(&project, 1, "refused");
     hset(&project, 2, "Alan");
     project.wait("the good row", || project.pg_rows(ROWS).len() == 1);
@@ -419,7 +418,7 @@ impl Drop for Terminal {
 #[test]
 fn the_live_screen_follows_and_ends_at_q() {
     let project = Project::new("emps", &job(&["pg"]), TABLES);
-    let mut worker = worker(&project);
+    let (mut worker, _) = worker(&project);
     hset(&project, 1, "Ada");
     project.wait("the first row", || project.pg_rows(ROWS).len() == 1);
     let mut terminal = Terminal::run(&project, &format!("status --live --redis {}", project.redis.url()));
@@ -446,6 +445,39 @@ fn the_live_screen_follows_and_ends_at_q() {
     assert!(!terminal.screen.lock().unwrap().screen().alternate_screen(), "the screen is as it was");
     let output = project.command(&["status", "--live", "--redis", &project.redis.url()]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "without a terminal it says so");
+}
+
+/// In a cluster every shard has units of its own, and what is behind there is seen wherever it is.
+#[test]
+fn each_shard_of_a_cluster_has_its_rows() {
+    let project = Project::new("emps", &job(&["pg"]), TABLES);
+    let cluster = Cluster::start(3, 0);
+    let mut worker = project.worker_at(&cluster.url(), &[]);
+    let rows = || -> Vec<Value> {
+        let command = ["status", "--format", "json", "--redis", &cluster.url()];
+        let output = project.command(&command).output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        all["rows"].as_array().cloned().unwrap_or_default()
+    };
+    project.wait("every shard is worked", || {
+        let rows = rows();
+        rows.len() == 3 && rows.iter().all(|row| row["state"] == "running")
+    });
+    let servers: BTreeSet<String> = rows().iter().map(|row| row["server"].to_string()).collect();
+    assert_eq!(servers.len(), 3, "{servers:?}");
+    let urls: Vec<String> = cluster.nodes().iter().map(xtask::servers::Redis::url).collect();
+    let mut client = redis::cluster::ClusterClient::new(urls).unwrap().get_connection().unwrap();
+    let mut write = |ids: std::ops::Range<u32>| {
+        ids.for_each(|id| client.hset(format!("emp:{id}"), "name", "Ada").unwrap());
+    };
+    write(0..60);
+    let sum = |name: &dyn Fn(&Value) -> u64| rows().iter().map(name).sum::<u64>();
+    project.wait("all is counted", || sum(&|row| row["counts"]["inserted"].as_u64().unwrap()) == 60);
+    assert_eq!(project.pg_rows(ROWS).len(), 60);
+    worker.stop();
+    write(60..90);
+    assert_eq!(sum(&|row| row["lag_records"].as_u64().unwrap()), 30);
+    assert!(rows().iter().all(|row| row["state"] == "no worker"));
 }
 
 #[test]

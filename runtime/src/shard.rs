@@ -16,7 +16,7 @@ use redis_wb_record::{DataType, Flags, ORDER_FIELD, Opcode, Record, RecordWriter
 
 use crate::batch::{Entry, Found};
 use crate::checkpoint::{Epoch, epoch_text};
-use crate::dead_letters::{Call, is_replay};
+use crate::dead_letters::{Call, gone, is_replay};
 use crate::error::Failure;
 use crate::order::Order;
 use crate::pipeline::BEGINNING_BYTES;
@@ -358,6 +358,20 @@ impl Connection {
             None => writer.no_image(),
         }
         Ok(Completed::Whole(encoded))
+    }
+
+    /// Gives an entry that says "read the key now" what the key holds now.
+    pub(crate) async fn complete_entry(&mut self, source: &Source, entry: &mut Entry) -> Result<(), Failure> {
+        let Ok(record) = redis_wb_record::decode(&entry.record) else { return Ok(()) };
+        match self.complete(source, &record).await? {
+            Completed::Whole(record) => entry.record = record,
+            Completed::Gone => match gone(record) {
+                Some(record) => entry.record = record,
+                None => entry.found = Found::Nothing,
+            },
+            Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
+        }
+        Ok(())
     }
 
     /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.

@@ -187,7 +187,7 @@ async fn look_at_stream(
     let script = redis::Script::new(LOOK_SCRIPT);
     let mut call = script.prepare_invoke();
     call.key(&name).key(beside(&name, "applied", "")).key(format!("dlq:{name}"));
-    call.key(beside(&name, "snapshot", "")).key(tag.key("lease"));
+    call.key(beside(&name, "snapshot", "")).key(tag.key("lease")).key(beside(&name, "state", ""));
     call.arg(beside(&name, "state", "")).arg(COUNTED_ROWS_MAX).arg(COUNTED_BYTES_MAX);
     let reply: Vec<Value> = redis.invoke(&call).await?;
     let [now, entries, bytes, dead_letters, is_walked, owner, ends, since, fence, connections] = reply.as_slice()

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use redis::streams::StreamReadReply;
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Job;
+use redis_wb_plan::plan::{Job, OnGone};
 use redis_wb_record::Opcode;
 use redis_wb_record::glob::Glob;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::batch::{Entry, Found, Prepared, StepsTold, is_thin, prepare, steps_told};
 use crate::checkpoint::Applied;
@@ -23,14 +23,20 @@ use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lookup::Lookups;
 use crate::position::Position;
-use crate::shard::{Completed, Connection, Shard};
+use crate::shard::{Connection, Shard};
 use crate::target::{self, Bound};
 use crate::topology::{Tag, Topology};
 use crate::{Error, Server, Shutdown};
 use shown::{rows, shown, text};
 
-/// How long a read waits for changes, in milliseconds; dead-letter queues are looked at as often.
-const BLOCK_MS: u64 = 250;
+/// How long a read waits for changes, in milliseconds.
+const BLOCK_MS: u64 = 1_000;
+/// How often dead-letter queues are looked at.
+const LETTERS_AGAIN: Duration = Duration::from_millis(250);
+/// How many entries are read ahead of those that are shown.
+const READ_AHEAD_ROWS_MAX: usize = 64;
+/// What Redis calls the connection that reads.
+const CLIENT_NAME: &str = "redis-wb-trace";
 /// How many entries one command reads of each stream.
 const READ_ROWS_MAX: usize = 64;
 /// How many changes wait to be shown.
@@ -201,33 +207,43 @@ impl Follower {
     /// Tells of changes as they come, until there were enough or nobody listens.
     async fn follow(mut self, tell: mpsc::Sender<Traced>) -> Result<(), Failure> {
         let mut redis = self.shard.connect().await?;
-        let (mut places, mut letters) = (Vec::new(), Vec::new());
+        let mut letters = Vec::new();
         for stream in &self.streams {
-            places.push((stream.clone(), redis.last_id(stream).await?));
             let queue = format!("dlq:{stream}");
             let last = redis.last_id(&queue).await?;
             letters.push((queue, last));
         }
-        while self.left > 0 {
-            for entry in redis.read_within(&places, READ_ROWS_MAX, Some(BLOCK_MS)).await? {
-                if let Some((_, place)) = places.get_mut(entry.job) {
-                    *place = entry.position;
+        // Read apart from all else: what is committed while nobody reads is gone.
+        let (sender, mut entries) = mpsc::channel(READ_AHEAD_ROWS_MAX);
+        let mut reading = JoinSet::new();
+        reading.spawn(read(self.shard.clone(), self.streams.clone(), self.key.clone(), sender));
+        let mut looks = interval(LETTERS_AGAIN);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                entry = entries.recv() => {
+                    let Some(entry) = entry else { break };
+                    if let Some(traced) = self.of_entry(&mut redis, entry).await?
+                        && !self.tell(&tell, traced).await
+                    {
+                        return Ok(());
+                    }
                 }
-                if let Some(traced) = self.of_entry(&mut redis, entry).await?
-                    && !self.tell(&tell, traced).await
-                {
-                    return Ok(());
-                }
-            }
-            for letter in read_letters(&mut redis, &mut letters).await? {
-                if let Some(traced) = self.of_letter(&letter).await?
-                    && !self.tell(&tell, traced).await
-                {
-                    return Ok(());
+                _ = looks.tick() => {
+                    for letter in read_letters(&mut redis, &mut letters).await? {
+                        if let Some(traced) = self.of_letter(&letter).await?
+                            && !self.tell(&tell, traced).await
+                        {
+                            return Ok(());
+                        }
+                    }
                 }
             }
         }
-        Ok(())
+        match reading.join_next().await {
+            Some(Ok(Err(failure))) => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// Tells of a change; whether any more is wanted.
@@ -243,29 +259,14 @@ impl Follower {
         tell.send(traced).await.is_ok() && self.left > 0
     }
 
-    /// Whether a key is wanted.
-    fn wants(&self, record: &[u8]) -> bool {
-        self.key
-            .as_ref()
-            .is_none_or(|glob| redis_wb_record::decode(record).is_ok_and(|record| glob.matches(record.key)))
-    }
-
     async fn of_entry(&mut self, redis: &mut Connection, mut entry: Entry) -> Result<Option<Traced>, Failure> {
         let plan = Arc::clone(&self.plan);
         let Some((job, stream)) = plan.jobs.get(entry.job).zip(self.streams.get(entry.job).cloned()) else {
             return Ok(None);
         };
-        if !self.wants(&entry.record) {
-            return Ok(None);
-        }
-        let record = redis_wb_record::decode(&entry.record);
-        let was_thin = record.as_ref().is_ok_and(is_thin);
-        if let (Ok(record), true) = (&record, was_thin) {
-            match redis.complete(&job.source, record).await? {
-                Completed::Whole(completed) => entry.record = completed,
-                Completed::Gone => entry.found = Found::Nothing,
-                Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
-            }
+        let was_thin = redis_wb_record::decode(&entry.record).is_ok_and(|record| is_thin(&record));
+        if was_thin {
+            redis.complete_entry(&job.source, &mut entry).await?;
         }
         self.evaluate(job, stream, entry, was_thin).await.map(Some)
     }
@@ -276,12 +277,12 @@ impl Follower {
         let stream = letter.queue.strip_prefix("dlq:").unwrap_or(&letter.queue).to_owned();
         let place = (stream.clone(), letter.position.clone(), letter.connection.clone());
         let job = plan.jobs.iter().find(|job| job.name == letter.job);
-        let Some(job) = job.filter(|_| !self.rejected.contains(&place) && self.wants(&letter.record)) else {
+        let Some(job) = job.filter(|_| !self.rejected.contains(&place) && wants(self.key.as_ref(), &letter.record))
+        else {
             return Ok(None);
         };
         let position = Position::parse(letter.position.as_bytes()).unwrap_or(Position::START);
-        let record = letter.record.clone();
-        let entry = Entry { job: 0, position, record, order: None, found: Found::AsWritten };
+        let entry = Entry { job: 0, position, record: letter.record.clone(), found: Found::AsWritten, order: None };
         let mut traced = self.evaluate(job, stream, entry, false).await?;
         traced.connections.retain(|connection| connection.name == letter.connection);
         for connection in &mut traced.connections {
@@ -317,9 +318,9 @@ impl Follower {
             entry.job = at;
             let entries = [entry];
             let applied = Applied::new(layout.jobs().count(), []);
-            let Some(batch) = prepare(layout, &entries, &applied, shown, &mut self.lookups).await? else {
-                return Err(Failure::Transient("one change looks up more than memory is for".to_owned()));
-            };
+            let batch = prepare(layout, &entries, &applied, shown, &mut self.lookups).await?;
+            // One entry is never too much.
+            let batch = batch.ok_or_else(|| Failure::Transient("lookups gave too much".to_owned()))?;
             let [returned] = entries;
             entry = returned;
             let told = steps_told(layout, 0, &entry, &batch);
@@ -329,7 +330,7 @@ impl Follower {
                     reason: rejected.reason.clone(),
                     by_target: false,
                 },
-                None if stops(job, &entry) => Outcome::Stops,
+                None if stops(job, &entry, self.shard.cluster().is_some()) => Outcome::Stops,
                 None if batch.written.is_empty() => Outcome::Filtered(why_nothing(&entry, &told)),
                 None => Outcome::Written,
             };
@@ -370,9 +371,14 @@ fn statements(layout: &Layout, batch: &Prepared) -> Vec<TracedStatement> {
 }
 
 /// Whether the job stops in front of an entry.
-fn stops(job: &Job, entry: &Entry) -> bool {
+fn stops(job: &Job, entry: &Entry, is_clustered: bool) -> bool {
     let is_flush = redis_wb_record::decode(&entry.record).is_ok_and(|record| record.opcode == Opcode::Flush);
-    is_flush && job.source.on_flush.is_none()
+    match job.source.on_flush {
+        None => is_flush,
+        // A flush of one shard says nothing of the keys of others.
+        Some(OnGone::Delete) => is_flush && is_clustered,
+        Some(OnGone::Ignore) => false,
+    }
 }
 
 /// Why nothing follows from a change.
@@ -387,6 +393,38 @@ fn why_nothing(entry: &Entry, told: &StepsTold) -> String {
         return "the job does nothing on this: see `on_delete`, `on_expire`, `on_evict`, `on_flush`".to_owned();
     }
     "no output wants it: the conditions (`when`) do not hold, or the list is empty".to_owned()
+}
+
+/// Whether the key of a record is wanted.
+fn wants(key: Option<&Glob>, record: &[u8]) -> bool {
+    key.is_none_or(|glob| redis_wb_record::decode(record).is_ok_and(|record| glob.matches(record.key)))
+}
+
+/// Reads the entries of streams as they come, those whose keys are wanted, until nobody listens.
+async fn read(
+    shard: Shard,
+    streams: Vec<String>,
+    key: Option<Glob>,
+    entries: mpsc::Sender<Entry>,
+) -> Result<(), Failure> {
+    let mut redis = shard.connect().await?;
+    // So that `CLIENT LIST` shows who reads; a user who may not say so reads all the same.
+    let _ = redis.query::<()>(redis::cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME)).await;
+    let mut places = Vec::new();
+    for stream in streams {
+        let last = redis.last_id(&stream).await?;
+        places.push((stream, last));
+    }
+    loop {
+        for entry in redis.read_within(&places, READ_ROWS_MAX, Some(BLOCK_MS)).await? {
+            if let Some((_, place)) = places.get_mut(entry.job) {
+                *place = entry.position;
+            }
+            if wants(key.as_ref(), &entry.record) && entries.send(entry).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// What came into the dead-letter queues.

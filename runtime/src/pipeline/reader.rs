@@ -11,15 +11,14 @@ use tokio::time::Instant;
 
 use super::Batch;
 use super::turns::Turns;
-use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
+use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
-use crate::dead_letters::gone;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
-use crate::shard::{Completed, Connection};
+use crate::shard::Connection;
 use crate::vitals::Signs;
 
 /// How many batches wait for the writing half.
@@ -227,19 +226,10 @@ impl Reader {
 
     /// Gives a record that says "read the key now" what the key holds now.
     async fn complete(&mut self, entry: &mut Entry) -> Result<(), Failure> {
-        if let Some(job) = self.layout.job(entry.job)
-            && let Ok(record) = redis_wb_record::decode(&entry.record)
-        {
-            match self.redis.complete(&job.source, &record).await? {
-                Completed::Whole(record) => entry.record = record,
-                Completed::Gone => match gone(record) {
-                    Some(record) => entry.record = record,
-                    None => entry.found = Found::Nothing,
-                },
-                Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
-            }
+        match self.layout.job(entry.job) {
+            Some(job) => self.redis.complete_entry(&job.source, entry).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// When an entry's turn is.

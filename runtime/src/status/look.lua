@@ -1,7 +1,8 @@
 #!lua flags=no-writes
 -- Tells all that is known of one stream: how long it is, who works it, how far each connection is behind, and what its
 -- worker told of it.
--- KEYS: the stream; the hash of applied positions; the dead-letter queue; the note of a snapshot; the lease.
+-- KEYS: the stream; the hash of applied positions; the dead-letter queue; the note of a snapshot; the lease; the set of
+-- connections that something was told of.
 -- ARGV: what the key of a connection's report begins with; the most entries to count one by one; the most bytes of them.
 -- Gives the time, entries, bytes, dead letters, whether a snapshot is under way, owner, end and beginning of the lease,
 -- its fence, and for each connection: its name, entries behind, 1 if there may be more, the oldest id, its report.
@@ -52,9 +53,13 @@ if not groups.err then
     is_known[group[2]] = true
   end
 end
-for name in pairs(positions) do
+local function know(name)
   if not is_known[name] then names[#names + 1] = name end
+  is_known[name] = true
 end
+for name in pairs(positions) do know(name) end
+-- A flush takes the others with it.
+for _, name in ipairs(redis.call('SMEMBERS', KEYS[6])) do know(name) end
 table.sort(names)
 local connections = {}
 for _, name in ipairs(names) do

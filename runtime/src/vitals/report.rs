@@ -70,9 +70,14 @@ struct Reports {
     reports: Vec<Report>,
 }
 
+/// The connection, fields to set and fields to add to, each with its value.
+type Words = (String, Vec<String>, Vec<String>);
+
 /// What is told of one job of a pipeline.
 struct Report {
     key: String,
+    /// The set of the connections that have one.
+    all: String,
     signs: Arc<Signs>,
     job: usize,
     /// What was told of it last, and when.
@@ -112,8 +117,8 @@ impl Reports {
             let add = report.add(&told.counts);
             let is_old = report.last.as_ref().is_none_or(|(last, at)| *last != set || at.elapsed() > REPORT_AT_LEAST);
             if is_old || !add.is_empty() {
-                keys.push(report.key.clone());
-                words.push((set.clone(), add));
+                keys.push([report.key.clone(), report.all.clone()]);
+                words.push((report.signs.connection.clone(), set.clone(), add));
                 due.push((at, set, told.counts));
             }
         }
@@ -134,19 +139,19 @@ impl Reports {
         Ok(())
     }
 
-    async fn send(&mut self, keys: &[String], words: &[(Vec<String>, Vec<String>)]) -> Result<(), Failure> {
+    async fn send(&mut self, keys: &[[String; 2]], words: &[Words]) -> Result<(), Failure> {
         let redis = match &mut self.redis {
             Some(redis) => redis,
             none => none.insert(self.shard.connect().await?),
         };
         let script = redis::Script::new(REPORT_SCRIPT);
         let mut call = script.prepare_invoke();
-        for key in keys {
+        for key in keys.iter().flatten() {
             call.key(key);
         }
         call.arg(self.fence).arg(u64::try_from(REPORT_KEPT.as_millis()).unwrap_or(u64::MAX));
-        for (set, add) in words {
-            call.arg(set.len()).arg(set).arg(add.len()).arg(add);
+        for (connection, set, add) in words {
+            call.arg(connection).arg(set.len()).arg(set).arg(add.len()).arg(add);
         }
         redis.invoke::<u8>(&call).await.map(drop)
     }
@@ -155,9 +160,9 @@ impl Reports {
 impl Report {
     fn new(signs: &Arc<Signs>, job: usize) -> Option<Self> {
         let stream = signs.tag.stream(&signs.jobs.get(job)?.name);
-        let key = beside(&stream, "state", &signs.connection);
+        let (key, all) = (beside(&stream, "state", &signs.connection), beside(&stream, "state", ""));
         let counted = signs.told(job)?.counts;
-        Some(Self { key, signs: Arc::clone(signs), job, last: None, counted, history: VecDeque::new() })
+        Some(Self { key, all, signs: Arc::clone(signs), job, last: None, counted, history: VecDeque::new() })
     }
 
     /// The fields that are set, each with its value.
