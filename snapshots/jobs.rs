@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use redis_wb_compiler::codes::Code;
 use redis_wb_compiler::{
-    Compiled, Diagnostic, Files, Inputs, Unanswered, compile, create, describe, diagnostic, dialect,
+    Compiled, Diagnostic, Files, Inputs, Live, Unanswered, compile, create, describe, diagnostic, dialect,
+    unsafe_setting,
 };
 use redis_wb_plan::Strategy;
 use redis_wb_plan::plan::Dialect;
-use redis_wb_plan::schema::Schema;
 
 fn jobs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs")
@@ -47,19 +47,19 @@ fn run_with(
     config: &str,
     jobs: &[(String, String)],
 ) -> (Files, Compiled) {
-    run_live(read, config, jobs, BTreeMap::new())
+    run_live(read, config, jobs, Live::default())
 }
 
 fn run_live(
     read: &mut dyn FnMut(&str) -> Result<String, String>,
     config: &str,
     jobs: &[(String, String)],
-    live: BTreeMap<String, Result<Schema, Unanswered>>,
+    live: Live,
 ) -> (Files, Compiled) {
     let mut files = Files::new();
     let config = files.add("config.yaml", config);
     let jobs = jobs.iter().map(|(name, text)| (name.clone(), files.add(format!("{name}.yaml"), text))).collect();
-    let compiled = compile(&mut files, Inputs { config, jobs, read, live });
+    let compiled = compile(&mut files, Inputs { config, jobs, variables: BTreeMap::new(), read, live });
     assert_eq!(compiled.bugs, Vec::<String>::new());
     (files, compiled)
 }
@@ -75,7 +75,7 @@ fn show(files: &Files, compiled: &Compiled) -> String {
         handler.render_report(&mut text, &report).expect("a report renders");
         text.push('\n');
     }
-    text
+    diagnostic::unglued(&text)
 }
 
 fn settings() -> insta::Settings {
@@ -160,10 +160,18 @@ fn run_fixture(path: &Path) -> (Files, Compiled) {
         let good = [("employees".to_owned(), good)];
         if name.starts_with(Code::E0416.name()) {
             let why = "Connection refused (db.internal, port 5432)".to_owned();
-            let live = BTreeMap::from([("target".to_owned(), Err(Unanswered { why, help: None }))]);
+            let tables = BTreeMap::from([("target".to_owned(), Err(Unanswered { why, help: None }))]);
+            let live = Live { tables, redis: BTreeMap::new() };
             return run_live(&mut |_| Err("no DDL is read".to_owned()), &text, &good, live);
         }
-        return run(&folder, &text, &good);
+        let (files, mut compiled) = run(&folder, &text, &good);
+        if name.starts_with(Code::W0430.name()) {
+            let why = "`maxmemory-policy allkeys-lru` evicts change streams whole";
+            // The configuration is the first file of every run.
+            let config = Files::new().add("config.yaml", &text);
+            compiled.diagnostics.push(unsafe_setting(config, why, "set it to `noeviction`"));
+        }
+        return (files, compiled);
     }
     let twice = name.starts_with(Code::E0206.name());
     let beside = [Code::W0216, Code::W0217, Code::W0218].iter().any(|code| name.starts_with(code.name()));

@@ -170,6 +170,23 @@ impl Context {
         Reply::new(self, reply).into_result()
     }
 
+    /// The sum of the lengths that a command of RedisJSON gives of what a path leads to; what has none counts nothing.
+    pub(crate) fn lengths(&self, command: &CStr, key: &[u8], path: &[u8]) -> Result<u64, String> {
+        let (key, path) = ((key.as_ptr().cast::<c_char>(), key.len()), (path.as_ptr().cast::<c_char>(), path.len()));
+        let words = (command.as_ptr(), c"Ebb".as_ptr());
+        let reply = call!(RedisModule_Call(self.0, words.0, words.1, key.0, key.1, path.0, path.1));
+        let reply = Reply::new(self, reply).into_result()?;
+        Ok(reply.whole().map_or(0, |all| all.parts().map(Part::number).sum()))
+    }
+
+    /// How many bytes of memory a key takes.
+    pub(crate) fn memory(&self, key: &[u8]) -> Result<u64, String> {
+        let (format, name) = (c"Ecb".as_ptr(), key.as_ptr().cast::<c_char>());
+        let reply = call!(RedisModule_Call(self.0, c"MEMORY".as_ptr(), format, c"USAGE".as_ptr(), name, key.len()));
+        let reply = Reply::new(self, reply).into_result()?;
+        Ok(reply.whole().map_or(0, Part::number))
+    }
+
     /// Some keys of the selected database that match a pattern, and the cursor that goes on from there: what SCAN
     /// replies. It looks at about `count` keys.
     pub(crate) fn scan(&self, cursor: &[u8], pattern: &[u8], count: u64) -> Result<Reply<'_>, String> {
@@ -437,6 +454,14 @@ impl<'r> Part<'r> {
         let mut len = 0;
         let start = call!(RedisModule_CallReplyStringPtr(self.raw, &raw mut len)).unwrap_or(ptr::null());
         bytes(start, len, self.of)
+    }
+
+    /// A number; 0 where it is none.
+    pub(crate) fn number(self) -> u64 {
+        let is_number =
+            call!(RedisModule_CallReplyType(self.raw)) == c_int::try_from(raw::REDISMODULE_REPLY_INTEGER).ok();
+        let number = if is_number { call!(RedisModule_CallReplyInteger(self.raw)) } else { None };
+        number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
     }
 
     /// A part of an array.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use redis_wb_record::{DataType, RecordWriter};
 
 use crate::ffi::{Context, Key, Kind};
+use crate::weigh;
 
 /// What a key was found to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Content {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
-    /// When it has to be read, if ever. A JSON document that was begun is read to its end.
+    /// When it has to be read, if ever. A JSON document that was begun is read to its end, so only a small one is begun.
     pub(crate) until: Option<Instant>,
 }
 
@@ -79,12 +80,17 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
         Kind::Stream | Kind::Other => Content::Thin(data_type),
         Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bounds, buffers),
         Kind::String => Content::Bare(data_type),
-        Kind::Module if bounds.is_late() => Content::Thin(data_type),
+        Kind::Module if !has_time(context, key, bounds) => Content::Thin(data_type),
         Kind::Module => match context.json(key) {
             Ok(document) => blob(document.text(), DataType::Json, bounds.bytes_max, buffers),
             Err(_) => Content::Thin(DataType::Unknown),
         },
     }
+}
+
+/// Whether a document may be read to its end: where time is short, only a small one.
+fn has_time(context: &Context, key: &[u8], bounds: Bounds) -> bool {
+    bounds.until.is_none() || (!bounds.is_late() && weigh::is_small_document(context, key))
 }
 
 fn blob(bytes: &[u8], data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {

@@ -2,11 +2,11 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `glob.rs` | key patterns as Redis matches them |
 //! | `rules.rs` | tracking rules: which keys, which changes, which stream |
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
+//! | `weigh.rs` | whether a JSON document is small |
 //! | `recorder.rs` | content to images, images to records, records to streams |
 //! | `streams.rs` | where records go: the tag, the streams that are here, what waits for a slot |
 //! | `cluster.rs` | the slots of this server, and where its records stand among those of others |
@@ -31,10 +31,10 @@ mod cluster;
 mod commands;
 mod exclude;
 mod ffi;
-mod glob;
 mod image;
 mod pending;
 mod recorder;
 mod rules;
 mod snapshot;
 mod streams;
+mod weigh;

@@ -17,6 +17,9 @@ const WARN_AGAIN: Duration = Duration::from_secs(1);
 /// How many tags are tried for a record: that of the moment, and those picked where its slot has just left.
 const TAGS_MAX: usize = 3;
 
+/// What an image may have at most that has to be read in time: a larger one would take too long to copy.
+const HURRIED_BYTES_MAX: usize = 64 * 1024;
+
 /// Kept from record to record, so that most allocate nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -80,7 +83,8 @@ impl Recorder {
         key: &[u8],
         until: Option<Instant>,
     ) -> Content {
-        let bounds = Bounds { bytes_max: self.image_bytes_max, until };
+        let hurried_bytes_max = until.map_or(usize::MAX, |_| HURRIED_BYTES_MAX);
+        let bounds = Bounds { bytes_max: self.image_bytes_max.min(hurried_bytes_max), until };
         image::read(context, open, key, bounds, &mut self.buffers.image)
     }
 

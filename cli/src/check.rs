@@ -5,9 +5,11 @@ mod github;
 mod sarif;
 
 use clap::{Args, ValueEnum};
+use redis_wb_compiler::Live;
 
 use crate::exit::{Failure, print};
-use crate::project::{Live, Location, count, refuse_bugs};
+use crate::project::{Location, count, refuse_bugs};
+use crate::redis::Redis;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -16,9 +18,12 @@ pub(crate) struct Arguments {
     /// How to print what is wrong.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Ask the connections for their tables, and check the jobs against these instead of the DDL.
+    /// Ask the connections for their tables, and check the jobs against these instead of the DDL; ask each Redis whether
+    /// it takes what the jobs write, and the one of `--redis` for settings that would lose changes.
     #[arg(long)]
     connect: bool,
+    #[command(flatten)]
+    redis: Redis,
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -36,11 +41,17 @@ enum Format {
     Sarif,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let mut compiled = project.compile(Live::new());
+    let mut compiled = project.compile(Live::default());
     if arguments.connect {
-        compiled = project.compile(connect::ask(compiled.targets)?);
+        let (live, settings) = connect::ask(compiled.targets, compiled.redis_targets, &arguments.redis.into())?;
+        compiled = project.compile(live);
+        match settings {
+            Ok(found) => compiled.diagnostics.extend(found.into_iter().map(|setting| project.unsafe_setting(setting))),
+            // The jobs can be checked without it.
+            Err(error) => eprintln!("the settings of Redis are not checked: {error}"),
+        }
     }
     refuse_bugs(&compiled)?;
     let (errors, warnings) = count(&compiled.diagnostics);

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use redis_wb_compiler::{create, describe, secret};
+use redis_wb_compiler::{Live, create, describe, secret};
 use redis_wb_plan::Plan;
 
 use crate::exit::{Failure, print};
-use crate::project::{Live, Location, refuse_bugs};
+use crate::project::{Location, refuse_bugs};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -37,7 +37,7 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut project = arguments.location.read()?;
-    let compiled = project.compile(Live::new());
+    let compiled = project.compile(Live::default());
     refuse_bugs(&compiled)?;
     project.report(compiled.diagnostics);
     let plan = without_passwords(compiled.plan.ok_or(Failure::Reported)?);

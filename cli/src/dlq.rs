@@ -1,7 +1,9 @@
 //! `redis-wb dlq`: the records that could not become rows, listed, shown, replayed, dropped; `get-rejected`, RDI's name
 //! for the list.
 
-mod show;
+pub(crate) mod show;
+
+use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, Timestamp};
@@ -11,7 +13,7 @@ use crate::exit::{Failure, print};
 use crate::plan::PlanArguments;
 use crate::redis::Redis;
 use crate::run::{failure, runtime};
-use show::{lines, whole};
+use show::{Table, whole};
 
 /// How many letters of each queue are listed where nothing else is said.
 const LISTED: usize = 20;
@@ -178,24 +180,34 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 list(&redis, &selection, page.format).await
             }
             Command::Show { ids, filter, format } => {
-                let (_, letters) = chosen(&redis, &filter.selection(ids)).await?;
-                match format {
-                    Format::Text => print(&letters.iter().map(whole).collect::<Vec<_>>().join("\n")),
-                    Format::Json => print(&show::json(&letters)),
+                let selection = filter.selection(ids);
+                let mut queues = chosen(&redis, &selection).await?;
+                let mut all = Array::default();
+                let mut pages = queues.pages(&selection).await.map_err(failure)?;
+                while let Some(letters) = queues.next(&mut pages).await.map_err(failure)? {
+                    match format {
+                        Format::Text => letters.iter().for_each(|letter| all.print_text(&whole(letter))),
+                        Format::Json => all.print(&letters),
+                    }
+                }
+                if format == Format::Json {
+                    all.close();
                 }
                 Ok(())
             }
             Command::Replay { chosen: which, plan } => {
                 let plan = plan.read()?;
-                let (mut queues, letters) = chosen(&redis, &which.selection()?).await?;
-                let done = queues.replay(&plan, &letters).await.map_err(failure)?;
+                let selection = which.selection()?;
+                let mut queues = chosen(&redis, &selection).await?;
+                let done = queues.replay(&plan, &selection).await.map_err(failure)?;
                 let gone = if done.gone > 0 { format!(", {} were gone", done.gone) } else { String::new() };
                 print(&format!("{} replayed{gone}; what is rejected again comes back\n", done.replayed));
                 Ok(())
             }
             Command::Drop { chosen: which } => {
-                let (mut queues, letters) = chosen(&redis, &which.selection()?).await?;
-                let dropped = queues.drop(&letters).await.map_err(failure)?;
+                let selection = which.selection()?;
+                let mut queues = chosen(&redis, &selection).await?;
+                let dropped = queues.drop(&selection).await.map_err(failure)?;
                 print(&format!("{dropped} dropped\n"));
                 Ok(())
             }
@@ -203,39 +215,76 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     })
 }
 
-/// The letters of a selection; there must be some.
-async fn chosen(redis: &Server, selection: &Selection) -> Result<(DeadLetters, Vec<DeadLetter>), Failure> {
+/// The queues, once it is known that the selection has letters and names each only once.
+async fn chosen(redis: &Server, selection: &Selection) -> Result<DeadLetters, Failure> {
     let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
-    let letters = queues.select(selection).await.map_err(failure)?;
-    if letters.is_empty() {
-        return Err(Failure::with_help("there is no such record", "`redis-wb dlq list` shows what is there"));
+    let mut pages = queues.pages(selection).await.map_err(failure)?;
+    let help = "`redis-wb dlq list` shows what is there";
+    if selection.ids.is_empty() {
+        let first = queues.next(&mut pages).await.map_err(failure)?;
+        return if first.is_some() { Ok(queues) } else { Err(Failure::with_help("there is no such record", help)) };
+    }
+    // An id is unique within its queue only.
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    while let Some(letters) = queues.next(&mut pages).await.map_err(failure)? {
+        letters.into_iter().for_each(|letter| found.entry(letter.id).or_default().push(letter.job));
     }
     for id in &selection.ids {
-        // An id is unique within its queue only.
-        match letters.iter().filter(|letter| letter.id == *id).collect::<Vec<_>>().as_slice() {
-            [] => {
-                return Err(Failure::with_help(
-                    format!("there is no record {id}"),
-                    "`redis-wb dlq list` shows what is there",
-                ));
-            }
+        match found.get(id).map_or(&[][..], Vec::as_slice) {
+            [] => return Err(Failure::with_help(format!("there is no record {id}"), help)),
             [_] => {}
-            [first, ..] => {
-                let help = format!("say which by `--job {}`", first.job);
+            [job, ..] => {
+                let help = format!("say which by `--job {job}`");
                 return Err(Failure::with_help(format!("the record {id} is there in several queues"), help));
             }
         }
     }
-    Ok((queues, letters))
+    Ok(queues)
 }
 
 async fn list(redis: &Server, selection: &Selection, format: Format) -> Result<(), Failure> {
     let mut queues = DeadLetters::connect(redis).await.map_err(failure)?;
-    let letters = queues.select(selection).await.map_err(failure)?;
+    let mut pages = queues.pages(selection).await.map_err(failure)?;
+    let (mut table, mut array) = (Table::default(), Array::default());
+    while let Some(letters) = queues.next(&mut pages).await.map_err(failure)? {
+        match format {
+            Format::Json => array.print(&letters),
+            Format::Text => print(&table.lines(&letters)),
+        }
+    }
     match format {
-        Format::Json => print(&show::json(&letters)),
-        Format::Text if letters.is_empty() => print("no record was rejected\n"),
-        Format::Text => print(&lines(&letters)),
+        Format::Json => array.close(),
+        Format::Text if table.is_empty() => print("no record was rejected\n"),
+        Format::Text => {}
     }
     Ok(())
+}
+
+/// What is printed one after the other.
+#[derive(Default)]
+struct Array {
+    is_begun: bool,
+}
+
+impl Array {
+    /// The start of an array, or what goes on with it.
+    fn print(&mut self, letters: &[DeadLetter]) {
+        for letter in letters {
+            print(if std::mem::replace(&mut self.is_begun, true) { ",\n" } else { "[\n" });
+            print(&show::json(letter));
+        }
+    }
+
+    /// Its end.
+    fn close(self) {
+        print(if self.is_begun { "\n]\n" } else { "[]\n" });
+    }
+
+    /// Texts with an empty line between.
+    fn print_text(&mut self, text: &str) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            print("\n");
+        }
+        print(text);
+    }
 }

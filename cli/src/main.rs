@@ -5,11 +5,15 @@
 //! | `check.rs` | `check`: what is wrong with the jobs |
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
+//! | `status.rs` | `status`: how each job is |
+//! | `trace.rs` | `trace`: single changes on their way |
+//! | `monitor.rs` | `monitor`: metrics without being a worker |
 //! | `snapshot.rs` | `snapshot`: carries the keys over that are there already |
 //! | `dlq.rs` | `dlq`, `get-rejected`: records that could not become rows |
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
+//! | `serve.rs` | metrics and health over HTTP |
 //! | `redis.rs` | where the Redis is: options that commands have in common |
 //! | `plan.rs` | the plan of commands that need no live tables |
 //! | `project.rs` | finds and reads the files that the commands work on |
@@ -24,11 +28,15 @@ mod eval;
 mod exit;
 mod explain;
 mod functions;
+mod monitor;
 mod plan;
 mod project;
 mod redis;
 mod run;
+mod serve;
 mod snapshot;
+mod status;
+mod trace;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -63,6 +71,12 @@ enum Command {
     Compile(compile::Arguments),
     /// Carry changes from Redis to their targets.
     Run(run::Arguments),
+    /// Show how each job is: its state, how far it is behind, what went wrong last and what to do.
+    Status(status::Arguments),
+    /// Follow single changes through the pipeline as they come, up to the statements.
+    Trace(trace::Arguments),
+    /// Export metrics for Prometheus without being a worker.
+    Monitor(monitor::Arguments),
     /// Carry the keys over that are there already, while `run` carries their changes.
     Snapshot(snapshot::Arguments),
     /// List, show, replay or drop the records that could not become rows.
@@ -97,9 +111,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format);
     let result = match cli.command {
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Check(arguments) => check::run(arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Monitor(arguments) => monitor::run(arguments),
         Command::Snapshot(arguments) => snapshot::run(arguments),
         Command::Dlq(arguments) => dlq::run(arguments),
         Command::GetRejected(arguments) => dlq::get_rejected(arguments),

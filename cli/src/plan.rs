@@ -1,9 +1,9 @@
 //! Where commands that need no live tables have their plan from: the options that they have in common. Asks no database.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use redis_wb_compiler::Live;
 use redis_wb_plan::Plan;
 
 use crate::exit::Failure;
@@ -32,7 +32,7 @@ impl PlanArguments {
             return read_plan(&path);
         }
         let mut project = Location::new(paths, config).read()?;
-        let compiled = project.compile(BTreeMap::new());
+        let compiled = project.compile(Live::default());
         refuse_bugs(&compiled)?;
         compiled.plan.ok_or_else(|| {
             project.report(compiled.diagnostics);

@@ -1,16 +1,15 @@
 //! Finds and reads the files that the commands work on: the configuration, the jobs, the DDL.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use clap::Args;
-use redis_wb_compiler::{
-    Compiled, Diagnostic, Files, Inputs, Severity, Unanswered, diagnostic, secret, source::FileId,
-};
+use redis_wb_compiler::{Compiled, Diagnostic, Files, Inputs, Live, Severity, diagnostic, secret, source::FileId};
 use redis_wb_plan::plan::{Connection, Dialect};
-use redis_wb_plan::schema::Schema;
+use redis_wb_runtime::UnsafeSetting;
 
 use crate::exit::{Failure, print};
 
@@ -27,9 +26,6 @@ pub(crate) struct Location {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
-
-/// What connections told of their tables, of those that were asked.
-pub(crate) type Live = BTreeMap<String, Result<Schema, Unanswered>>;
 
 /// The files of a compilation, read.
 pub(crate) struct Project {
@@ -126,6 +122,12 @@ impl Unreadable {
     }
 }
 
+/// The environment, without what is no UTF-8.
+fn variables() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
 /// Reads a text file of bounded size.
 fn read(path: &Path) -> Result<String, Unreadable> {
     let shown = path.display();
@@ -157,7 +159,8 @@ impl Project {
     pub(crate) fn compile(&mut self, live: Live) -> Compiled {
         let folder = &self.folder;
         let mut read = |path: &str| read(&folder.join(path)).map_err(|error| error.why);
-        let inputs = Inputs { config: self.config, jobs: self.jobs.clone(), read: &mut read, live };
+        let (config, jobs, variables) = (self.config, self.jobs.clone(), variables());
+        let inputs = Inputs { config, jobs, variables, read: &mut read, live };
         let mut compiled = redis_wb_compiler::compile(&mut self.files, inputs);
         let (connections, redis) = match &mut compiled.plan {
             Some(plan) => (Some(&mut plan.connections), Some(&mut plan.redis)),
@@ -166,9 +169,15 @@ impl Project {
         let targets = compiled.targets.values_mut().map(|target| &mut target.connection);
         let connections = connections.into_iter().flat_map(|connections| connections.values_mut()).chain(targets);
         connections.for_each(|connection| paths_from(folder, connection));
-        let redis = redis.into_iter().flat_map(|redis| redis.values_mut());
+        let targets = compiled.redis_targets.values_mut().map(|target| &mut target.connection);
+        let redis = redis.into_iter().flat_map(|redis| redis.values_mut()).chain(targets);
         redis.for_each(|redis| secrets_from(folder, &mut redis.password, &mut redis.args));
         compiled
+    }
+
+    /// A warning of a setting of Redis.
+    pub(crate) fn unsafe_setting(&self, UnsafeSetting { why, help }: UnsafeSetting) -> Diagnostic {
+        redis_wb_compiler::unsafe_setting(self.config, &why, help)
     }
 
     /// The texts, to which the places of diagnostics refer.
@@ -184,7 +193,8 @@ impl Project {
     /// Prints diagnostics as text, to standard error.
     pub(crate) fn report(&self, diagnostics: Vec<Diagnostic>) {
         for diagnostic in diagnostics {
-            eprintln!("{:?}", miette::Report::new(diagnostic::Report::new(diagnostic, &self.files)));
+            let report = miette::Report::new(diagnostic::Report::new(diagnostic, &self.files));
+            eprintln!("{}", diagnostic::unglued(&format!("{report:?}")));
         }
     }
 

@@ -5,8 +5,9 @@ use redis_wb_runtime::Server;
 
 #[derive(Debug, Args)]
 pub(crate) struct Redis {
-    /// The Redis whose changes are carried over: `redis://[user:password@]host:port`, or, for the primary that
-    /// sentinels know by a name, `redis+sentinel://[user:password@]host:26379[,host2:26379…]/name`; `rediss` for TLS.
+    /// The Redis whose changes are carried over: `redis://[user:password@]host:port`, where one server of a Redis
+    /// Cluster leads to all of them and commas separate several, or, for the primary that sentinels know by a name,
+    /// `redis+sentinel://[user:password@]host:26379[,host2:26379…]/name`; `rediss` for TLS.
     #[arg(
         long,
         global = true,

@@ -69,7 +69,7 @@ impl Screen {
     }
 
     fn show(&mut self, job: &str, progress: Progress) {
-        let waits = matches!(progress, Progress::Waits(_));
+        let waits = matches!(progress, Progress::Waits(_) | Progress::Retries(_));
         match progress {
             Progress::Begins(walked) => {
                 self.bar.set_prefix(job.to_owned());
@@ -99,8 +99,16 @@ impl Screen {
                 }
                 self.bar.set_message(what);
             }
-            Progress::Ends(Walked { records, .. }) => {
-                self.bar.suspend(|| print(&format!("{job}: all keys are walked, {records} records appended\n")));
+            Progress::Retries(what) => {
+                if !self.waits {
+                    let goes_on = "it goes on by itself once that passes; Ctrl-C ends it";
+                    self.bar.suspend(|| say(&format!("{job}: waiting: {what}\n  {goes_on}")));
+                }
+                self.bar.set_message(what);
+            }
+            Progress::Ends(walked) => {
+                let records = records(walked);
+                self.bar.suspend(|| print(&format!("{job}: all keys are walked, {records} appended\n")));
             }
         }
         self.waits = waits;
@@ -108,7 +116,7 @@ impl Screen {
 
     fn advance(&self, walked: Walked) {
         self.bar.set_position(walked.thousandths);
-        self.bar.set_message(format!("{} records", walked.records));
+        self.bar.set_message(records(walked));
     }
 
     /// Prints a line where there is no bar.
@@ -120,5 +128,9 @@ impl Screen {
 }
 
 fn so_far(walked: Walked) -> String {
-    format!("{} %, {} records", walked.thousandths / 10, walked.records)
+    format!("{} %, {}", walked.thousandths / 10, records(walked))
+}
+
+fn records(walked: Walked) -> String {
+    format!("{} record{}", walked.records, if walked.records == 1 { "" } else { "s" })
 }

@@ -1,7 +1,5 @@
 //! A short round of the chaos suite; `cargo xtask chaos` runs long ones.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use xtask::chaos::{KINDS, Options, Shape, run};
 use xtask::servers::capture_module;
 

@@ -162,6 +162,10 @@ fn codes_are_explained() {
         assert_eq!(output.status.code(), Some(0));
         assert!(stdout(&output).contains(word), "{}", stdout(&output));
     }
+    let all = stdout(&redis_wb(folder.path(), &["explain"]));
+    for line in ["E0402  A column that the table does not have\n", "W0409  ", "R0522  "] {
+        assert!(all.contains(line), "{all}");
+    }
 }
 
 #[test]

@@ -164,3 +164,40 @@ fn a_kind_of_database_that_is_not_connected_to_is_told() {
     assert_eq!(code, Some(1));
     assert!(told.iter().any(|one| one.starts_with("E0416") && one.contains("Oracle")), "{told:#?}");
 }
+
+#[test]
+fn settings_of_redis_that_lose_streams_are_told() {
+    let project = Project::new("pg", &job("pg", &[ORDER]), TABLES);
+    let url = project.redis.url();
+    let set = |name: &str, value: &str| {
+        redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec(&mut project.client()).unwrap();
+    };
+    let told = || check(&project, &["--connect", "--redis", &url]).1;
+    assert_eq!(told(), Vec::<String>::new());
+    set("maxmemory-policy", "volatile-lru");
+    assert_eq!(told(), Vec::<String>::new());
+    set("maxmemory-policy", "allkeys-lfu");
+    set("aof-use-rdb-preamble", "no");
+    let said = told();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    let starts =
+        |one: &&String| one.starts_with("W0430 config.yaml the Redis whose changes are carried over would lose some");
+    assert_eq!(said.iter().filter(starts).count(), 2, "{said:#?}");
+    assert!(
+        said.iter().any(|one| one.contains("`maxmemory-policy allkeys-lfu`") && one.contains("noeviction")),
+        "{said:#?}"
+    );
+    // A user who may not see CONFIG.
+    set("aof-use-rdb-preamble", "yes");
+    redis::cmd("ACL")
+        .arg(&["SETUSER", "worker", "on", ">s3cret", "~*", "+@all", "-config"])
+        .exec(&mut project.client())
+        .unwrap();
+    let url = url.replace("redis://", "redis://worker:s3cret@");
+    let (code, said) = check(&project, &["--connect", "--deny-warnings", "--redis", &url]);
+    assert_eq!((code, said.len()), (Some(1), 1), "{said:#?}");
+    // Without Redis the jobs are checked all the same.
+    let output = project.command(&["check", "--connect", "--redis", "redis://127.0.0.1:1"]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("the settings of Redis are not checked"), "{said}");
+}

@@ -38,7 +38,8 @@ fn what_was_mended_is_replayed_as_it_is_now() {
     assert_same_rows(&project.lite_rows(LOG), &rows(&[["3", "40"]]));
 
     let listed = dlq(&project, &["list"]);
-    assert_eq!(listed.lines().count(), 7, "a title, and three records for each of two connections:\n{listed}");
+    assert_eq!(listed.lines().count(), 2 * 7, "a title, and three records for each of two connections:\n{listed}");
+    assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
     let by_code = dlq(&project, &["list", "--code", "R0504", "--format", "json"]);
     let letters: serde_json::Value = serde_json::from_str(&by_code).unwrap();
     let letters = letters.as_array().unwrap();
@@ -50,11 +51,11 @@ fn what_was_mended_is_replayed_as_it_is_now() {
         shown.contains("emp:4") && shown.contains(r#"{"age":"old"}"#) && shown.contains("explain R0504"),
         "{shown}"
     );
-    assert_eq!(dlq(&project, &["list", "--since", "1h", "--max", "1"]).lines().count(), 2);
+    assert_eq!(dlq(&project, &["list", "--since", "1h", "--max", "1"]).lines().count(), 2 * 2);
     assert_eq!(dlq(&project, &["list", "--until", "2026-01-01T00:00:00Z"]), "no record was rejected\n");
     let rejected = project.command(&["get-rejected", "--max-records", "2", "--oldest", "--dlq-name", "emp"]);
     let rejected = { rejected }.args(["--redis", &project.redis.url()]).output().unwrap();
-    assert_eq!(text(&rejected.stdout).lines().count(), 3, "{}", text(&rejected.stderr));
+    assert_eq!(text(&rejected.stdout).lines().count(), 2 * 3, "{}", text(&rejected.stderr));
 
     // The table takes more now; one key has a newer value meanwhile, and one is gone.
     project.pg("ALTER TABLE emp DROP CONSTRAINT emp_age_check");
@@ -103,5 +104,45 @@ fn a_refused_change_is_reported_though_a_later_one_comes_to_nothing() {
     project.drain();
     assert_same_rows(&project.pg_rows(ROWS), &[]);
     let listed = dlq(&project, &["list"]);
-    assert_eq!(listed.lines().count(), 2, "a title and the record with 200:\n{listed}");
+    assert_eq!(listed.lines().count(), 2 * 2, "a title and the record with 200:\n{listed}");
+}
+
+/// More letters than one page has, some of them large.
+#[test]
+fn many_letters_are_gone_through_by_pages() {
+    const LETTERS: usize = 1_300;
+    let project = Project::new("emp", JOB, TABLES);
+    project.drain();
+    let mut client = project.client();
+    let mut pipe = redis::pipe();
+    for id in 0..LETTERS {
+        pipe.hset(format!("emp:{id}"), "age", "old").ignore();
+    }
+    let () = pipe.query(&mut client).unwrap();
+    let _: () = client.hset("emp:7", "note", "x".repeat(500_000)).unwrap();
+    project.drain();
+    let all = dlq(&project, &["list", "--max", "100000", "--format", "json"]);
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), 2 * LETTERS + 2, "two connections, and one key twice");
+    let ids: std::collections::BTreeSet<_> = all.iter().map(|letter| letter.get("id").unwrap().as_str()).collect();
+    assert_eq!(ids.len(), all.len());
+    assert_eq!(
+        dlq(&project, &["list", "--max", "1000", "--oldest"]).lines().count(),
+        2_002,
+        "two lines each, and two of titles"
+    );
+
+    // Those that come back while others are replayed are not replayed again and again.
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    let replayed = dlq(&project, &["replay", "--all"]);
+    assert!(replayed.starts_with(&format!("{} replayed;", 2 * LETTERS + 2)), "{replayed}");
+    worker.stop();
+    project.drain();
+    let dropped = dlq(&project, &["drop", "--all"]);
+    let dropped: usize = dropped.split(' ').next().unwrap().parse().unwrap();
+    // Of the two letters of one key, each outputs that says how a key is now gets the same anew.
+    assert!((2 * LETTERS..=2 * LETTERS + 2).contains(&dropped), "{dropped}");
+    assert_eq!(dlq(&project, &["list"]), "no record was rejected\n");
 }

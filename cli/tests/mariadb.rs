@@ -98,7 +98,7 @@ const VALUES: &[(&str, &[u8], Result<&str, &str>)] = &[
     ("doc", b"{", Err("R0520")),
     ("id_", b"00112233-4455-6677-8899-AABBCCDDEEFF", Ok("00112233-4455-6677-8899-aabbccddeeff")),
     ("pick", b"b", Ok("b")),
-    ("pick", b"c", Err("R0521")),
+    ("pick", b"c", Err("R0504")),
 ];
 
 #[test]

@@ -218,6 +218,37 @@ fn lookups_are_part_of_the_record() {
     assert_same_rows(&project.pg_rows(select), &expected[1..]);
 }
 
+/// Large replies are asked for in parts and shared; one that is too large rejects the records that ask for it.
+#[test]
+fn large_replies_are_bounded() {
+    let job = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: visit:*\n    key: visit:<id:int>\n\
+        transform:\n  - uses: redis.lookup\n    with: {connection: cache, cmd: GET, args: [\"concat(['place:', at])\"], \
+        language: jmespath, field: place}\n\
+        output:\n  - uses: relational.write\n    with: {connection: pg, table: visit, keys: [id], mapping: [\n      \
+        place: {expression: \"to_string(length(place))\", language: jmespath}]}\n";
+    let (project, cache) = project(job, "");
+    let (mut source, mut target) = (project.client(), client(&cache));
+    project.drain();
+    let mb = 1024 * 1024;
+    // 100 places of 1 MB, which 400 visits ask for; one of 17 MB.
+    (0..100).for_each(|at| target.set(format!("place:{at}"), "x".repeat(mb)).unwrap());
+    let _: () = target.set("place:100", "x".repeat(17 * mb)).unwrap();
+    (0..400).for_each(|id| source.hset(format!("visit:{id}"), "at", id % 101).unwrap());
+    let (mut worker, mut peak_kb) = (project.worker(), 0);
+    let select = "SELECT id::text, place FROM visit ORDER BY visit.id";
+    let of = |id: u32| -> Row { [id.to_string(), mb.to_string()].to_vec() };
+    let expected: Vec<Row> = (0..400).filter(|id| id % 101 != 100).map(of).collect();
+    project.wait("all others land", || {
+        peak_kb = worker.peak_memory_kb();
+        project.pg_rows(select) == expected
+    });
+    worker.stop();
+    assert!(peak_kb < 200 * 1024, "{} MB", peak_kb / 1024);
+    let letters: redis::streams::StreamRangeReply = source.xrange_all("dlq:wb:{0}:people").unwrap();
+    let codes: Vec<String> = letters.ids.iter().map(|letter| letter.get("code").unwrap()).collect();
+    assert_eq!(codes, ["R0514", "R0514", "R0514"]);
+}
+
 #[test]
 fn a_batch_waits_for_a_replica_where_that_is_asked_for() {
     let job = format!("{SOURCE}output:\n{}", write("'h:' || id", "mapping: [name]"));

@@ -15,6 +15,67 @@ use xtask::servers::{Redis, rejson_module};
 /// A column: what it is called here, and its type on PostgreSQL, MariaDB and SQLite.
 type Column = (&'static str, [&'static str; 3]);
 
+/// Values that are written to columns.
+struct Part {
+    /// What its tables and jobs begin with.
+    prefix: &'static str,
+    /// The targets: their connection and their title.
+    targets: &'static [(&'static str, &'static str)],
+    columns: &'static [Column],
+    /// As JSON.
+    values: &'static [&'static str],
+}
+
+const PARTS: [Part; 2] = [
+    Part { prefix: "t", targets: &TARGETS, columns: &COLUMNS, values: &VALUES },
+    Part { prefix: "m", targets: &MARIA, columns: &MARIA_COLUMNS, values: &MARIA_VALUES },
+];
+
+/// Types that only MariaDB and MySQL have.
+const MARIA: [(&str, &str); 1] = [("maria", "MariaDB, types of its own")];
+
+const MARIA_COLUMNS: [Column; 6] = [
+    ("enum('small','10')", ["", "enum('small','10')", ""]),
+    ("set('a','b','10')", ["", "set('a','b','10')", ""]),
+    ("float(7,2)", ["", "float(7,2)", ""]),
+    ("year", ["", "year", ""]),
+    ("bit(5)", ["", "bit(5)", ""]),
+    ("time", ["", "time", ""]),
+];
+
+const MARIA_VALUES: [&str; 30] = [
+    "null",
+    r#""""#,
+    r#""small""#,
+    r#""SMALL""#,
+    r#""small ""#,
+    "1",
+    r#""1""#,
+    "2",
+    "10",
+    r#""10""#,
+    r#""0""#,
+    r#""a""#,
+    r#""b,a""#,
+    r#""a,1""#,
+    "31",
+    "32",
+    "-1",
+    "1.25",
+    "1.255",
+    "123456.5",
+    "99",
+    "1901",
+    r#""1999""#,
+    "2155",
+    "2156",
+    r#""23:59:59""#,
+    r#""23:59:59.5""#,
+    r#""24:00:00""#,
+    r#""838:59:59""#,
+    r#""-01:00:00""#,
+];
+
 const COLUMNS: [Column; 15] = [
     ("smallint", ["smallint", "smallint", "smallint"]),
     ("integer", ["integer", "int", "integer"]),
@@ -33,7 +94,6 @@ const COLUMNS: [Column; 15] = [
     ("json", ["jsonb", "json", "json"]),
 ];
 
-/// Values, as JSON.
 const VALUES: [&str; 33] = [
     "null",
     r#""""#,
@@ -72,42 +132,45 @@ const VALUES: [&str; 33] = [
 
 const TARGETS: [(&str, &str); 3] = [("pg", "PostgreSQL"), ("maria", "MariaDB"), ("lite", "SQLite")];
 
-fn job(at: usize) -> String {
-    let output = |connection| {
+fn job(part: &Part, at: usize) -> String {
+    let table = format!("{}{at}", part.prefix);
+    let output = |(connection, _): &(&str, _)| {
         format!(
-            "  - uses: relational.write\n    with: {{connection: {connection}, table: t{at}, keys: [id], mapping: [v]}}\n"
+            "  - uses: relational.write\n    with: {{connection: {connection}, table: {table}, keys: [id], mapping: [v]}}\n"
         )
     };
     format!(
-        "source:\n  redis:\n    trigger: write-behind\n    key_pattern: t{at}:*\n    data_type: json\n    \
-         key: t{at}:<id:int>\noutput:\n{}{}{}",
-        output("pg"),
-        output("maria"),
-        output("lite"),
+        "source:\n  redis:\n    trigger: write-behind\n    key_pattern: {table}:*\n    data_type: json\n    \
+         key: {table}:<id:int>\noutput:\n{}",
+        part.targets.iter().map(output).collect::<String>(),
     )
 }
 
 fn tables(target: usize) -> String {
-    let table = |(at, (_, types)): (usize, &Column)| {
-        let kind = types.get(target).unwrap();
-        format!("CREATE TABLE t{at} (id integer PRIMARY KEY, v {kind});\n")
+    let table = |part: &Part, at: usize, kind: &str| {
+        format!("CREATE TABLE {}{at} (id integer PRIMARY KEY, v {kind});\n", part.prefix)
     };
-    COLUMNS.iter().enumerate().map(table).collect()
+    let of_part = |part: &'static Part| {
+        let kinds = part.columns.iter().map(move |(_, types)| *types.get(target).unwrap()).enumerate();
+        kinds.filter(|(_, kind)| !kind.is_empty()).map(move |(at, kind)| table(part, at, kind))
+    };
+    PARTS.iter().flat_map(of_part).collect()
 }
 
 /// What each value became in each column of a target, as text.
 type Landed = BTreeMap<(usize, usize), String>;
 
-fn landed(project: &Project, maria: &Maria, target: &str) -> Landed {
+fn landed(project: &Project, maria: &Maria, part: &Part, target: &str) -> Landed {
     let mut all = Landed::new();
-    for (at, (name, _)) in COLUMNS.iter().enumerate() {
+    for (at, (name, _)) in part.columns.iter().enumerate() {
         let value = match (target, *name) {
+            (_, "bit(5)") => "CAST(v + 0 AS text)",
             ("pg", "bytes") => "encode(v, 'hex')",
             ("maria" | "lite", "bytes") => "hex(v)",
             ("lite", _) => "CASE typeof(v) WHEN 'text' THEN v WHEN 'null' THEN NULL ELSE CAST(v AS text) END",
             _ => "CAST(v AS text)",
         };
-        let select = format!("SELECT CAST(id AS text), {value} FROM t{at}");
+        let select = format!("SELECT CAST(id AS text), {value} FROM {}{at}", part.prefix);
         let rows = match target {
             "pg" => project.pg_rows(&select),
             "maria" => maria.rows(&select),
@@ -123,8 +186,8 @@ fn landed(project: &Project, maria: &Maria, target: &str) -> Landed {
     all
 }
 
-/// The codes of the dead-letter queues: by connection, column and value.
-fn rejected(project: &Project) -> BTreeMap<(String, usize, usize), String> {
+/// The codes of the dead-letter queues: by connection, table and value.
+fn rejected(project: &Project) -> BTreeMap<(String, String, usize), String> {
     let arguments = ["dlq", "list", "--max", "100000", "--format", "json", "--redis", &project.redis.url()];
     let output = project.command(&arguments).output().unwrap();
     let letters: serde_json::Value = serde_json::from_str(&text(&output.stdout)).unwrap();
@@ -132,7 +195,7 @@ fn rejected(project: &Project) -> BTreeMap<(String, usize, usize), String> {
         let field = |name: &str| letter.get(name).unwrap().as_str().unwrap().to_owned();
         let key = field("key");
         let (table, id) = key.split_once(':').unwrap();
-        ((field("connection"), table.get(1..).unwrap().parse().unwrap(), id.parse().unwrap()), field("code"))
+        ((field("connection"), table.to_owned(), id.parse().unwrap()), field("code"))
     };
     letters.as_array().unwrap().iter().map(letter).collect()
 }
@@ -157,21 +220,21 @@ fn document(project: &Project, maria: &Maria) -> String {
          as hexadecimal digits, `∅` for NULL), or the code that rejects the record: `redis-wb explain R0504` and so on.\n\
          Values of a hash are texts. RedisJSON itself keeps a number beyond 64 bits as a floating-point number. Generated by `cli/tests/types.rs`, which fails where it is not true.\n",
     );
-    for (target, title) in TARGETS {
-        let landed = landed(project, maria, target);
+    for (part, (target, title)) in PARTS.iter().flat_map(|part| part.targets.iter().map(move |target| (part, target))) {
+        let landed = landed(project, maria, part, target);
         let _ = write!(out, "\n## {title}\n\n| value |");
-        COLUMNS.iter().for_each(|(name, _)| {
+        part.columns.iter().for_each(|(name, _)| {
             let _ = write!(out, " {name} |");
         });
-        let _ = writeln!(out, "\n|---|{}", "---|".repeat(COLUMNS.len()));
-        for (id, value) in VALUES.iter().enumerate() {
+        let _ = writeln!(out, "\n|---|{}", "---|".repeat(part.columns.len()));
+        for (id, value) in part.values.iter().enumerate() {
             let _ = write!(out, "| {} |", cell(value));
-            for at in 0..COLUMNS.len() {
-                let code = codes.get(&(target.to_owned(), at, id));
+            for at in 0..part.columns.len() {
+                let code = codes.get(&((*target).to_owned(), format!("{}{at}", part.prefix), id));
                 let found = match (landed.get(&(at, id)), code) {
                     (Some(value), None) => cell(value),
                     (None, Some(code)) => code.clone(),
-                    both => panic!("{target}, column {at}, value {id}: {both:?}"),
+                    both => panic!("{target}, {}{at}, value {id}: {both:?}", part.prefix),
                 };
                 let _ = write!(out, " {found} |");
             }
@@ -183,7 +246,7 @@ fn document(project: &Project, maria: &Maria) -> String {
 
 #[test]
 fn every_value_lands_in_every_column_or_is_rejected() {
-    let mut project = Project::new("t0", &job(0), "CREATE TABLE unused (id integer);");
+    let mut project = Project::new("t0", &job(&PARTS[0], 0), "CREATE TABLE unused (id integer);");
     project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
     project.pg(&tables(0));
     project.lite().execute_batch(&tables(2)).unwrap();
@@ -191,14 +254,14 @@ fn every_value_lands_in_every_column_or_is_rejected() {
     // Each target tells its own types.
     let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
     project.write("config.yaml", &config.replace("    ddl: schema.sql\n", ""));
-    (1..COLUMNS.len()).for_each(|at| project.write(&format!("jobs/t{at}.yaml"), &job(at)));
+    let places = || PARTS.iter().flat_map(|part| (0..part.columns.len()).map(move |at| (part, at)));
+    places().for_each(|(part, at)| project.write(&format!("jobs/{}{at}.yaml", part.prefix), &job(part, at)));
     project.drain();
     let mut client = project.client();
-    for at in 0..COLUMNS.len() {
-        for (id, value) in VALUES.iter().enumerate() {
-            let document = format!(r#"{{"v": {value}}}"#);
-            let () =
-                redis::cmd("JSON.SET").arg(format!("t{at}:{id}")).arg("$").arg(document).query(&mut client).unwrap();
+    for (part, at) in places() {
+        for (id, value) in part.values.iter().enumerate() {
+            let (key, document) = (format!("{}{at}:{id}", part.prefix), format!(r#"{{"v": {value}}}"#));
+            let () = redis::cmd("JSON.SET").arg(key).arg("$").arg(document).query(&mut client).unwrap();
         }
     }
     project.drain();

@@ -66,6 +66,16 @@ pub struct KeyTemplate {
     pub node: Node,
 }
 
+impl KeyTemplate {
+    /// The names of its fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            redis_wb_grammar::key::Part::Field { name, .. } => Some(name.as_str()),
+            redis_wb_grammar::key::Part::Literal(_) => None,
+        })
+    }
+}
+
 /// One step of `transform`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -394,6 +404,8 @@ pub struct Config {
     pub redis_defaults: RedisDefaults,
     /// Where it has secrets.
     pub secrets: Secrets,
+    /// The values of the variables that were read when compiling.
+    pub expanded: Vec<String>,
 }
 
 /// The secrets of a configuration.

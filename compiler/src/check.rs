@@ -5,6 +5,8 @@
 //! |---|---|
 //! | this file | columns against their table, keys |
 //! | `children` | rows of a list, against their key and against each other |
+//! | `redis` | what a flush and an update leave in another Redis |
+//! | `shared` | keys that cannot tell records apart |
 //! | `steps` | conditions and fields that steps set |
 //! | `target` | what the dialect can do |
 //! | `between` | jobs against each other |
@@ -13,11 +15,14 @@
 mod between;
 mod children;
 mod foreign_keys;
+mod redis;
+mod shared;
 mod steps;
 mod target;
 
 use redis_wb_plan::Type;
-use redis_wb_plan::plan::{OnGone, Strategy};
+use redis_wb_plan::expr::Root;
+use redis_wb_plan::plan::Strategy;
 use redis_wb_plan::schema::{Table, TableColumn};
 
 use crate::codes::Code;
@@ -35,39 +40,32 @@ pub fn between(jobs: &[Job<'_>], diagnostics: &mut Diagnostics) {
 pub fn job(job: &Job<'_>, files: &Files, diagnostics: &mut Diagnostics) {
     template_matches(job.ast, diagnostics);
     for output in &job.outputs {
-        target::output(output, files, diagnostics);
+        let has_names = target::output(output, files, diagnostics);
         for column in &output.columns {
             type_fits(column, diagnostics);
             written(column, diagnostics);
         }
-        if let (Some(table), true) = (output.table, output.ast.complete) {
-            keys_are_unique(output, table, diagnostics);
-            required_columns(output, table, diagnostics);
-        } else if output.blind {
+        let table = output.table.filter(|_| output.ast.complete);
+        let lacks = table.map(|table| lacking(output, table)).unwrap_or_default();
+        let told_apart = children::told_apart(output, &lacks, diagnostics);
+        if let Some(table) = table {
+            if told_apart {
+                keys_are_unique(output, table, &lacks, diagnostics);
+            }
+            required_columns(output, table, &lacks, diagnostics);
+        } else if output.blind && has_names {
             types_are_known(output, diagnostics);
         }
         keys_stay(job, output, diagnostics);
-        children::rows(output, diagnostics);
+        children::rows(output, &lacks, diagnostics);
     }
+    shared::keys(job, diagnostics);
     foreign_keys::order(job, diagnostics);
     steps::conditions(job, diagnostics);
     steps::fields(job, diagnostics);
-    flush_reaches(job, diagnostics);
+    redis::flush_reaches(job, diagnostics);
+    redis::names_stay(job, diagnostics);
     limits(job.ast, diagnostics);
-}
-
-/// A flush empties tables. Which keys of another Redis came from the job, nothing tells.
-fn flush_reaches(job: &Job<'_>, diagnostics: &mut Diagnostics) {
-    if job.ast.source.on_flush != Some(OnGone::Delete) {
-        return;
-    }
-    for write in &job.redis {
-        let connection = &write.ast.connection;
-        let message = format!("`on_flush: delete` deletes nothing of what is written to `{}`", connection.value);
-        let diagnostic = Diagnostic::new(Code::W0219, connection.span, message, "its keys stay");
-        diagnostics
-            .report(diagnostic.help("write `on_flush: ignore`, or flush that Redis, too, when you flush this one"));
-    }
 }
 
 /// A key of the template must be able to match the pattern: its literal start must agree with the pattern's.
@@ -153,19 +151,37 @@ fn written(column: &Column<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
-    let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
-    let names: Vec<&str> = keys.iter().filter_map(|column| Some(column.target?.name.as_str())).collect();
-    // A key column that does not exist was reported. No other strategy asks the index which row a key has.
+/// The key columns as the table has them, where an upsert asks its index for rows by them and it has none. `None` as
+/// well where a key column does not exist, which was reported. No other strategy asks the index.
+fn not_unique<'a>(output: &Output<'a>, table: &Table) -> Option<Vec<&'a str>> {
+    let keys = output.columns.iter().take(output.key_columns);
+    let names: Vec<&str> = keys.map(|column| Some(column.target?.name.as_str())).collect::<Option<_>>()?;
     let is_upsert = output.ast.strategy.value == Strategy::Upsert;
-    if keys.is_empty() || names.len() < keys.len() || !is_upsert || table.is_unique(&names) {
-        return;
-    }
+    (!names.is_empty() && is_upsert && !table.is_unique(&names)).then_some(names)
+}
+
+/// The columns that `keys` lacks for being those of a unique index: those of the index that lacks fewest.
+fn lacking<'a>(output: &Output<'a>, table: &'a Table) -> Vec<&'a str> {
+    let Some(names) = not_unique(output, table) else { return Vec::new() };
+    let is_over = |unique: &&Vec<String>| names.iter().all(|name| unique.iter().any(|column| column == name));
+    let lacks = table.unique.iter().filter(is_over).map(|unique| {
+        let others = unique.iter().map(String::as_str).filter(|column| !names.contains(column));
+        others.collect::<Vec<_>>()
+    });
+    lacks.min_by_key(Vec::len).unwrap_or_default()
+}
+
+fn keys_are_unique(output: &Output<'_>, table: &Table, lacks: &[&str], diagnostics: &mut Diagnostics) {
+    let Some(names) = not_unique(output, table) else { return };
+    let keys: Vec<&Column<'_>> = output.columns.iter().take(output.key_columns).collect();
     let list = names.join(", ");
     let message = format!("the table `{}` has no unique index over exactly ({list})", table.name);
     let label = "an upsert needs one: without it rows would double";
     let unique: Vec<String> = table.unique.iter().map(|columns| format!("({})", columns.join(", "))).collect();
-    let help = if unique.is_empty() {
+    let help = if !lacks.is_empty() {
+        let items: Vec<String> = lacks.iter().map(|column| item(output, column)).collect();
+        format!("write in `keys`, and not in `mapping`, what else tells the rows apart:\n{}", items.join("\n"))
+    } else if unique.is_empty() {
         format!("create one{}: `CREATE UNIQUE INDEX {1}_keys ON {1} ({list})`", also_in_ddl(output), table.name)
     } else {
         format!(
@@ -182,13 +198,29 @@ fn keys_are_unique(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnos
     diagnostics.report(Diagnostic::new(Code::E0403, span, message, label).help(help));
 }
 
+/// A column as an item of `keys`: as the job writes it elsewhere, of the element where rows are made of a list.
+fn item(output: &Output<'_>, column: &str) -> String {
+    let written = output.columns.iter().find(|own| own.target.is_some_and(|target| target.name == column));
+    match (written.map(|own| &own.ast.from), &output.foreach) {
+        (Some(ast::From::Path(path)), _) if path.text != column => format!("- {column}: {}", path.text),
+        (None, Some(foreach))
+            if output.columns.iter().take(output.key_columns).all(|own| !own.reads(Root::Element)) =>
+        {
+            format!("- {column}: {}.{column}", foreach.ast.name.value)
+        }
+        _ => format!("- {column}"),
+    }
+}
+
 /// Where a change of the table has to be made, so that it is seen here.
 fn also_in_ddl(output: &Output<'_>) -> String {
     output.connection.ddl().map_or_else(String::new, |ddl| format!(" in the target and in `{ddl}`"))
 }
 
-fn required_columns(output: &Output<'_>, table: &Table, diagnostics: &mut Diagnostics) {
-    let is_written = |name: &str| output.columns.iter().any(|column| column.target.is_some_and(|own| own.name == name));
+fn required_columns(output: &Output<'_>, table: &Table, lacks: &[&str], diagnostics: &mut Diagnostics) {
+    let is_written = |name: &str| {
+        lacks.contains(&name) || output.columns.iter().any(|column| column.target.is_some_and(|own| own.name == name))
+    };
     for column in &table.columns {
         if column.nullable || column.has_default || column.generated || is_written(&column.name) {
             continue;
@@ -251,12 +283,16 @@ fn keys_stay(job: &Job<'_>, output: &Output<'_>, diagnostics: &mut Diagnostics) 
         return;
     }
     for column in output.deleted_by() {
+        // A column that the table does not have was reported: what it should be called may be in the key.
+        if output.table.is_some() && column.target.is_none() {
+            continue;
+        }
         let Some(bound) = column.value.as_ref().filter(|bound| job.reads_content(&bound.expr)) else {
             continue;
         };
         let name = column.ast.from.text();
         let message = format!("the key column `{}` comes from a field that can change", column.ast.column.value);
-        let label = format!("when `{name}` changes, the row of its old value stays");
+        let label = "when it changes, the old row stays";
         let fixed = job.ast.source.key_pattern.value.trim_end_matches('*');
         let is_path = matches!(column.ast.from, ast::From::Path(_));
         let field = if is_path { name } else { &column.ast.column.value };

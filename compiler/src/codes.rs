@@ -4,11 +4,11 @@
 use crate::Severity;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:ident $name:literal,)*) => {
+    ($(#[doc = $doc:literal] $code:ident $name:literal,)*) => {
         /// A code of a diagnostic.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code {
-            $($(#[$doc])* $code,)*
+            $(#[doc = $doc] $code,)*
         }
 
         impl Code {
@@ -19,6 +19,12 @@ macro_rules! codes {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// What it stands for, in one line without a full stop.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $doc,)* }.trim().trim_end_matches('.')
             }
 
             /// The name of its fixture in `jobs/reject/`, without the ending.
@@ -130,6 +136,8 @@ codes! {
     W0218 "flush_takes_all",
     /// A flush that deletes nothing of what is written to Redis.
     W0219 "flush_leaves_redis",
+    /// A key or a member in Redis that comes from a field that can change.
+    W0220 "redis_name_can_change",
     /// A declared field whose values never fit the column.
     E0301 "type_never_fits",
     /// A key column that comes from a field that can change.
@@ -172,6 +180,8 @@ codes! {
     E0326 "elements_share_row",
     /// A score that is never a number, a key or member that is never a text.
     E0327 "redis_value",
+    /// A key that cannot tell records apart.
+    W0328 "records_share_key",
     /// A table that the schema does not have.
     E0401 "unknown_table",
     /// A column that the table does not have.
@@ -208,6 +218,8 @@ codes! {
     W0420 "cyclic_foreign_keys",
     /// An output that writes a child before the parent.
     W0421 "child_before_parent",
+    /// A setting of Redis that loses change streams.
+    W0430 "unsafe_setting",
 }
 
 impl Code {

@@ -75,6 +75,7 @@ fn describe_step(text: &mut String, step: &Step) {
                 OnUnmatched::Delete => "lose their rows",
             };
             let _ = writeln!(text, "-- only where {}; others {rows}", condition(&filter.condition));
+            describe_reads(text, &filter.condition);
         }
         Step::Lookup(lookup) => {
             let args: Vec<String> = lookup.args.iter().map(|arg| value(arg, None)).collect();
@@ -87,6 +88,25 @@ fn describe_step(text: &mut String, step: &Step) {
 fn condition(condition: &Condition) -> String {
     let deletes = if condition.holds_deletes { "" } else { " (deletes always pass)" };
     format!("`{}`{deletes}", one_line(&condition.origin))
+}
+
+/// What a condition depends on: the names in its text may be of fields that steps set.
+fn describe_reads(text: &mut String, condition: &Condition) {
+    let mut parts = Vec::new();
+    fields_of(&condition.expr, &mut parts);
+    if !parts.is_empty() {
+        let _ = writeln!(text, "--   which depends on {}", parts.join(", "));
+    }
+}
+
+fn fields_of(expr: &Expr, parts: &mut Vec<String>) {
+    if matches!(expr, Expr::Path { .. }) {
+        let part = value(expr, None);
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    expr.each_child(&mut |child, _| fields_of(child, parts));
 }
 
 fn one_line(text: &str) -> String {
@@ -103,6 +123,7 @@ fn describe_output(text: &mut String, output: &Output) {
     }
     if let Some(when) = &output.when {
         let _ = writeln!(text, "--   only where {}", condition(when));
+        describe_reads(text, when);
     }
     if let Some(foreach) = &output.foreach {
         let _ = writeln!(text, "--   one row for each `{}` of {}", foreach.name, value(&foreach.list, None));
@@ -167,6 +188,7 @@ fn describe_redis(text: &mut String, write: &RedisWrite) {
     let _ = writeln!(text, "\n-- to Redis on connection {}: a {kind} at {}", write.connection, value(&write.key, None));
     if let Some(when) = &write.when {
         let _ = writeln!(text, "--   only where {}", condition(when));
+        describe_reads(text, when);
     }
     match &write.content {
         RedisContent::Hash(fields) | RedisContent::Json(fields) | RedisContent::Stream(fields) => {

@@ -93,6 +93,11 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
+    /// Adds all that another one holds.
+    pub fn append(&mut self, mut others: Self) {
+        self.list.append(&mut others.list);
+    }
+
     /// Whether any of them is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -160,7 +165,37 @@ impl<'a> JsonDiagnostic<'a> {
     }
 }
 
-/// A diagnostic as miette renders it. Labels in other files than the first become related diagnostics.
+/// Stands for a space at which no line may be broken, until [`unglued`] puts the space back: what stands between
+/// backticks is there to be copied. No text of a user has it, since it is for private use.
+const GLUE: char = '\u{f8d0}';
+/// Code that is longer than this is broken all the same.
+const GLUED_CHARS_MAX: usize = 60;
+
+/// The text, its code held together: what stands between backticks, one or two on each side.
+fn glued(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('`') {
+        let (before, behind) = rest.split_at(start);
+        let mark = if behind.starts_with("``") { "``" } else { "`" };
+        let inside = behind.get(mark.len()..).unwrap_or_default();
+        let Some(end) = inside.find(mark) else { break };
+        let (code, behind) = inside.split_at(end);
+        let is_short = code.chars().count() <= GLUED_CHARS_MAX;
+        let code = if is_short { code.replace(' ', &GLUE.to_string()) } else { code.to_owned() };
+        out.extend([before, mark, &code, mark]);
+        rest = behind.get(mark.len()..).unwrap_or_default();
+    }
+    out + rest
+}
+
+/// A rendered [`Report`] as people read it.
+#[must_use]
+pub fn unglued(rendered: &str) -> String {
+    rendered.replace(GLUE, " ")
+}
+
+/// A diagnostic as miette renders it, to be shown by way of [`unglued`]. Labels in other files than the first become related diagnostics.
 #[derive(Debug)]
 pub struct Report {
     diagnostic: Diagnostic,
@@ -210,7 +245,7 @@ impl Report {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&self.diagnostic.message)
+        out.write_str(&glued(&self.diagnostic.message))
     }
 }
 
@@ -229,7 +264,7 @@ impl miette::Diagnostic for Report {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
+        self.diagnostic.help.as_deref().map(|help| Box::new(glued(help)) as Box<dyn std::fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {

@@ -6,13 +6,17 @@
 //! | `jmespath` | JMESPath's tree into the IR |
 //! | `call` | calls of JMESPath's functions: arity, arguments, constants |
 //! | [`sql`] | SQL's tree into the IR |
+//! | [`template`] | key templates that stand where an expression is wanted |
+//! | `foreign` | words and functions of other languages, for help |
 //!
 //! Used by the phases that meet expressions; knows neither YAML nor jobs.
 
 pub mod scope;
 pub mod sql;
+pub mod template;
 
 mod call;
+mod foreign;
 mod jmespath;
 
 use redis_wb_plan::expr::{EXPR_DEPTH_MAX, Root};

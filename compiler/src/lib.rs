@@ -11,7 +11,7 @@
 //! | [`render`] | columns | statements, by the templates of a [`dialect`] | `render::statements` |
 //! | [`create`] | a plan | the `CREATE TABLE` of its tables | `create::tables` |
 //!
-//! [`expr`] compiles the expressions that the phases meet. [`describe`] shows a plan to people.
+//! Jobs go through the phases on all cores at once. [`expr`] compiles the expressions that the phases meet. [`describe`] shows a plan to people.
 //!
 //! Each phase returns what it could make and reports all that is wrong to [`Diagnostics`]. Phases do not call each
 //! other; [`compile`] is the only place that knows their order. There is no async, clock, network or file system
@@ -35,9 +35,10 @@ pub mod source;
 pub mod yaml;
 
 mod compile;
+mod parallel;
 mod suggest;
 mod templates;
 
-pub use compile::{Compiled, Inputs, Target, Unanswered, compile};
+pub use compile::{Compiled, Inputs, Live, RedisTarget, Target, Unanswered, compile, unsafe_setting};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use source::{FileId, Files};

@@ -183,7 +183,7 @@ pub fn columns(output: &resolve::Output<'_>) -> Vec<Column> {
             let takes_null = resolved.target.is_none_or(|target| target.nullable);
             Column {
                 name: resolved.ast.column.value.clone(),
-                column_type: to,
+                column_type: to.clone(),
                 nullable: !is_key && !refuses_null && takes_null,
                 expr: expression(resolved, to, is_key || parent.contains(&at)),
                 origin: resolved.ast.from.text().to_owned(),
@@ -232,7 +232,7 @@ pub fn shared(columns: &mut [Column]) -> Vec<Expr> {
 /// The type of a column: the table's, else that of its values, else unknown.
 fn column_type(column: &resolve::Column<'_>) -> ColumnType {
     match (column.target, column.kind()) {
-        (Some(target), _) => target.column_type,
+        (Some(target), _) => target.column_type.clone(),
         (None, Some(Type::Null) | None) => Type::Unknown.into(),
         (None, Some(kind)) => kind.into(),
     }

@@ -18,6 +18,8 @@ mod redis;
 mod table;
 mod transform;
 
+use std::collections::BTreeSet;
+
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::schema::{Schema, Table, TableColumn};
 use redis_wb_plan::{Expr, ExprType, Type};
@@ -32,7 +34,7 @@ use crate::expr::{self, Compiled, Scope as _};
 use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
-use environment::{Environment, declared, template_field};
+use environment::{Environment, Reads, declared, template_field};
 use field::Found;
 use table::Place;
 
@@ -47,6 +49,8 @@ pub struct Job<'a> {
     pub outputs: Vec<Output<'a>>,
     /// What it writes to Redis.
     pub redis: Vec<RedisWrite<'a>>,
+    /// The names at the start of what the outputs read and no step sets.
+    pub captured: BTreeSet<String>,
     /// The steps of `transform`, by number, whose fields nothing reads.
     pub unused: Vec<usize>,
 }
@@ -166,7 +170,7 @@ pub struct Scope<'a> {
     /// The configuration.
     pub config: &'a ast::Config,
     /// What is known of the tables of a connection.
-    pub tables: &'a dyn Fn(&str) -> Tables<'a>,
+    pub tables: &'a (dyn Fn(&str) -> Tables<'a> + Sync),
     /// The texts, to place what is inside a scalar.
     pub files: &'a Files,
 }
@@ -181,12 +185,13 @@ pub fn job<'a>(job: &'a ast::Job, scope: &Scope<'a>, diagnostics: &mut Diagnosti
         outputs.extend(resolved);
     }
     let redis = job.redis.iter().filter_map(|ast| redis::write(ast, scope, &environment, diagnostics)).collect();
-    let read = &environment.reads.borrow().steps;
-    let sets = |step: &ast::Step| matches!(step, ast::Step::Add { .. } | ast::Step::Lookup(_));
+    let Reads { steps: read, captured, .. } = environment.reads.take();
+    let sets =
+        |step: &ast::Step| matches!(step, ast::Step::Add { .. } | ast::Step::Rename { .. } | ast::Step::Lookup(_));
     let is_whole = outputs.len() == job.outputs.len() && !job.transform.contains(&ast::Step::Unknown);
     let unused = job.transform.iter().enumerate().filter(|(at, step)| is_whole && sets(step) && !read.contains(at));
     let unused = unused.map(|(at, _)| at).collect();
-    Job { ast: job, steps, outputs, redis, unused }
+    Job { ast: job, steps, outputs, redis, unused, captured }
 }
 
 fn output<'a>(
@@ -211,7 +216,9 @@ fn output<'a>(
     let found = place.and_then(|place| Some((place, place.table(ast, diagnostics)?)));
     let table = found.map(|(_, table)| table);
     let (columns, key_columns) = columns(ast, found, &inner, diagnostics);
-    environment.reads.borrow_mut().steps.append(&mut inner.reads.borrow_mut().steps);
+    let Reads { steps, captured, .. } = inner.reads.take();
+    environment.reads.borrow_mut().steps.extend(steps);
+    environment.reads.borrow_mut().captured.extend(captured);
     if let Some(foreach) = &mut foreach {
         foreach.parent = foreach::parent(environment.source, foreach.ast, &columns, others, diagnostics);
     }
@@ -262,7 +269,7 @@ fn connection<'a>(
                 let help = "a row goes to a database; to Redis writes `uses: redis.write`";
                 wrong_connection(name, ast.writer.name(), "a Redis", known.span, help, diagnostics);
             }
-            None => unknown_connection(name, config, diagnostics),
+            None => unknown_connection(name, "postgresql", config, diagnostics),
         }
         return None;
     };
@@ -284,7 +291,7 @@ fn redis_connection(name: &Spanned<String>, block: &str, config: &ast::Config, d
             let help = "name a connection of `type: redis`";
             wrong_connection(name, block, connection.dialect().title(), known.span, help, diagnostics);
         }
-        None => unknown_connection(name, config, diagnostics),
+        None => unknown_connection(name, "redis", config, diagnostics),
     }
     false
 }
@@ -377,16 +384,19 @@ fn path_value(path: &ast::Path, environment: &Environment<'_>, diagnostics: &mut
     }
 }
 
-fn unknown_connection(name: &Spanned<String>, config: &ast::Config, diagnostics: &mut Diagnostics) {
+fn unknown_connection(name: &Spanned<String>, kind: &str, config: &ast::Config, diagnostics: &mut Diagnostics) {
     // A connection that could not be read was reported where it stands.
     if !config.complete {
         return;
     }
     let message = format!("there is no connection `{}`", name.value);
     let tables = config.connections.iter().map(|(known, _)| known.value.as_str());
-    let known = tables.chain(config.redis.iter().map(|(known, _)| known.value.as_str()));
-    let help = did_you_mean(&name.value, known)
-        .unwrap_or_else(|| format!("add `connections:\n  {}:\n    type: postgresql` to config.yaml", name.value));
+    let redis = config.redis.iter().map(|(known, _)| known.value.as_str());
+    let known: Vec<&str> = if kind == "redis" { redis.collect() } else { tables.collect() };
+    let help = did_you_mean(&name.value, known.iter().copied()).unwrap_or_else(|| {
+        let host = if kind == "redis" { "\n    host: 127.0.0.1" } else { "\n    host: localhost" };
+        format!("add to `connections` in config.yaml:\n  {}:\n    type: {kind}{host}", name.value)
+    });
     diagnostics.report(Diagnostic::new(Code::E0201, name.span, message, "not in `connections`").help(help));
 }
 

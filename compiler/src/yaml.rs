@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::codes::Code;
 use crate::source::{FileId, Files, Span, Spanned};
 use crate::{Diagnostic, Diagnostics};
 
@@ -104,11 +105,10 @@ pub fn parse(file: FileId, files: &Files, diagnostics: &mut Diagnostics) -> Opti
     let text = &files.get(file).text;
     match serde_yaml::from_str::<serde_yaml::Spanned<Raw>>(text) {
         Ok(raw) => {
-            let root = node(raw, file, files);
-            let swallowed = swallowed(&root, files);
-            let is_whole = swallowed.is_none();
-            swallowed.into_iter().for_each(|mistake| diagnostics.report(mistake));
-            is_whole.then_some(root)
+            let before = diagnostics.len();
+            let root = node(raw, file, files, diagnostics);
+            swallowed(&root, files).into_iter().for_each(|mistake| diagnostics.report(mistake));
+            (diagnostics.len() == before).then_some(root)
         }
         Err(error) => {
             diagnostics.report(syntax::explain(&error, file, files));
@@ -145,20 +145,21 @@ enum Raw {
     Map(Vec<(serde_yaml::Spanned<Raw>, serde_yaml::Spanned<Raw>)>),
 }
 
-fn node(raw: serde_yaml::Spanned<Raw>, file: FileId, files: &Files) -> Node {
+fn node(raw: serde_yaml::Spanned<Raw>, file: FileId, files: &Files, diagnostics: &mut Diagnostics) -> Node {
     let mut span = place(&raw, file, files);
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Text(text) => Value::Text(text),
         Raw::Plain(value) => Value::Plain { text: files.text(span).to_owned(), value },
-        Raw::List(items) => Value::List(items.into_iter().map(|item| node(item, file, files)).collect()),
+        Raw::List(items) => Value::List(items.into_iter().map(|item| node(item, file, files, diagnostics)).collect()),
         Raw::Map(entries) => Value::Map(
             entries
                 .into_iter()
                 .map(|(key, value)| {
-                    let key = node(key, file, files);
+                    let key = node(key, file, files, diagnostics);
+                    is_name(&key, diagnostics);
                     let name = key.text().map_or_else(|| files.text(key.span).to_owned(), str::to_owned);
-                    (Spanned { value: name, span: key.text_span(files) }, node(value, file, files))
+                    (Spanned { value: name, span: key.text_span(files) }, node(value, file, files, diagnostics))
                 })
                 .collect(),
         ),
@@ -171,6 +172,18 @@ fn node(raw: serde_yaml::Spanned<Raw>, file: FileId, files: &Files) -> Node {
     };
     span.end = last.map_or(span.end, |last| last.max(span.end));
     Node { value, span }
+}
+
+/// Reports a list or a mapping in the place of a key.
+fn is_name(key: &Node, diagnostics: &mut Diagnostics) {
+    if !matches!(key.value, Value::List(_) | Value::Map(_)) {
+        return;
+    }
+    let message = "the key of a mapping is one name";
+    let diagnostic = Diagnostic::new(Code::E0004, key.span, message, format!("this is {}", key.value.shape()));
+    diagnostics.report(
+        diagnostic.help("write a line of its own for each name; a name that begins with `[` or `{` stands in quotes"),
+    );
 }
 
 fn place(raw: &serde_yaml::Spanned<Raw>, file: FileId, files: &Files) -> Span {

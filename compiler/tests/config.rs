@@ -1,8 +1,6 @@
 //! What the configuration says of every job.
 
-use std::collections::BTreeMap;
-
-use redis_wb_compiler::{Compiled, Files, Inputs, compile};
+use redis_wb_compiler::{Compiled, Files, Inputs, Live, compile};
 use redis_wb_plan::plan::{OnUpdate, RedisContent};
 
 fn compiled(config: &str, job: &str) -> Compiled {
@@ -11,11 +9,17 @@ fn compiled(config: &str, job: &str) -> Compiled {
 
 /// Compiles a job; every file that the configuration names says `ddl`.
 fn compiled_for(config: &str, job: &str, ddl: &str) -> Compiled {
+    compiled_with(&[], config, job, ddl)
+}
+
+/// The same with these variables in the environment.
+fn compiled_with(variables: &[(&str, &str)], config: &str, job: &str, ddl: &str) -> Compiled {
     let mut files = Files::new();
     let config = files.add("config.yaml", config);
     let jobs = vec![("job".to_owned(), files.add("job.yaml", job))];
     let read = &mut |_: &str| Ok(ddl.to_owned());
-    compile(&mut files, Inputs { config, jobs, read, live: BTreeMap::new() })
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    compile(&mut files, Inputs { config, jobs, variables, read, live: Live::default() })
 }
 
 const JOB: &str = "source:
@@ -53,6 +57,31 @@ fn a_port_may_be_a_variable() {
         let compiled = compiled(&format!("{CONFIG}    port: {port}\n"), JOB);
         assert_eq!(compiled.plan.is_some(), is_good, "{port}: {:?}", compiled.diagnostics);
     }
+}
+
+/// The codes of all errors.
+fn errors(compiled: &Compiled) -> Vec<&'static str> {
+    compiled.diagnostics.iter().map(|one| one.code.name()).filter(|name| name.starts_with('E')).collect()
+}
+
+#[test]
+fn what_the_compiler_has_to_know_may_be_a_variable() {
+    let config = "connections:\n  copy:\n    type: ${KIND}\n    host: ${HOST}\napplier:\n  read_batch_size: ${ROWS}0\n  \
+                  wait_enabled: ${WAITS}\n";
+    let all = [("KIND", "redis"), ("ROWS", "30"), ("WAITS", "true")];
+    let good = compiled_with(&all, config, JOB, "");
+    let plan = good.plan.unwrap();
+    assert_eq!((plan.applier.read_batch_rows_max, plan.applier.replica_wait_ms), (300, Some(1_000)));
+    // What only the runtime needs, it reads itself.
+    assert_eq!(plan.redis["copy"].hosts, ["${HOST}"]);
+    let other = compiled_with(&[("KIND", "redis"), ("ROWS", "31"), ("WAITS", "true")], config, JOB, "").plan.unwrap();
+    assert_ne!(plan.fingerprint, other.fingerprint);
+    for at in 0..all.len() {
+        let without: Vec<_> = all.iter().enumerate().filter(|(own, _)| *own != at).map(|(_, one)| *one).collect();
+        assert_eq!(errors(&compiled_with(&without, config, JOB, "")), ["E0019"], "{without:?}");
+    }
+    let wrong = compiled_with(&[("KIND", "redis"), ("ROWS", "x"), ("WAITS", "true")], config, JOB, "");
+    assert_eq!(errors(&wrong), ["E0004"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use redis_wb_compiler::{Files, Inputs, compile};
+use redis_wb_compiler::{Files, Inputs, Live, compile};
 
 fn gallery() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs");
@@ -32,7 +32,10 @@ fn try_compile(text: &str) {
     let config = files.add("config.yaml", config);
     let jobs = vec![("job".to_owned(), files.add("job.yaml", job))];
     let mut read = |path: &str| fs::read_to_string(folder.join(path)).map_err(|error| error.to_string());
-    let compiled = compile(&mut files, Inputs { config, jobs, read: &mut read, live: BTreeMap::new() });
+    let compiled = compile(
+        &mut files,
+        Inputs { config, jobs, variables: BTreeMap::new(), read: &mut read, live: Live::default() },
+    );
     assert_eq!(compiled.bugs, Vec::<String>::new());
     for label in compiled.diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels) {
         let text = &files.get(label.span.file).text;

@@ -3,8 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use redis_wb_compiler::{Files, Inputs, compile};
+use redis_wb_compiler::{Files, Inputs, Live, compile};
 use redis_wb_plan::plan::{Job, Step};
 use redis_wb_plan::{Input, Slots, Value, json};
 
@@ -18,7 +19,10 @@ fn job(source: &str, rest: &str) -> Job {
     let config = files.add("config.yaml", CONFIG);
     let jobs = vec![("t".to_owned(), files.add("t.yaml", text))];
     let mut read = |_: &str| Err(String::new());
-    let compiled = compile(&mut files, Inputs { config, jobs, read: &mut read, live: BTreeMap::new() });
+    let compiled = compile(
+        &mut files,
+        Inputs { config, jobs, variables: BTreeMap::new(), read: &mut read, live: Live::default() },
+    );
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     plan.jobs.into_iter().next().expect("one job")
 }
@@ -27,7 +31,7 @@ fn job(source: &str, rest: &str) -> Job {
 fn columns(job: &Job, key: &str, before: &str, after: &str, opcode: &'static str) -> Vec<String> {
     let value = |text: &str| json::parse(text).expect("JSON").into_static();
     let key = value(&format!(r#"{{"id": 7, "key": "{key}"}}"#));
-    let (element, lookups) = (value(r#"{"no": 3}"#), vec![value(r#"["x", "y"]"#)]);
+    let (element, lookups) = (value(r#"{"no": 3}"#), vec![Arc::new(value(r#"["x", "y"]"#))]);
     let input = Input { key, before: value(before), after: value(after), opcode, element, lookups, now_us: 0 };
     let output = job.outputs.first().expect("one output");
     let slots = Slots::new(&output.shared);

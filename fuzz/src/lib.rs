@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use redis_wb_compiler::expr::scope::AnyRecord;
 use redis_wb_compiler::expr::{self, Language, Text};
 use redis_wb_compiler::source::Span;
-use redis_wb_compiler::{Diagnostic, Diagnostics, Files, Inputs, Severity};
+use redis_wb_compiler::{Diagnostic, Diagnostics, Files, Inputs, Live, Severity};
 use redis_wb_plan::Expr;
 use serde::Deserialize as _;
 
@@ -44,7 +44,7 @@ pub fn job(config: Option<&str>, job: &str) {
     let config = files.add("config.yaml", config.unwrap_or(&GALLERY.0));
     let jobs = vec![("job".to_owned(), files.add("job.yaml", job))];
     let mut read = |_: &str| Ok(GALLERY.1.clone());
-    let inputs = Inputs { config, jobs, read: &mut read, live: BTreeMap::new() };
+    let inputs = Inputs { config, jobs, variables: BTreeMap::new(), read: &mut read, live: Live::default() };
     let compiled = redis_wb_compiler::compile(&mut files, inputs);
     assert_eq!(compiled.bugs, Vec::<String>::new());
     point_into(&files, &compiled.diagnostics);

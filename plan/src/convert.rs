@@ -11,6 +11,7 @@ mod temporal;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::types::Members;
 use crate::{ColumnType, Reject, RejectCode, Type, Value};
 
 /// The most characters of a value that a reason quotes.
@@ -66,11 +67,11 @@ fn to_int<'a>(value: &Value<'_>, to: &ColumnType) -> Result<Value<'a>, Reject> {
         _ => return Err(not(value, "a whole number")),
     };
     let bits = u32::from(to.bits.unwrap_or(64)).clamp(1, 64);
-    let (lowest, highest) = if to.unsigned {
+    let (lowest, highest) = match to.range {
+        Some([lowest, highest]) => (lowest, highest),
         // A 64-bit unsigned column can hold more than `Value::Int`; what is beyond is refused before.
-        (0, if bits >= 63 { i64::MAX } else { (1_i64 << bits) - 1 })
-    } else {
-        (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits))
+        None if to.unsigned => (0, if bits >= 63 { i64::MAX } else { (1_i64 << bits) - 1 }),
+        None => (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits)),
     };
     if (lowest..=highest).contains(&number) {
         Ok(Value::Int(number))
@@ -102,7 +103,16 @@ fn to_float<'a>(value: &Value<'_>, to: &ColumnType) -> Result<Value<'a>, Reject>
     };
     #[expect(clippy::cast_possible_truncation, reason = "an overflow gives infinity, which is refused")]
     let fits = number.is_finite() && (to.bits != Some(32) || (number as f32).is_finite());
-    if fits { Ok(Value::Float(number)) } else { Err(out_of_range(value, "a floating-point number")) }
+    if !fits {
+        return Err(out_of_range(value, "a floating-point number"));
+    }
+    // What the column would round.
+    if let Some(scale) = to.scale
+        && number.to_string().split_once('.').is_some_and(|(_, digits)| digits.len() > usize_of(scale))
+    {
+        return Err(inexact(value, &format!("a number of {scale} digits behind the point")));
+    }
+    Ok(Value::Float(number))
 }
 
 /// The integer that a float stands for exactly.
@@ -131,7 +141,22 @@ fn to_text<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Reject> {
     {
         return Err(Reject::new(RejectCode::TooLong, format!("`{}` is longer than {max} characters", clip(&text))));
     }
-    Ok(Value::Text(text))
+    match &to.members {
+        Some(members) if !is_among(members, &text) => {
+            let reason = format!("`{}` is none of the members of the column", clip(&text));
+            Err(Reject::new(RejectCode::NotConvertible, reason))
+        }
+        _ => Ok(Value::Text(text)),
+    }
+}
+
+/// Whether a column that takes certain texts takes this one. Letters in another case are left to its collation.
+fn is_among(members: &Members, text: &str) -> bool {
+    let is_member = |text: &str| {
+        let same = |name: &String| name == text || name.to_lowercase() == text.to_lowercase();
+        members.names.iter().any(same)
+    };
+    if members.is_set { text.is_empty() || text.split(',').all(is_member) } else { is_member(text) }
 }
 
 fn to_bytes<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Reject> {

@@ -147,7 +147,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
             Expr::Sql { op, args } => sql::evaluate(self, op, args).map(Held::Own),
             Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
-            Expr::Index { of, at } => Ok(self.look(of)?.index(*at)),
+            Expr::Index { of, at } => self.index(of, *at),
             Expr::Shared(at) => self.slot(*at),
             Expr::Pipe { of, body, stops_at_null } => self.pipe(of, body, *stops_at_null),
             Expr::And(items) => self.first(items, false),
@@ -210,7 +210,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     }
 
     /// How long a list expression gets, roughly: how much room to make.
-    fn expected_len(&self, expr: &'a Expr) -> usize {
+    pub(crate) fn expected_len(&self, expr: &'a Expr) -> usize {
         match expr {
             Expr::Project { of, .. } | Expr::Flatten(of) => self.expected_len(of),
             Expr::Filter { of, .. } | Expr::Slice { of, .. } => self.expected_len(of) / 2,
@@ -339,6 +339,27 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Held::Passing(value) => self.with_current(Ref::Passing(value)).look(body),
             Held::Own(value) => self.with_current(Ref::Passing(&value)).value(body).map(Held::Own),
         }
+    }
+
+    /// An element. Of a list that would be made for it, only the element is.
+    fn index(&self, of: &'a Expr, at: i64) -> Result<Held<'t, 'a>, Reject> {
+        let is_made = matches!(of, Expr::Filter { .. } | Expr::Project { .. } | Expr::Flatten(_));
+        let Some(at) = u64::try_from(at).ok().filter(|_| is_made) else {
+            return Ok(self.look(of)?.index(at));
+        };
+        let (mut place, mut found) = (0, Held::NULL);
+        self.each(of, &mut |item| {
+            if place == at {
+                found = match item {
+                    Item::Lasting(value) => Held::Lasting(value),
+                    Item::Passing(value) => Held::Own(self.copy(value)?),
+                    Item::Made(value) => Held::Own(std::mem::replace(value, Value::Null)),
+                };
+            }
+            place += 1;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The first operand that is true, or false; else the last.

@@ -18,6 +18,7 @@
 //! | [`sql`] | SQL expressions with SQLite's semantics: operators and functions |
 //! | [`sql_type`] | what the type names of a target mean |
 //! | [`reject`] | why one record cannot become rows: the `R05xx` codes |
+//! | `text` | what both languages do with texts |
 //!
 //! This crate knows neither YAML nor SQL syntax nor Redis nor any database client, and does no I/O.
 
@@ -38,6 +39,7 @@ pub mod schema;
 pub mod share;
 pub mod sql;
 pub mod sql_type;
+mod text;
 pub mod types;
 pub mod value;
 

@@ -36,8 +36,10 @@ fn int_float(int: i64, float: f64) -> Option<Ordering> {
         return Some(Ordering::Greater);
     }
     #[expect(clippy::cast_possible_truncation, reason = "the bounds were checked")]
-    let whole = float.trunc() as i64;
-    Some(int.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal)))
+    let whole = float as i64;
+    #[expect(clippy::cast_precision_loss, reason = "what was cut off a float is a float again, without loss")]
+    let rest = || float - whole as f64;
+    Some(int.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&rest()).unwrap_or(Ordering::Equal)))
 }
 
 /// A sum of numbers: exact for whole numbers and decimals; of floats, or whole numbers and floats, as floats add.

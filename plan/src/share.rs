@@ -2,6 +2,7 @@
 //! its value again, moves to a list of shared expressions.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::Expr;
 use crate::expr::visit::Sees;
@@ -54,29 +55,69 @@ pub fn within(mut expr: Expr) -> Expr {
     if shared.is_empty() { expr } else { Expr::With { shared, body: Box::new(expr) } }
 }
 
-/// The part that saves most.
-fn best(exprs: &[&mut Expr], shared: &[Expr]) -> Option<Expr> {
-    let mut found: HashMap<String, (usize, usize, &Expr)> = HashMap::new();
-    exprs.iter().map(|expr| &**expr).chain(shared).for_each(|expr| count(expr, &mut found));
-    let saves = |(uses, cost, _): &(usize, usize, &Expr)| {
-        let saved = cost.saturating_mul(uses.saturating_sub(1));
-        saved.checked_sub(SHARING_COST).filter(|saved| *saved > 0)
-    };
-    let best =
-        found.iter().filter_map(|(key, part)| Some((saves(part)?, part.1, key, part.2))).max_by(|left, right| {
-            // Of equal savings the larger part, then any fixed order.
-            (left.0, left.1, left.2).cmp(&(right.0, right.1, right.2))
-        });
-    best.map(|(.., expr)| expr.clone())
+/// A part of expressions, and how often it stands in them.
+struct Part<'e> {
+    expr: &'e Expr,
+    uses: usize,
+    cost: usize,
 }
 
-fn count<'e>(expr: &'e Expr, found: &mut HashMap<String, (usize, usize, &'e Expr)>) {
+/// The parts, by what they look like from afar: those of one hash may differ.
+type Parts<'e> = HashMap<u64, Vec<Part<'e>>>;
+
+impl Part<'_> {
+    /// What sharing it saves, where it saves anything.
+    fn saves(&self) -> Option<usize> {
+        let saved = self.cost.saturating_mul(self.uses.saturating_sub(1));
+        saved.checked_sub(SHARING_COST).filter(|saved| *saved > 0)
+    }
+}
+
+/// The part that saves most.
+fn best(exprs: &[&mut Expr], shared: &[Expr]) -> Option<Expr> {
+    let mut parts = Parts::new();
+    exprs.iter().map(|expr| &**expr).chain(shared).for_each(|expr| {
+        count(expr, &mut parts);
+    });
+    let saving = parts.values().flatten().filter_map(|part| Some((part.saves()?, part)));
+    let best = saving.max_by(|(left_saves, left), (right_saves, right)| {
+        // Of equal savings the larger part, then any fixed order.
+        let first = (left_saves, left.cost).cmp(&(right_saves, right.cost));
+        first.then_with(|| format!("{:?}", left.expr).cmp(&format!("{:?}", right.expr)))
+    });
+    best.map(|(_, part)| part.expr.clone())
+}
+
+/// Counts an expression and all in it; gives its hash.
+fn count<'e>(expr: &'e Expr, parts: &mut Parts<'e>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    own_hash(expr, &mut hasher);
+    expr.each_child(&mut |child, _| hasher.write_u64(count(child, parts)));
+    let hash = hasher.finish();
     let is_leaf = matches!(expr, Expr::Literal(_) | Expr::Current | Expr::Shared(_) | Expr::Lambda(_));
     if !is_leaf && !expr.uses_current() && expr.is_pure() {
-        let entry = found.entry(format!("{expr:?}")).or_insert_with(|| (0, cost(expr), expr));
-        entry.0 += 1;
+        let alike = parts.entry(hash).or_default();
+        match alike.iter_mut().find(|part| part.expr == expr) {
+            Some(part) => part.uses += 1,
+            None => alike.push(Part { expr, uses: 1, cost: cost(expr) }),
+        }
     }
-    expr.each_child(&mut |child, _| count(child, found));
+    hash
+}
+
+/// The hash of what an expression is besides its parts; what is left out only makes more of them look alike.
+fn own_hash(expr: &Expr, hasher: &mut DefaultHasher) {
+    std::mem::discriminant(expr).hash(hasher);
+    match expr {
+        Expr::Path { root, names } => (std::mem::discriminant(root), names).hash(hasher),
+        Expr::Field { name, .. } => name.hash(hasher),
+        Expr::Index { at, .. } => at.hash(hasher),
+        Expr::Shared(at) => at.hash(hasher),
+        Expr::Call { function, .. } => function.definition().name.hash(hasher),
+        Expr::Sql { op, .. } => std::mem::discriminant(op).hash(hasher),
+        Expr::Object(fields) => fields.iter().for_each(|(name, _)| name.hash(hasher)),
+        _ => {}
+    }
 }
 
 /// What an evaluation costs, in steps of a path.

@@ -3,6 +3,7 @@
 //! Compiler (from DDL) and runtime (from a live connection) both ask here, so that they agree.
 
 use crate::plan::Dialect;
+use crate::types::Members;
 use crate::{ColumnType, Type};
 
 /// The type that `name` stands for in the dialect; [`Type::Unknown`] for one that redis-wb does not know, whose
@@ -13,7 +14,7 @@ pub fn column_type(dialect: Dialect, name: &str) -> ColumnType {
     let (base, arguments) = split(&lower);
     match dialect {
         Dialect::PostgreSql => postgresql(&base, &arguments),
-        Dialect::MySql | Dialect::MariaDb => mysql(&base, &arguments),
+        Dialect::MySql | Dialect::MariaDb => members(name).unwrap_or_else(|| mysql(&base, &arguments)),
         Dialect::Sqlite => sqlite(&base, &arguments),
         Dialect::SqlServer => sqlserver(&base, &arguments),
         Dialect::Oracle => oracle(&base, &arguments),
@@ -121,11 +122,12 @@ fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
         "mediumint" => whole(24),
         "int" | "integer" => whole(32),
         "bigint" | "serial" => whole(64),
-        "year" => unsigned(16),
-        "float" => {
-            float(if arguments.len() == 1 && arguments.first().is_some_and(|bits| *bits > 24) { 64 } else { 32 })
-        }
-        "double" | "real" => float(64),
+        "year" => ColumnType { range: Some(YEARS), ..unsigned(16) },
+        "float" => match arguments {
+            [digits] => float(if *digits > 24 { 64 } else { 32 }),
+            _ => rounded(float(32), arguments),
+        },
+        "double" | "real" => rounded(float(64), arguments),
         "decimal" | "numeric" | "dec" | "fixed" => decimal_or(arguments, [10, 0]),
         "char" | "character" | "nchar" if !base.contains("varying") => {
             text(Some(arguments.first().copied().unwrap_or(1)))
@@ -145,6 +147,61 @@ fn mysql(base: &str, arguments: &[u32]) -> ColumnType {
         "json" => Type::Json.into(),
         _ => Type::Unknown.into(),
     }
+}
+
+/// The years that `year` keeps as they are; it takes 1 to 99 for others, and 0 for none.
+const YEARS: [i64; 2] = [1_901, 2_155];
+
+/// `float(7,2)` rounds to two digits behind the point.
+fn rounded(column: ColumnType, arguments: &[u32]) -> ColumnType {
+    match arguments {
+        [precision, scale] => ColumnType { precision: Some(*precision), scale: Some(*scale), ..column },
+        _ => column,
+    }
+}
+
+/// `enum('a','b')` and `set('a','b')`, whose members keep their case. What is none of them would be read as a number
+/// where it looks like one: `1` as the first.
+fn members(name: &str) -> Option<ColumnType> {
+    let (base, rest) = name.split_once('(')?;
+    let is_set = base.trim().eq_ignore_ascii_case("set");
+    if !is_set && !base.trim().eq_ignore_ascii_case("enum") {
+        return None;
+    }
+    let (mut names, mut rest) = (Vec::new(), rest.trim_start());
+    while let Some(text) = rest.strip_prefix('\'') {
+        let (member, behind) = member(text)?;
+        names.push(member);
+        rest = behind.trim_start();
+        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    }
+    let members = Some(Box::new(Members { names, is_set }));
+    rest.starts_with(')').then(|| ColumnType { members, ..Type::Text.into() })
+}
+
+/// The text up to its closing quote, and what stands behind it. The server shows a quote twice and what cannot be
+/// printed behind a backslash.
+fn member(text: &str) -> Option<(String, &str)> {
+    let mut member = String::new();
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        let shown = match (char, next) {
+            ('\'', Some('\'')) => '\'',
+            ('\'', _) => return Some((member, text.get(at + 1..)?)),
+            ('\\', Some('0')) => '\0',
+            ('\\', Some('n')) => '\n',
+            ('\\', Some('r')) => '\r',
+            ('\\', Some('\\')) => '\\',
+            _ => {
+                member.push(char);
+                continue;
+            }
+        };
+        chars.next();
+        member.push(shown);
+    }
+    None
 }
 
 /// A time that has no digits behind the seconds where the name says none.
@@ -290,6 +347,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn members_are_read_as_the_server_shows_them() {
+        for (name, names, is_set) in [
+            ("enum('a','B c')", &["a", "B c"][..], false),
+            (r"SET('it''s', 'a\\b','', 'x,y)') CHARACTER SET latin1", &["it's", r"a\b", "", "x,y)"], true),
+        ] {
+            let members = column_type(Dialect::MariaDb, name).members.unwrap();
+            assert_eq!(
+                (members.names.as_slice(), members.is_set),
+                (&*names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), is_set)
+            );
+        }
+        assert_eq!(column_type(Dialect::MariaDb, "enum('a").members, None);
+    }
+
+    #[test]
     fn names_and_aliases() {
         for (dialect, name, expected) in [
             (Dialect::PostgreSql, "INTEGER", "int32"),
@@ -311,7 +383,9 @@ mod tests {
             (Dialect::MySql, "datetime(6)", "timestamp"),
             (Dialect::MySql, "datetime", "timestamp(0)"),
             (Dialect::MariaDb, "time(2)", "time(2)"),
-            (Dialect::MySql, "enum('a','b')", "unknown"),
+            (Dialect::MySql, "enum('a','b')", "text"),
+            (Dialect::MySql, "year", "int16"),
+            (Dialect::MySql, "double(7,2)", "float(7,2)"),
             (Dialect::MySql, "character varying(9)", "text(9)"),
             (Dialect::MariaDb, "uuid", "uuid"),
             (Dialect::Sqlite, "VARCHAR(20)", "text"),

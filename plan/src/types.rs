@@ -96,7 +96,7 @@ impl fmt::Display for Type {
 }
 
 /// The type of a column, with the limits that its table sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnType {
     /// What the values are.
     #[serde(rename = "type")]
@@ -110,7 +110,7 @@ pub struct ColumnType {
     /// The most characters that a text may have, or the most bytes that bytes may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length_max: Option<u32>,
-    /// The most digits that a decimal may have.
+    /// The most digits that a decimal may have, or a floating-point number of so many digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<u32>,
     /// The most digits behind the point of a decimal, or of the seconds of a time; a time has at most six.
@@ -120,6 +120,21 @@ pub struct ColumnType {
     /// has no decimals, only integers and floating-point numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub significant_max: Option<u32>,
+    /// The lowest and the highest whole number, where bits do not say it: the years of MySQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[i64; 2]>,
+    /// The texts that there are, where the column takes no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Box<Members>>,
+}
+
+/// What an `ENUM` or a `SET` of MySQL takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// The members, as the table's definition spells them.
+    pub names: Vec<String>,
+    /// Whether a value is any number of them, with commas between.
+    pub is_set: bool,
 }
 
 impl From<Type> for ColumnType {
@@ -132,6 +147,8 @@ impl From<Type> for ColumnType {
             precision: None,
             scale: None,
             significant_max: None,
+            range: None,
+            members: None,
         }
     }
 }

@@ -91,9 +91,22 @@ impl<T> FromIterator<T> for Items<'_, T> {
 /// which is told without a call.
 #[inline]
 pub(crate) fn find<'f, 'a>(fields: &'f [Field<'a>], name: &str) -> Option<&'f Value<'a>> {
-    let first = name.as_bytes().first();
-    let is_it = |own: &str| own.len() == name.len() && own.as_bytes().first() == first && own == name;
-    fields.iter().find(|(own, _)| is_it(own)).map(|(_, value)| value)
+    fields.iter().find(|(own, _)| same_name(own.as_bytes(), name.as_bytes())).map(|(_, value)| value)
+}
+
+/// Whether two names are the same. Most are short, and a call takes longer than a look at them.
+#[inline]
+fn same_name(own: &[u8], name: &[u8]) -> bool {
+    if own.len() != name.len() {
+        return false;
+    }
+    match (own.first_chunk::<4>(), name.first_chunk::<4>()) {
+        (Some(own_start), Some(start)) => {
+            // The last four bytes overlap the first four where there are fewer than eight.
+            own_start == start && own.last_chunk::<4>() == name.last_chunk::<4>() && (own.len() <= 8 || own == name)
+        }
+        _ => own.iter().zip(name).all(|(own, byte)| own == byte),
+    }
 }
 
 impl<'a> Value<'a> {

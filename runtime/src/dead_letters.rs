@@ -3,7 +3,7 @@
 //! A replay never overwrites a newer row: what says how a key is now is read anew, behind all changes so far, and only
 //! what keeps every change gets the old one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use redis::Value;
@@ -11,14 +11,18 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{Flags, Opcode, Record};
 
+use crate::position::Position;
 use crate::shard::Connection;
 use crate::topology::{Cluster, Topology};
 use crate::{Error, Server};
 
 /// What the event of a record is called that says how a key is now.
 const PRESENT: &str = "wb.replay";
-/// How many entries one command reads.
-const PAGE_ROWS: usize = 500;
+/// How many letters one command reads at most, and the first one.
+const PAGE_ROWS_MAX: usize = 500;
+const PAGE_ROWS_FIRST: usize = 8;
+/// How many bytes of records it should read.
+const PAGE_BYTES_AIM: usize = 4 * 1024 * 1024;
 /// What the name of a queue begins with.
 const QUEUE_PREFIX: &str = "dlq:";
 
@@ -129,72 +133,101 @@ impl DeadLetters {
         self.servers.get_mut(at).ok_or_else(|| Error::new("no server of Redis is known", "name one by `--redis`"))
     }
 
-    /// The letters of a selection, queue by queue.
-    pub async fn select(&mut self, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
-        let mut letters = Vec::new();
+    /// The letters of a selection, as pages that [`Self::next`] reads. Letters that come later are none of them.
+    pub async fn pages(&mut self, selection: &Selection) -> Result<Pages, Error> {
+        let mut walks = VecDeque::new();
         for queue in self.queues().await? {
-            if selection.jobs.is_empty() || selection.jobs.iter().any(|name| *name == queue || name == job_of(&queue)) {
-                letters.extend(self.of_queue(&queue, selection).await?);
+            if !selection.jobs.is_empty() && !selection.jobs.iter().any(|name| *name == queue || name == job_of(&queue))
+            {
+                continue;
+            }
+            let walk = |low: String, high: String| Walk { queue: queue.clone(), low, high, left: selection.max };
+            if !selection.ids.is_empty() {
+                let ids = selection.ids.iter().filter(|id| selection.has_time_of(id));
+                walks.extend(ids.map(|id| walk(id.clone(), id.clone())));
+            } else if let Some(newest) = self.newest(&queue).await? {
+                let low = selection.since_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+                // What is rejected again while letters are replayed comes back behind the newest.
+                let until = selection.until_ms.filter(|until_ms| *until_ms <= newest.ms);
+                walks.push_back(walk(low, until.map_or_else(|| newest.to_string(), |ms| format!("({ms}-0"))));
             }
         }
-        Ok(letters)
+        Ok(Pages { selection: selection.clone(), walks, count: PAGE_ROWS_FIRST })
     }
 
-    async fn of_queue(&mut self, queue: &str, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
-        let (mut low, mut high) = (
-            selection.since_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string()),
-            selection.until_ms.map_or_else(|| "+".to_owned(), |ms| format!("({ms}-0")),
-        );
-        let mut found = Vec::new();
-        while found.len() < selection.max {
+    async fn newest(&mut self, queue: &str) -> Result<Option<Position>, Error> {
+        let mut range = redis::cmd("XREVRANGE");
+        range.arg(queue).arg("+").arg("-").arg("COUNT").arg(1);
+        let page: redis::streams::StreamRangeReply = self.home(queue).await?.query(&range).await?;
+        Ok(page.ids.first().and_then(|entry| Position::parse(entry.id.as_bytes())))
+    }
+
+    /// The next page that has letters, all of one queue; `None` behind the last.
+    pub async fn next(&mut self, pages: &mut Pages) -> Result<Option<Vec<DeadLetter>>, Error> {
+        while let Some(walk) = pages.walks.front_mut() {
+            let oldest_first = pages.selection.oldest_first;
             let (command, first, second) =
-                if selection.oldest_first { ("XRANGE", &low, &high) } else { ("XREVRANGE", &high, &low) };
+                if oldest_first { ("XRANGE", &walk.low, &walk.high) } else { ("XREVRANGE", &walk.high, &walk.low) };
             let mut range = redis::cmd(command);
-            range.arg(queue).arg(first).arg(second).arg("COUNT").arg(PAGE_ROWS);
-            let page: redis::streams::StreamRangeReply = self.home(queue).await?.query(&range).await?;
-            let Some(last) = page.ids.last() else { break };
-            let beyond = format!("({}", last.id);
-            if selection.oldest_first {
-                low = beyond;
-            } else {
-                high = beyond;
+            range.arg(&walk.queue).arg(first).arg(second).arg("COUNT").arg(pages.count);
+            let page: redis::streams::StreamRangeReply = self.home(&walk.queue).await?.query(&range).await?;
+            let mut letters: Vec<DeadLetter> = page.ids.iter().map(|entry| letter(&walk.queue, entry)).collect();
+            let is_last = letters.len() < pages.count;
+            if let Some(last) = letters.last() {
+                *(if oldest_first { &mut walk.low } else { &mut walk.high }) = format!("({}", last.id);
             }
-            let wanted = |letter: &DeadLetter| {
-                (selection.ids.is_empty() || selection.ids.contains(&letter.id))
-                    && (selection.codes.is_empty()
-                        || selection.codes.iter().any(|code| code.eq_ignore_ascii_case(&letter.code)))
-            };
-            found.extend(page.ids.iter().map(|entry| letter(queue, entry)).filter(wanted));
+            let largest = letters.iter().map(|letter| letter.record.len()).max().unwrap_or(0);
+            pages.count = (PAGE_BYTES_AIM / largest.max(1)).clamp(1, PAGE_ROWS_MAX);
+            letters.retain(|letter| pages.selection.wants(letter));
+            letters.truncate(walk.left);
+            walk.left = walk.left.saturating_sub(letters.len());
+            if is_last || walk.left == 0 {
+                pages.walks.pop_front();
+            }
+            if !letters.is_empty() {
+                return Ok(Some(letters));
+            }
         }
-        found.truncate(selection.max);
-        Ok(found)
+        Ok(None)
     }
 
     /// Drops letters for good; gives how many were still there.
-    pub async fn drop(&mut self, letters: &[DeadLetter]) -> Result<usize, Error> {
+    pub async fn drop(&mut self, selection: &Selection) -> Result<usize, Error> {
+        let mut pages = self.pages(selection).await?;
         let mut dropped = 0;
-        for letter in letters {
-            let home = self.home(&letter.queue).await?;
-            let gone: usize = home.query(redis::cmd("XDEL").arg(&letter.queue).arg(&letter.id)).await?;
+        while let Some(letters) = self.next(&mut pages).await? {
+            let queue = letters.first().map_or("", |letter| &letter.queue);
+            let mut command = redis::cmd("XDEL");
+            command.arg(queue);
+            letters.iter().for_each(|letter| {
+                command.arg(&letter.id);
+            });
+            let gone: usize = self.home(queue).await?.query(&command).await?;
             dropped += gone;
         }
         Ok(dropped)
     }
 
-    /// Puts letters back into their streams, in the order given, and takes them out of their queues.
+    /// Puts letters back into their streams, in the order of the selection, and takes them out of their queues.
     ///
     /// # Errors
     /// Also where the plan has no such job or connection any more; nothing is replayed then.
-    pub async fn replay(&mut self, plan: &Plan, letters: &[DeadLetter]) -> Result<Replayed, Error> {
+    pub async fn replay(&mut self, plan: &Plan, selection: &Selection) -> Result<Replayed, Error> {
         // A life of its own: nothing of it counts as applied before, whatever the stream's clock says.
         let epoch = rand::random_range(1..1_u64 << 63);
-        let calls: Vec<Call> = letters.iter().map(|letter| call(plan, letter, epoch)).collect::<Result<_, _>>()?;
+        let mut pages = self.pages(selection).await?;
+        let mut again = pages.clone();
+        while let Some(letters) = self.next(&mut pages).await? {
+            letters.iter().try_for_each(|letter| call(plan, letter, epoch).map(drop))?;
+        }
         let mut outcome = Replayed::default();
-        for (letter, call) in letters.iter().zip(&calls) {
-            if self.replay_one(letter, call).await? {
-                outcome.replayed += 1;
-            } else {
-                outcome.gone += 1;
+        while let Some(letters) = self.next(&mut again).await? {
+            for letter in &letters {
+                if self.replay_one(letter, &call(plan, letter, epoch)?).await? {
+                    outcome.replayed += 1;
+                } else {
+                    outcome.gone += 1;
+                }
             }
         }
         Ok(outcome)
@@ -223,6 +256,36 @@ impl DeadLetters {
     }
 }
 
+/// The letters of a selection that were there when it was made, a page at a time.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    selection: Selection,
+    walks: VecDeque<Walk>,
+    /// How many letters the next page has at most.
+    count: usize,
+}
+
+/// What is still to be read of a queue: the first and the last id, and the most letters.
+#[derive(Debug, Clone)]
+struct Walk {
+    queue: String,
+    low: String,
+    high: String,
+    left: usize,
+}
+
+impl Selection {
+    fn has_time_of(&self, id: &str) -> bool {
+        Position::parse(id.as_bytes()).is_some_and(|Position { ms, .. }| {
+            self.since_ms.is_none_or(|since| ms >= since) && self.until_ms.is_none_or(|until| ms < until)
+        })
+    }
+
+    fn wants(&self, letter: &DeadLetter) -> bool {
+        self.codes.is_empty() || self.codes.iter().any(|code| code.eq_ignore_ascii_case(&letter.code))
+    }
+}
+
 /// What goes back into a stream for one letter; an empty record stands for none.
 #[derive(Debug, Default)]
 pub(crate) struct Call {
@@ -238,7 +301,7 @@ fn job_of(queue: &str) -> &str {
     queue.split_once("}:").map_or(queue, |(_, job)| job)
 }
 
-fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
+pub(crate) fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
     let bytes = |field: &str| match entry.map.get(field) {
         Some(Value::BulkString(bytes)) => bytes.clone(),
         _ => Vec::new(),

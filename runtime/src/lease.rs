@@ -88,7 +88,7 @@ impl Candidacy {
             return Ok(Tried::Taken(Box::new(Lease::new(self, shard.clone(), redis.clone(), fence, sent))));
         }
         if owner.is_empty() {
-            self.seen = None;
+            // Whoever was seen stays known: that its beat stands still may be all that makes the lease free.
             return Ok(Tried::Free(self.free.get_or_insert(sent).elapsed()));
         }
         self.free = None;

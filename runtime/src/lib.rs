@@ -20,8 +20,13 @@
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
+//! | `vitals`, `counts` | what state each pipeline is in, what it has done; kept beside the streams once a second |
+//! | [`status`] | all that can be seen of the work from outside |
+//! | [`metrics`] | the same, and what a worker has done, for Prometheus |
+//! | [`trace`] | single changes followed through the pipeline, beside the worker |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `order` | places among several streams, in a cluster |
+//! | [`unsafe_settings`] | settings of Redis that lose change streams |
 //! | `redis_server` | connections to a Redis that a plan names |
 //! | `tls` | which certificates are trusted, and our own |
 //! | `secret`, `pause`, `error` | `${VAR}` and secret files, pauses between tries, what can go wrong |
@@ -31,6 +36,7 @@
 mod batch;
 mod checkpoint;
 mod commands;
+mod counts;
 mod dead_letters;
 mod error;
 mod evaluate;
@@ -39,6 +45,7 @@ mod layout;
 mod lease;
 mod lookup;
 mod mend;
+pub mod metrics;
 mod order;
 mod pause;
 mod pipeline;
@@ -47,33 +54,41 @@ mod primaries;
 mod redis_server;
 mod rows;
 mod secret;
+mod settings;
 mod shard;
 mod shutdown;
 mod snapshot;
+pub mod status;
 mod supervisor;
 mod tables;
 mod target;
 mod tls;
 mod topology;
+pub mod trace;
 mod unit;
+mod vitals;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::Connection;
+use redis_wb_plan::plan::{Connection, RedisConnection};
 use redis_wb_plan::schema::Schema;
 
-pub use dead_letters::{DeadLetter, DeadLetters, Replayed, Selection};
+pub use counts::{Counts, Operation};
+pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
 use pause::{Pauses, wait};
+pub use settings::{UnsafeSetting, unsafe_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 use supervisor::Supervisor;
 use topology::Topology;
+pub use vitals::{Phase, Trouble, Vitals};
 
 /// Where a Redis is, and how it is come by.
 #[derive(Clone, Default)]
@@ -106,6 +121,8 @@ pub struct Options {
     pub until_idle: bool,
     /// How long a worker that died is waited for before another takes over.
     pub takeover: Duration,
+    /// Where it tells how it is.
+    pub vitals: Arc<Vitals>,
 }
 
 /// What a run has done.
@@ -127,6 +144,7 @@ pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Resul
     // What is wrong here does not mend itself while the process runs.
     plan.connections.values().try_for_each(target::check)?;
     plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
+    target::check_apart(&plan)?;
     Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
 
@@ -149,6 +167,18 @@ pub type TableName = (Option<String>, String);
 /// Why it does not tell them: it does not answer, the password is wrong, this version does not connect to its kind.
 pub async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Error> {
     Ok(ask(connection, tables).await?)
+}
+
+/// Asks a Redis that jobs write to or look things up in: whether it answers, takes writes, and has these commands.
+///
+/// # Errors
+/// Why it cannot be used.
+pub async fn look_at_redis(name: &str, plan: &RedisConnection, commands: &BTreeSet<String>) -> Result<(), Error> {
+    let asked = tokio::time::timeout(SCHEMA_SECONDS_MAX, redis_server::look_at(name, plan, commands));
+    let seconds = SCHEMA_SECONDS_MAX.as_secs();
+    let told =
+        asked.await.unwrap_or_else(|_| Err(Failure::Transient(format!("it did not answer for {seconds} seconds"))));
+    Ok(told?)
 }
 
 /// As [`schema`], but waits for a target that is not there for the moment.

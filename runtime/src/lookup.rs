@@ -13,13 +13,26 @@ use crate::error::Failure;
 use crate::evaluate::{Effect, passes};
 use crate::redis_server;
 
-/// How many questions go out in one round trip.
+/// How many questions go out in one round trip at most, and in the first one.
 const QUESTIONS_MAX: usize = 1_000;
+const QUESTIONS_FIRST: usize = 16;
+/// How many bytes the replies of one round trip should have.
+const ROUND_BYTES_AIM: usize = 4 * 1024 * 1024;
+/// The most bytes of one reply: a record that asks for more is rejected. What a value takes in memory counts.
+pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of all replies of a batch, each counted once however many records share it.
+const REPLIES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How much less the largest reply counts with each round trip.
+const LARGEST_FADES: usize = 4;
 
 /// The connections that lookups ask, made when they are first needed.
 pub(crate) struct Lookups {
     plan: Arc<Plan>,
     connections: BTreeMap<String, MultiplexedConnection>,
+    /// How many questions the next round trip has.
+    count: usize,
+    /// About the largest reply of late.
+    largest: usize,
 }
 
 /// A question: the command and its arguments.
@@ -36,13 +49,15 @@ pub(crate) struct Asking<'i, 'b> {
 
 impl Lookups {
     pub(crate) fn new(plan: &Arc<Plan>) -> Self {
-        Self { plan: Arc::clone(plan), connections: BTreeMap::new() }
+        Self { plan: Arc::clone(plan), connections: BTreeMap::new(), count: QUESTIONS_FIRST, largest: 0 }
     }
 
     /// Gives each record the replies to its lookups, the first lookups of all records first: a later one may need
-    /// what an earlier one gave, and a filter before it may make it needless.
-    pub(crate) async fn answer(&mut self, records: &mut [Asking<'_, '_>]) -> Result<(), Failure> {
+    /// what an earlier one gave, and a filter before it may make it needless. False where several records ask for more
+    /// than may be held at once.
+    pub(crate) async fn answer(&mut self, records: &mut [Asking<'_, '_>]) -> Result<bool, Failure> {
         let most = records.iter().map(|record| record.job.lookups().count()).max().unwrap_or(0);
+        let (mut held, null) = (0, Arc::new(Value::Null));
         for at in 0..most {
             let mut asked: BTreeMap<&str, Vec<(usize, Question)>> = BTreeMap::new();
             for (place, record) in records.iter_mut().enumerate() {
@@ -52,48 +67,67 @@ impl Lookups {
                     Ok(None) => {}
                     Err(reject) => record.rejected = Some(reject),
                 }
-                record.input.lookups.push(Value::Null);
+                record.input.lookups.push(Arc::clone(&null));
             }
             for (connection, questions) in asked {
-                self.ask(connection, questions, records).await?;
+                held += self.ask(connection, questions, records, REPLIES_BYTES_MAX.saturating_sub(held)).await?;
+                if held > REPLIES_BYTES_MAX && records.len() > 1 {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
+    /// Asks one connection; gives how many bytes its replies take. It goes no further once they are more than `max`,
+    /// unless one record asks alone.
     async fn ask(
         &mut self,
         name: &str,
         questions: Vec<(usize, Question)>,
         records: &mut [Asking<'_, '_>],
-    ) -> Result<(), Failure> {
+        max: usize,
+    ) -> Result<usize, Failure> {
         let mut places: HashMap<Question, Vec<usize>> = HashMap::new();
         for (place, question) in questions {
             places.entry(question).or_default().push(place);
         }
-        let places: Vec<(Question, Vec<usize>)> = places.into_iter().collect();
-        for part in places.chunks(QUESTIONS_MAX) {
+        let mut places: Vec<(Question, Vec<usize>)> = places.into_iter().collect();
+        let mut held = 0;
+        while !places.is_empty() && (held <= max || records.len() == 1) {
+            let round: Vec<(Question, Vec<usize>)> = places.drain(..self.count.min(places.len())).collect();
             let mut pipe = redis::pipe();
             pipe.ignore_errors();
-            for (question, _) in part {
+            for (question, _) in &round {
                 let mut command = redis::Cmd::new();
                 command.arg(question);
                 pipe.add_command(command);
             }
             let replies: Vec<redis::RedisResult<redis::Value>> =
                 pipe.query_async(self.connection(name).await?).await.map_err(|error| self.failed(name, &error))?;
-            for ((question, places), reply) in part.iter().zip(replies) {
-                let answer = self.read(name, question, reply)?;
+            self.adapt(&replies);
+            for ((question, places), reply) in round.into_iter().zip(replies) {
+                let bytes = reply.as_ref().map_or(0, weight);
+                let answer = self.read(name, &question, reply)?.map(Arc::new);
+                held += if answer.is_ok() { bytes } else { 0 };
                 for record in places {
-                    let Some(record) = records.get_mut(*record) else { continue };
-                    match &answer {
-                        Ok(value) => *record.input.lookups.last_mut().unwrap_or(&mut Value::Null) = value.clone(),
-                        Err(reject) => record.rejected = Some(reject.clone()),
+                    let Some(record) = records.get_mut(record) else { continue };
+                    match (&answer, record.input.lookups.last_mut()) {
+                        (Ok(value), Some(place)) => *place = Arc::clone(value),
+                        (Ok(_), None) => {}
+                        (Err(reject), _) => record.rejected = Some(reject.clone()),
                     }
                 }
             }
         }
-        Ok(())
+        Ok(held)
+    }
+
+    /// Has the next round trip bring about as much as it should.
+    fn adapt(&mut self, replies: &[redis::RedisResult<redis::Value>]) {
+        let largest = replies.iter().map(|reply| reply.as_ref().map_or(0, weight)).max().unwrap_or(0);
+        self.largest = largest.max(self.largest / LARGEST_FADES);
+        self.count = (ROUND_BYTES_AIM / self.largest.max(1)).clamp(1, QUESTIONS_MAX).min(self.count * 4);
     }
 
     async fn connection(&mut self, name: &str) -> Result<&mut MultiplexedConnection, Failure> {
@@ -126,6 +160,12 @@ impl Lookups {
             Reject::new(RejectCode::Unreadable, reason)
         };
         match reply {
+            Ok(reply) if weight(&reply) > REPLY_BYTES_MAX => {
+                let mb = REPLY_BYTES_MAX / 1024 / 1024;
+                let reject =
+                    refused(&format!("the reply takes more than {mb} MB, which is the most that a lookup takes"));
+                Ok(Err(Reject::new(RejectCode::LimitExceeded, reject.into_rejection().reason)))
+            }
             Ok(reply) => Ok(value(&command, reply).map_err(|reject| refused(&reject))),
             Err(error) if lacks_command(&error) => Err(Failure::configuration(
                 format!("the Redis of connection `{name}` has no command `{command}`"),
@@ -135,6 +175,18 @@ impl Lookups {
             Err(error) if matches!(error.code(), Some("WRONGTYPE" | "ERR")) => Ok(Err(refused(&error))),
             Err(error) => Err(self.failed(name, &error)),
         }
+    }
+}
+
+/// About how many bytes of memory a reply takes as a value.
+fn weight(reply: &redis::Value) -> usize {
+    let own = size_of::<Value<'_>>();
+    own + match reply {
+        redis::Value::BulkString(bytes) => bytes.len(),
+        redis::Value::SimpleString(text) => text.len(),
+        redis::Value::Array(items) | redis::Value::Set(items) => items.iter().map(weight).sum(),
+        redis::Value::Map(pairs) => pairs.iter().map(|(name, value)| weight(name) + weight(value)).sum(),
+        _ => 0,
     }
 }
 

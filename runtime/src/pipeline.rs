@@ -26,6 +26,7 @@ use crate::shard::{Connection, Letter, Settled, Shard};
 use crate::supervisor::Common;
 use crate::target::{Target, Unburied};
 use crate::topology::Tag;
+use crate::vitals::Signs;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
 pub(crate) use turns::BEGINNING_BYTES;
@@ -56,6 +57,7 @@ pub(crate) struct Pipeline {
     shard: Shard,
     tenure: Tenure,
     mending: Arc<Mending>,
+    signs: Arc<Signs>,
     /// Whether this fence stands in the target.
     has_claimed: bool,
     shutdown: Shutdown,
@@ -89,10 +91,10 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, signs: Arc<Signs>, shutdown: Shutdown) -> Self {
         let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, tenure, mending, has_claimed: false, shutdown, pauses }
+        Self { common, layout, tag, shard, tenure, mending, signs, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
@@ -100,7 +102,8 @@ impl Pipeline {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
-                Err(Failure::Overtaken) => {
+                Err(failure @ Failure::Overtaken) => {
+                    self.signs.failed(&failure);
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
@@ -114,6 +117,7 @@ impl Pipeline {
 
     async fn pause(&mut self, failure: Failure) {
         self.common.look_again.notify_one();
+        self.signs.failed(&failure);
         let pause = self.pauses.next();
         let connection = &self.layout.name;
         let retry_ms = pause.as_millis();
@@ -190,7 +194,9 @@ impl Pipeline {
             Turns::new(cluster, self.tag.clone(), connection)
         });
         let layout = Arc::clone(&self.layout);
-        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns);
+        let signs = Arc::clone(&self.signs);
+        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns, signs);
+        self.signs.runs();
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
@@ -269,6 +275,7 @@ impl Pipeline {
             return self.settle_again(session, &entries).await;
         }
         self.bury(session, &entries, &prepared.rejected).await?;
+        self.signs.writes();
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
         match session.target.write(&session.streams, &entries, &prepared).await {
@@ -283,6 +290,7 @@ impl Pipeline {
                 }
             }
         }
+        self.signs.committed(&self.layout, &entries, &prepared, &refused);
         self.settle(session, &prepared, prepared.rejected.len() + refused.len()).await
     }
 

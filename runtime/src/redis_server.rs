@@ -1,5 +1,6 @@
 //! A Redis that a plan names, to write to or to look things up in: connecting, and what its errors mean.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -40,6 +41,23 @@ pub(crate) async fn connect(name: &str, plan: &RedisConnection) -> Result<Multip
         last = Some(found);
     }
     Err(last.unwrap_or_else(|| no_host(name)))
+}
+
+/// Connects, and makes sure that the server has these commands.
+pub(crate) async fn look_at(name: &str, plan: &RedisConnection, commands: &BTreeSet<String>) -> Result<(), Failure> {
+    let mut redis = connect(name, plan).await?;
+    let mut info = redis::cmd("COMMAND");
+    info.arg("INFO").arg(commands);
+    if commands.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<Value> = info.query_async(&mut redis).await.map_err(|error| failure(name, &error))?;
+    let missing = commands.iter().zip(found).find(|(_, found)| *found == Value::Nil);
+    let Some((command, _)) = missing else { return Ok(()) };
+    Err(Failure::configuration(
+        format!("it has no command `{command}`"),
+        if command.starts_with("JSON.") { "load RedisJSON 2.6 or newer into it" } else { "use a newer Redis" },
+    ))
 }
 
 /// Makes sure of all that can be known of a connection without asking for it.

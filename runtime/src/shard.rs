@@ -3,6 +3,7 @@
 mod loss;
 mod walk;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
 use redis::{TlsCertificates, Value};
 use redis_wb_plan::plan::{Job, Source};
-use redis_wb_record::{DataType, Flags, ORDER_FIELD, Record, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, ORDER_FIELD, Opcode, Record, RecordWriter, STREAM_FIELD};
 
-use crate::batch::Entry;
+use crate::batch::{Entry, Found};
 use crate::checkpoint::{Epoch, epoch_text};
 use crate::dead_letters::{Call, is_replay};
 use crate::error::Failure;
@@ -42,6 +43,10 @@ const MAKE_GROUP_SCRIPT: &str = include_str!("make_group.lua");
 const REPLAY_SCRIPT: &str = include_str!("replay.lua");
 /// Finds what waits in a stream.
 const WAITING_SCRIPT: &str = include_str!("waiting.lua");
+/// The most bytes of a key that are read at once: a document may have no more either.
+const KEY_BYTES_MAX: usize = redis_wb_plan::json::JSON_BYTES_MAX;
+/// A dead letter of more bytes is kept without images: it says "read the key now", as most of that size did before.
+const LETTER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Reads a key of any type.
 const READ_KEY_SCRIPT: &str = include_str!("read_key.lua");
 
@@ -256,6 +261,16 @@ impl Connection {
         }
     }
 
+    /// The last id that a stream has given out; the start where there is no stream.
+    pub(crate) async fn last_id(&mut self, stream: &str) -> Result<Position, Failure> {
+        if self.query::<u64>(redis::cmd("EXISTS").arg(stream)).await? == 0 {
+            return Ok(Position::START);
+        }
+        let info: redis::streams::StreamInfoStreamReply =
+            self.query(redis::cmd("XINFO").arg("STREAM").arg(stream)).await?;
+        Ok(Position::parse(info.last_generated_id.as_bytes()).unwrap_or(Position::START))
+    }
+
     /// Reads entries behind the positions: at most `count` of each stream. Waits for the first, if it may.
     pub(crate) async fn read(
         &mut self,
@@ -263,10 +278,20 @@ impl Connection {
         count: usize,
         may_wait: bool,
     ) -> Result<Vec<Entry>, Failure> {
+        self.read_within(streams, count, may_wait.then_some(BLOCK_MS)).await
+    }
+
+    /// The same; waits so many milliseconds for the first, or not at all.
+    pub(crate) async fn read_within(
+        &mut self,
+        streams: &[(String, Position)],
+        count: usize,
+        block_ms: Option<u64>,
+    ) -> Result<Vec<Entry>, Failure> {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(count);
-        if may_wait {
-            command.arg("BLOCK").arg(BLOCK_MS);
+        if let Some(block_ms) = block_ms {
+            command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS");
         for (stream, _) in streams {
@@ -281,7 +306,7 @@ impl Connection {
 
     /// Entries of a stream that a connection has not applied: each with its order and the beginning of its record, and
     /// where the next page begins; empty where this was the last.
-    pub(crate) async fn waiting(&mut self, page: &Waiting<'_>) -> Result<(String, Vec<Found>), Failure> {
+    pub(crate) async fn waiting(&mut self, page: &Waiting<'_>) -> Result<(String, Vec<Unapplied>), Failure> {
         let Waiting { stream, connection, from, last, rows, slots } = page;
         let script = redis::Script::new(WAITING_SCRIPT);
         let mut call = script.key(*stream);
@@ -296,12 +321,11 @@ impl Connection {
         call.invoke_async(&mut self.redis).await.map_err(failure)
     }
 
-    /// Reads a key now, and gives the record again with what the key holds. `None` where it holds no document of
-    /// fields any more: a later record tells why, and what becomes of the rows.
-    pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Option<Vec<u8>>, Failure> {
+    /// Reads a key now, and gives the record again with what the key holds.
+    pub(crate) async fn complete(&mut self, source: &Source, record: &Record<'_>) -> Result<Completed, Failure> {
         let script = redis::Script::new(READ_KEY_SCRIPT);
         let mut call = script.key(record.key);
-        call.arg(source.db);
+        call.arg(source.db).arg(KEY_BYTES_MAX);
         let reply: redis::RedisResult<Vec<Value>> = match &self.cluster {
             // The key may be at another server by now.
             Some(cluster) => call.invoke_async(&mut cluster.keys().await?).await,
@@ -313,22 +337,27 @@ impl Connection {
             "set" => DataType::Set,
             "zset" => DataType::SortedSet,
             "ReJSON-RL" => DataType::Json,
-            _ => return Ok(None),
+            _ => return Ok(Completed::Gone),
         };
-        let Some(image) = content.and_then(|content| encode_image(kind, &content)) else {
-            return Ok(None);
+        let content = match content {
+            Some(Value::Int(bytes)) => return Ok(Completed::TooLarge(bytes)),
+            Some(content) if !is_empty(&content) => content,
+            _ => return Ok(Completed::Gone),
         };
-        let mut encoded = Vec::with_capacity(image.len() + record.key.len() + 64);
+        let mut encoded = Vec::with_capacity(record.key.len() + 64);
         let mut writer = RecordWriter::new(&mut encoded);
         let Record { epoch, time_us, db, key, opcode, command, before, .. } = *record;
         let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
         writer.head(epoch, time_us, db, key, opcode, command, kind, flags);
-        writer.encoded_image(&image);
+        if !write_image(&mut writer, kind, &content) {
+            return Ok(Completed::Gone);
+        }
+        drop(content);
         match before.filter(|_| !is_replay(command)) {
             Some(before) => writer.image(&before),
             None => writer.no_image(),
         }
-        Ok(Some(encoded))
+        Ok(Completed::Whole(encoded))
     }
 
     /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.
@@ -346,7 +375,7 @@ impl Connection {
         for letter in letters {
             let Position { ms, seq } = letter.position;
             call.arg(epoch_text(letter.epoch)).arg(ms).arg(seq).arg(letter.job).arg(letter.key).arg(letter.code);
-            call.arg(letter.reason).arg(letter.statement).arg(letter.record);
+            call.arg(letter.reason).arg(letter.statement).arg(without_images(letter.record));
         }
         call.invoke_async(&mut self.redis).await.map_err(failure)
     }
@@ -406,7 +435,20 @@ pub(crate) struct Waiting<'w> {
 }
 
 /// The id of an entry, its order, the beginning of its record.
-pub(crate) type Found = (Vec<u8>, Vec<u8>, Vec<u8>);
+pub(crate) type Unapplied = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// The record for a dead letter, which is kept in the memory of Redis.
+fn without_images(record: &[u8]) -> Cow<'_, [u8]> {
+    match redis_wb_record::decode(record) {
+        Ok(decoded) if record.len() > LETTER_BYTES_MAX && decoded.opcode != Opcode::Delete => {
+            let flags = decoded.flags.union(Flags::THIN);
+            let mut encoded = Vec::new();
+            redis_wb_record::encode(&Record { after: None, before: None, flags, ..decoded }, &mut encoded);
+            Cow::Owned(encoded)
+        }
+        _ => Cow::Borrowed(record),
+    }
+}
 
 /// How far a commit took one stream.
 pub(crate) struct Settled<'s> {
@@ -486,7 +528,8 @@ fn entries(job: usize, list: Value) -> Vec<Entry> {
         let Value::BulkString(id) = id else { return None };
         let (record, order) = record_and_order(fields);
         let position = Position::parse(&id)?;
-        Some(Entry { job, position, record, order: order.and_then(|order| Order::parse(&order)), is_void: false })
+        let order = order.and_then(|order| Order::parse(&order));
+        Some(Entry { job, position, record, order, found: Found::AsWritten })
     };
     list.into_iter().filter_map(entry).collect()
 }
@@ -514,31 +557,48 @@ fn pair(value: Value) -> Option<(Value, Value)> {
     Some((parts.next()?, parts.next()?))
 }
 
-/// The reply of a reading command as an image. `None` where there is nothing.
-fn encode_image(kind: DataType, content: &Value) -> Option<Vec<u8>> {
-    let mut image = Vec::new();
-    let mut writer = RecordWriter::new(&mut image);
+/// What is read of a key for a record that says "read it now".
+pub(crate) enum Completed {
+    /// The record with its image.
+    Whole(Vec<u8>),
+    /// There is nothing that becomes rows: a later record tells why, and what becomes of them.
+    Gone,
+    /// So many bytes are more than are read at once.
+    TooLarge(i64),
+}
+
+fn is_empty(content: &Value) -> bool {
+    match content {
+        Value::Nil => true,
+        Value::Array(items) | Value::Set(items) => items.is_empty(),
+        Value::Map(pairs) => pairs.is_empty(),
+        _ => false,
+    }
+}
+
+/// Writes the reply of a reading command as an image. False where it is none.
+fn write_image(writer: &mut RecordWriter<'_>, kind: DataType, content: &Value) -> bool {
     match (kind, content) {
         (DataType::Json, Value::BulkString(text)) => writer.blob(kind, text),
         (DataType::Hash | DataType::SortedSet, Value::Map(pairs)) => {
             writer.open(kind, pairs.len());
-            pairs.iter().for_each(|(name, value)| part(&mut writer, kind, name, Some(value)));
+            pairs.iter().for_each(|(name, value)| part(writer, kind, name, Some(value)));
         }
         (DataType::Hash | DataType::SortedSet, Value::Array(parts)) => {
             writer.open(kind, parts.len() / 2);
             parts.chunks_exact(2).for_each(|parts| {
                 if let [name, value] = parts {
-                    part(&mut writer, kind, name, Some(value));
+                    part(writer, kind, name, Some(value));
                 }
             });
         }
         (DataType::Set, Value::Array(members) | Value::Set(members)) => {
             writer.open(kind, members.len());
-            members.iter().for_each(|member| part(&mut writer, kind, member, None));
+            members.iter().for_each(|member| part(writer, kind, member, None));
         }
-        _ => return None,
+        _ => return false,
     }
-    Some(image)
+    true
 }
 
 fn part(writer: &mut RecordWriter<'_>, kind: DataType, name: &Value, value: Option<&Value>) {

@@ -46,8 +46,10 @@ pub enum Progress {
     BeginsAnew,
     /// A slice was appended.
     Walks(Walked),
-    /// It waits, and for what.
+    /// It waits until `run` has made room, and for what.
     Waits(String),
+    /// It waits for something to pass, such as a Redis that does not answer, and what that is.
+    Retries(String),
     /// All keys are walked.
     Ends(Walked),
 }
@@ -116,7 +118,7 @@ impl Walker<'_> {
             match self.session(tell, &mut pauses).await {
                 Ok(is_whole) => return Ok(is_whole),
                 Err(failure @ Failure::Transient(_)) => {
-                    tell(Progress::Waits(Error::from(failure).to_string()));
+                    tell(Progress::Retries(Error::from(failure).to_string()));
                     wait(pauses.next(), self.shutdown).await;
                 }
                 Err(failure) => return Err(failure.into()),

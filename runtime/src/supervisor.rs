@@ -17,6 +17,7 @@ use crate::primaries::{Looked, Primaries};
 use crate::shard::Shard;
 use crate::topology::{Shards, Tag, Topology};
 use crate::unit::Unit;
+use crate::vitals::Vitals;
 use crate::workers::Workers;
 use crate::{Error, Options, Shutdown, Summary, Trigger};
 
@@ -39,6 +40,7 @@ pub(crate) struct Common {
     pub(crate) look_again: Notify,
     pub(crate) counted: Counted,
     pub(crate) workers: Arc<Workers>,
+    pub(crate) vitals: Arc<Vitals>,
     /// How long a lease lasts: then another worker takes over from one that died.
     pub(crate) takeover: Duration,
 }
@@ -73,7 +75,7 @@ pub(crate) struct Supervisor {
     shutdown: Shutdown,
     /// Where the workers register, once it is known.
     registry: watch::Sender<Option<Shard>>,
-    /// Whether all jobs were tracked once.
+    /// Whether jobs were tracked somewhere, and refused nowhere.
     has_begun: bool,
     failed: Option<Error>,
 }
@@ -97,6 +99,7 @@ impl Supervisor {
             look_again: Notify::new(),
             counted: Counted::default(),
             workers: Workers::new(),
+            vitals: Arc::clone(&options.vitals),
             takeover: options.takeover.max(TAKEOVER_MIN),
         };
         Self {
@@ -119,13 +122,13 @@ impl Supervisor {
         let beat = tokio::spawn(Arc::clone(&self.common.workers).beat(self.registry.subscribe()));
         let done = self.supervise(&mut shutdown).await;
         beat.abort();
-        // First, so that whoever takes over counts without this worker.
+        self.units.values().for_each(|seat| seat.stop.trigger());
+        // While batches come to their end, so that whoever takes over counts without this worker.
         let registry = self.registry.borrow().clone();
         if let Some(registry) = registry {
             self.common.workers.leave(&registry).await;
         }
         done?;
-        self.units.values().for_each(|seat| seat.stop.trigger());
         while let Some(ended) = self.running.join_next().await {
             self.ended(ended);
         }
@@ -154,6 +157,10 @@ impl Supervisor {
             if self.common.until_idle && is_whole && self.units.values().all(|seat| seat.is_done) {
                 break;
             }
+            // What is left to wait out never ends a unit.
+            if !self.common.until_idle && self.failed.is_some() {
+                break;
+            }
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended),
                 () = self.common.look_again.notified() => wait(LOOK_AT_ONCE, shutdown).await,
@@ -168,13 +175,12 @@ impl Supervisor {
     async fn look(&mut self) -> Result<(), Failure> {
         let mut shards = self.topology.look().await?;
         let Looked { is_new, failed } = self.primaries.track(&shards.primaries).await;
-        if let Some(failure @ Failure::Configuration { .. }) = failed {
-            return Err(failure);
-        }
         if is_new {
             shards = self.topology.look().await?;
         }
-        self.has_begun |= failed.is_none();
+        // Servers that are there need not wait for one that is not; what is refused at the start ends the run.
+        let is_refused = matches!(failed, Some(Failure::Configuration { .. }));
+        self.has_begun |= failed.is_none() || (is_new && !is_refused);
         if self.has_begun {
             self.follow(shards);
         }
@@ -192,6 +198,7 @@ impl Supervisor {
         }
         self.units.retain(|_, seat| !seat.is_leaving || !seat.is_done);
         self.common.workers.set_units(shards.units.len());
+        self.common.vitals.set_units(shards.units.len());
         self.registry.send_if_modified(|known| {
             let is_other = known.as_ref() != Some(&shards.registry);
             *known = Some(shards.registry.clone());

@@ -13,9 +13,9 @@ mod steps;
 
 use std::sync::Arc;
 
-use redis_wb_plan::plan::{Connection, Dialect};
+use redis_wb_plan::plan::{Connection, Dialect, Output};
 use redis_wb_plan::schema::Schema;
-use redis_wb_plan::{ColumnType, Value};
+use redis_wb_plan::{ColumnType, Plan, Value};
 
 use crate::TableName;
 use crate::batch::{Entry, Prepared, Rejected};
@@ -25,8 +25,10 @@ use crate::layout::Layout;
 use crate::lease::Fence;
 use crate::position::Position;
 use crate::rows::{Encode, OutputRows};
+use crate::secret::expand;
 
 pub(crate) use redis::Unburied;
+pub(crate) use steps::Bound;
 
 /// A connected target.
 pub(crate) enum Target {
@@ -172,6 +174,37 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
+/// Makes sure that no job writes to one database by two connections: their checkpoint would be one, and each would take
+/// for applied what the other applied.
+pub(crate) fn check_apart(plan: &Plan) -> Result<(), Failure> {
+    for job in &plan.jobs {
+        let mut known: Vec<(&str, String)> = Vec::new();
+        for Output { connection: name, .. } in &job.outputs {
+            let Some(connection) = plan.connections.get(name) else { continue };
+            if known.iter().any(|(known, _)| known == name) {
+                continue;
+            }
+            let place = place(connection)?;
+            if let Some((other, _)) = known.iter().find(|(_, known)| *known == place) {
+                return Err(Failure::configuration(
+                    format!("the connections `{other}` and `{name}` of job `{}` are one database", job.name),
+                    "name the same connection in all outputs of the job",
+                ));
+            }
+            known.push((name, place));
+        }
+    }
+    Ok(())
+}
+
+/// Where a connection leads. Another user may have tables of the same names elsewhere.
+fn place(connection: &Connection) -> Result<String, Failure> {
+    let Connection { dialect, hosts, port, database, user, .. } = connection;
+    let parts = hosts.iter().chain(port).chain(database).chain(user);
+    let parts = parts.map(|part| expand(part)).collect::<Result<Vec<_>, _>>()?;
+    Ok(format!("{dialect:?} {}", parts.join(" ")))
+}
+
 /// What a connection tells of tables. Those that it does not have are left out.
 pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Result<Schema, Failure> {
     match connection.dialect {
@@ -180,6 +213,11 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
         Dialect::MariaDb | Dialect::MySql => mysql::schema(connection, tables).await,
         other => Err(compile_only(other)),
     }
+}
+
+/// The statements of a batch for people, in order, each with its parameters.
+pub(crate) fn statements(layout: &Layout, outputs: &[OutputRows]) -> Vec<(String, Vec<Bound>)> {
+    steps::texts(layout, outputs)
 }
 
 /// A Redis has no rows of cells.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use redis_wb_compiler::render::{Rows, statements};
-use redis_wb_compiler::{Files, Inputs, compile, create, dialect};
+use redis_wb_compiler::{Files, Inputs, Live, compile, create, dialect};
 use redis_wb_plan::plan::{Children, Dialect};
 use redis_wb_plan::{Output, Strategy, Value};
 
@@ -66,7 +66,13 @@ fn compiled(strategy: Strategy, dialect: Dialect) -> (Output, String) {
     };
     let job = files.add("job.yaml", JOB.replace("STRATEGY", &strategy));
     let mut none = |_: &str| Err("there is none".to_owned());
-    let inputs = Inputs { config, jobs: vec![("job".to_owned(), job)], read: &mut none, live: BTreeMap::new() };
+    let inputs = Inputs {
+        config,
+        jobs: vec![("job".to_owned(), job)],
+        variables: BTreeMap::new(),
+        read: &mut none,
+        live: Live::default(),
+    };
     let compiled = compile(&mut files, inputs);
     assert_eq!(compiled.bugs, Vec::<String>::new());
     let mut plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));

@@ -1,6 +1,11 @@
 //! Measurements, each beside its goal, printed and written to `docs/benchmarks.md`.
 //! It must not know how the crates work: it runs what a user runs.
 
+mod capture;
+mod drain;
+mod employees;
+mod latency;
+mod memory;
 mod snapshot;
 
 use std::fmt::Write as _;
@@ -12,6 +17,10 @@ use std::time::{Duration, Instant};
 use xtask::servers::Folder;
 use xtask::{Error, cargo, root};
 
+pub(crate) use capture::run as capture;
+pub(crate) use drain::run as drain;
+pub(crate) use latency::run as latency;
+pub(crate) use memory::run as memory;
 pub(crate) use snapshot::run as snapshot;
 
 /// How often each command is timed; they take turns.

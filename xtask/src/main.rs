@@ -31,9 +31,13 @@ usage: cargo xtask <task>
   setup           find or install the tools that tests and demo need
   test            everything that must hold before main moves
   test --fast     the same without clippy and licences, and with shorter random tests
-  bench           both of these, and write docs/benchmarks.md
+  bench           all of these, and write docs/benchmarks.md
   bench check     time `redis-wb check`
+  bench drain     how fast waiting changes reach each target, beside the least that a program must do
+  bench latency   from the reply of a write to its row being committed
+  bench capture   what capture costs the writers, and the memory of its streams
   bench snapshot  time how long slices of a snapshot hold Redis up
+  bench memory    the peak memory of a worker with 5 million changes waiting
   chaos           a round of 200,000 changes while workers, servers and network fail at random
   chaos --rounds N --seed S --changes C --pace CHANGES_PER_S --redis pair|cluster --kinds KIND,KIND
   fuzz            each fuzz target for a minute
@@ -47,9 +51,13 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["test"] => test::run(test::Depth::Full),
         ["test", "--fast"] => test::run(test::Depth::Fast),
-        ["bench"] => bench::check().and_then(|()| bench::snapshot()),
+        ["bench"] => all_benches(),
         ["bench", "check"] => bench::check(),
+        ["bench", "drain"] => bench::drain(),
+        ["bench", "latency"] => bench::latency(),
+        ["bench", "capture"] => bench::capture(),
         ["bench", "snapshot"] => bench::snapshot(),
+        ["bench", "memory"] => bench::memory(),
         ["chaos", arguments @ ..] => storm::run(arguments),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
@@ -70,6 +78,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn all_benches() -> Result<(), Error> {
+    let benches =
+        [bench::check, bench::drain, bench::latency, bench::capture, bench::snapshot, bench::memory as fn() -> _];
+    benches.into_iter().try_for_each(|bench| bench())
 }
 
 fn setup() -> Result<(), Error> {

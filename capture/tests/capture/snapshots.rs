@@ -216,6 +216,40 @@ fn large_keys_are_thin() {
     );
 }
 
+/// A document is read in a slice only where it is known to be small, whatever makes a large one large.
+#[test]
+fn large_documents_are_thin() {
+    let mut server = Server::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let numbers = |count: usize| format!("[{}7]", "7,".repeat(count - 1));
+    for (key, document) in [
+        ("whole:object", r#"{"a":{"b":[1,2,{"c":"d"}]},"e":[]}"#.to_owned()),
+        ("whole:text", format!("\"{}\"", "x".repeat(60_000))),
+        ("whole:number", "7".to_owned()),
+        ("whole:numbers", numbers(200)),
+        ("whole:nested", nested(7)),
+        ("thin:numbers", numbers(1_000_000)),
+        ("thin:text", format!("[\"{}\"]", "x".repeat(300_000))),
+        ("thin:nested", nested(60)),
+        ("thin:wide", format!("[{}[]]", format!("{},", numbers(20)).repeat(60))),
+    ] {
+        server.send(&[b"JSON.SET", format!("emp:{key}").as_bytes(), b"$", document.as_bytes()]);
+    }
+    server.run("WB.TRACK emp emp:*");
+    // Where the machine has no time for the server, a small one is thin as well.
+    let mut whole = std::collections::BTreeSet::new();
+    for _ in 0..1_000 {
+        assert_eq!(snapshot(&mut server, "emp").2, 9);
+        let with_images = server.records("emp").into_iter().filter(|record| !record.ends_with("thin"));
+        whole.extend(with_images.map(|record| record.split(' ').nth(2).unwrap_or_default().to_owned()));
+        server.run("XTRIM wb:{0}:emp MAXLEN 0");
+        if whole.len() == 5 {
+            break;
+        }
+    }
+    assert!(whole.len() == 5 && whole.iter().all(|key| key.starts_with("emp:whole:")), "{whole:?}");
+}
+
 #[test]
 fn a_slice_has_no_more_keys_than_it_may() {
     let mut server = Server::start();

@@ -6,29 +6,52 @@ use redis_wb_record::{Image, Record};
 use redis_wb_runtime::DeadLetter;
 use serde_json::{Map, Value, json};
 
-/// How much of a key or a reason a line has.
-const CELL_CHARS_MAX: usize = 60;
+/// The widest line of the list, in characters.
+const LINE_CHARS_MAX: usize = 80;
+/// How much of a key a line has at most, the rest being for the reason.
+const KEY_CHARS_MAX: usize = 32;
+/// What a record's second line begins with.
+const INDENT: &str = "    ";
 
-/// A table: a line for each record.
-pub(super) fn lines(letters: &[DeadLetter]) -> String {
-    let titles = ["id", "time", "job", "connection", "code", "key", "reason"].map(str::to_owned);
-    let rows = letters.iter().map(|letter| {
-        let DeadLetter { id, job, connection, code, key, reason, .. } = letter;
-        let key = clip(&String::from_utf8_lossy(key));
-        [id.clone(), time(id), job.clone(), connection.clone(), code.clone(), key, clip(reason)]
-    });
-    let rows: Vec<[String; 7]> = std::iter::once(titles).chain(rows).collect();
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..7).map(|at| width(at).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
+/// A table that is printed in parts: for each record a line, and below it its key and the reason. The first part says how
+/// wide its columns are.
+#[derive(Default)]
+pub(super) struct Table {
+    widths: Vec<usize>,
+}
+
+impl Table {
+    /// Whether nothing was printed yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.widths.is_empty()
     }
-    out
+
+    /// The lines of some letters, below the titles where they are the first.
+    pub(super) fn lines(&mut self, letters: &[DeadLetter]) -> String {
+        let titles = ["id", "time", "code", "job", "connection"].map(str::to_owned);
+        let titles = (titles, "key: reason".to_owned());
+        let rows = letters.iter().map(|letter| {
+            let DeadLetter { id, job, connection, code, .. } = letter;
+            let key = clip(&String::from_utf8_lossy(&letter.key), KEY_CHARS_MAX);
+            let below = clip(&format!("{key}: {}", letter.reason), LINE_CHARS_MAX - INDENT.len() - 1);
+            ([id.clone(), time(id), code.clone(), job.clone(), connection.clone()], below)
+        });
+        let rows: Vec<([String; 5], String)> = self.is_empty().then_some(titles).into_iter().chain(rows).collect();
+        if self.is_empty() {
+            let width =
+                |at: usize| rows.iter().filter_map(|(row, _)| row.get(at)).map(|cell| cell.chars().count()).max();
+            self.widths = (0..5).map(|at| width(at).unwrap_or(0)).collect();
+        }
+        let mut out = String::new();
+        for (row, below) in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&self.widths) {
+                let _ = write!(line, "{cell:width$}  ");
+            }
+            let _ = writeln!(out, "{}\n{INDENT}{below}", line.trim_end());
+        }
+        out
+    }
 }
 
 /// All about one record.
@@ -61,10 +84,10 @@ pub(super) fn whole(letter: &DeadLetter) -> String {
     out
 }
 
-/// An array of objects.
-pub(super) fn json(letters: &[DeadLetter]) -> String {
-    let all: Vec<Value> = letters.iter().map(object).collect();
-    format!("{:#}\n", Value::Array(all))
+/// An object, as an element of an array.
+pub(super) fn json(letter: &DeadLetter) -> String {
+    let text = format!("{:#}", object(letter));
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn object(letter: &DeadLetter) -> Value {
@@ -90,7 +113,7 @@ fn object(letter: &DeadLetter) -> Value {
 }
 
 /// The content of a key; what is no UTF-8 is shown with U+FFFD in its place.
-fn content(image: &Image<'_>) -> Value {
+pub(crate) fn content(image: &Image<'_>) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match image {
         Image::Hash(pairs) => {
@@ -112,9 +135,10 @@ fn time(id: &str) -> String {
     at.map_or_else(String::new, |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-fn clip(text: &str) -> String {
+/// The first line of a text, no longer than this.
+fn clip(text: &str, chars_max: usize) -> String {
     let line = text.lines().next().unwrap_or_default();
-    match line.char_indices().nth(CELL_CHARS_MAX) {
+    match line.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None if line.len() < text.len() => format!("{line}…"),
         None => line.to_owned(),

@@ -121,7 +121,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redis-wb"));
         command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("RUST_LOG");
         // Tests kill workers often, and the next one is to begin soon.
-        command.env("REDIS_WB_TAKEOVER_MS", "1000");
+        command.env("REDIS_WB_TAKEOVER_MS", "2000");
         command
     }
 

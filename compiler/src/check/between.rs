@@ -97,11 +97,10 @@ fn meet(left: &str, right: &str) -> bool {
 
 /// Whether `wide` matches what `narrow` looks like, a `*` of the latter taken as a character that only `*` matches.
 fn covers(wide: &[u8], narrow: &[u8]) -> bool {
-    // Most patterns differ in how they begin.
-    let literal = |bytes: &[u8]| bytes.first().copied().filter(|byte| !b"*?[\\".contains(byte));
-    if let (Some(wide), Some(narrow)) = (literal(wide), literal(narrow))
-        && wide != narrow
-    {
+    // Most patterns differ in how they begin. Every pair of jobs asks this.
+    let is_other = |(wide, narrow): (&u8, &u8)| wide != narrow || b"*?[\\".contains(wide);
+    let first = wide.iter().zip(narrow).find(|pair| is_other(*pair));
+    if first.is_some_and(|(wide, narrow)| !b"*?[\\".contains(wide) && !b"*?[\\".contains(narrow)) {
         return false;
     }
     // Only stars are understood; other patterns are left alone.

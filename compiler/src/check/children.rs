@@ -1,35 +1,79 @@
 //! The rows of a list: against their key, so that vanished ones can be deleted, and against each other.
 
+use redis_wb_plan::Expr;
 use redis_wb_plan::expr::Root;
 use redis_wb_plan::plan::OnVanished;
 
 use crate::codes::Code;
 use crate::resolve::{Column, Foreach, Output};
-use crate::{Diagnostic, Diagnostics};
+use crate::{Diagnostic, Diagnostics, ast};
 
-/// Checks an output that makes rows of a list's elements.
-pub(super) fn rows(output: &Output<'_>, diagnostics: &mut Diagnostics) {
+/// Checks an output that makes rows of a list's elements. `lacks` names the columns of the table's unique index that
+/// `keys` lacks: such a mistake tells all that follows from it.
+pub(super) fn rows(output: &Output<'_>, lacks: &[&str], diagnostics: &mut Diagnostics) {
     let Some(foreach) = &output.foreach else {
         return;
     };
-    told_apart(output, foreach, diagnostics);
-    tied(output, foreach, diagnostics);
+    if lacks.is_empty() && !is_one_row(output) {
+        tied(output, foreach, diagnostics);
+    }
     same_for_all(output, foreach, diagnostics);
+    of_the_list(output, foreach, diagnostics);
 }
 
-/// Some key column must differ from element to element.
-fn told_apart(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+/// A field of the list itself, where one of its elements is meant: lists have no fields.
+fn of_the_list(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Diagnostics) {
+    let Expr::Path { root, names: list } = base(&foreach.list) else { return };
+    for column in output.columns.iter().filter(|_| !list.is_empty()) {
+        let (ast::From::Path(path), Some(bound)) = (&column.ast.from, &column.value) else { continue };
+        let Expr::Path { root: own, names } = &bound.expr else { continue };
+        let Some([field, ..]) = names.strip_prefix(list.as_slice()).filter(|_| own == root) else { continue };
+        let message = format!("`{}` is always null: it is a field of the list, not of an element", path.text);
+        let diagnostic = Diagnostic::new(Code::W0307, path.span, message, "never there");
+        let diagnostic = diagnostic.because(foreach.ast.name.span, "an element is called so");
+        diagnostics.report(diagnostic.help(format!("write `{}.{field}`", foreach.ast.name.value)));
+    }
+}
+
+/// What a list is made of.
+fn base(list: &Expr) -> &Expr {
+    match list {
+        Expr::Flatten(of) | Expr::Project { of, .. } | Expr::Filter { of, .. } | Expr::Slice { of, .. } => base(of),
+        other => other,
+    }
+}
+
+/// Whether no key column differs from element to element.
+fn is_one_row(output: &Output<'_>) -> bool {
     let mut keys = output.columns.iter().take(output.key_columns);
     // What could not be compiled may well read the element.
-    if output.key_columns == 0 || keys.any(|column| column.value.is_none() || column.reads(Root::Element)) {
-        return;
-    }
+    let differs = |column: &Column<'_>| column.value.is_none() || column.reads(Root::Element);
+    output.foreach.is_some() && output.key_columns > 0 && !keys.any(differs)
+}
+
+/// Some key column must differ from element to element. Whether they do not, which is reported.
+pub(super) fn told_apart(output: &Output<'_>, lacks: &[&str], diagnostics: &mut Diagnostics) -> bool {
+    let Some(foreach) = output.foreach.as_ref().filter(|_| is_one_row(output)) else { return true };
     let name = &foreach.ast.name;
     let message = format!("all elements of `{}` become one row: no key column reads the element", name.value);
     let diagnostic = Diagnostic::new(Code::E0326, output.ast.keys_span, message, "the same for all elements");
     let diagnostic = diagnostic.because(name.span, "the element is named here");
-    diagnostics
-        .report(diagnostic.help(format!("add what tells elements apart, such as `- line_no: {}.no`", name.value)));
+    // A field that is read of the record, and is not its key, may be meant as one of the element.
+    let keys = output.columns.iter().take(output.key_columns);
+    let meant = keys.filter(|column| column.reads(Root::Value) || column.reads(Root::After)).last();
+    let help = match (meant.map(|column| (&column.ast.column.value, &column.ast.from)), lacks.first()) {
+        (Some((column, ast::From::Path(path))), None) => format!(
+            "write what tells elements apart as a field of the element: `- {column}: {}.{}`",
+            name.value, path.text
+        ),
+        (_, lacks) => {
+            let column = lacks.copied().unwrap_or("line_no");
+            let (element, field) = (&name.value, column);
+            format!("add to `keys` what tells elements apart, such as `- {column}: {element}.{field}`")
+        }
+    };
+    diagnostics.report(diagnostic.help(help));
+    false
 }
 
 /// Something must tie the rows to their key, or rows of vanished elements stay for ever.

@@ -5,6 +5,7 @@ use redis_wb_plan::{Expr, ExprType, Type};
 use crate::codes::Code;
 use crate::resolve::{Job, Step};
 use crate::source::Span;
+use crate::suggest::nearest;
 use crate::{Diagnostic, Diagnostics, ast};
 
 /// Checks the filters of a job and the `when` of its outputs.
@@ -52,13 +53,32 @@ fn rows_stay(job: &Job<'_>, span: Span, expr: &Expr, diagnostics: &mut Diagnosti
 
 /// Warns of fields that steps set and nothing reads.
 pub(super) fn fields(job: &Job<'_>, diagnostics: &mut Diagnostics) {
-    if !job.ast.complete {
+    // A mistake in what reads the field may be all that is wrong.
+    if !job.ast.complete || diagnostics.has_errors() {
         return;
     }
     for step in job.unused.iter().filter_map(|at| job.ast.transform.get(*at)) {
-        let (ast::Step::Add { field, .. } | ast::Step::Lookup(ast::Lookup { field, .. })) = step else { continue };
+        let (field, from) = match step {
+            ast::Step::Add { field, .. } | ast::Step::Lookup(ast::Lookup { field, .. }) => (field, None),
+            ast::Step::Rename { from, to } => (to, Some(from)),
+            _ => continue,
+        };
         let message = format!("nothing reads the field `{}`", field.text);
-        let help = format!("write it to a column, `- {}` in `mapping`, or take the step out", field.text);
+        let read = job.captured.iter().map(String::as_str);
+        // What an output reads and nothing sets may be this field, written in another way.
+        let near = read.filter(|name| alike(name, &field.text)).find(|name| from.is_none_or(|from| from.text != *name));
+        let help = match near {
+            Some(near) => {
+                format!("an output reads `{near}`, which nothing sets: write `{near}` here, or `{}` there", field.text)
+            }
+            None => format!("write it to a column, `- {}` in `mapping`, or take the step out", field.text),
+        };
         diagnostics.report(Diagnostic::new(Code::W0215, field.span, message, "set for nothing").help(help));
     }
+}
+
+/// Whether two names are the same but for case, separators or a slip.
+fn alike(left: &str, right: &str) -> bool {
+    let plain = |name: &str| name.chars().filter(|char| char.is_alphanumeric()).collect::<String>().to_lowercase();
+    plain(left) == plain(right) || nearest(left, [right]).is_some()
 }

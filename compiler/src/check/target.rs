@@ -11,19 +11,21 @@ use crate::source::{Files, Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
 
-/// Checks an output against its dialect.
-pub(super) fn output(output: &Output<'_>, files: &Files, diagnostics: &mut Diagnostics) {
+/// Checks an output against its dialect. Whether this can have all its names.
+pub(super) fn output(output: &Output<'_>, files: &Files, diagnostics: &mut Diagnostics) -> bool {
     let dialect = dialect::of(output.connection.dialect());
-    names(output, dialect, diagnostics);
+    let has_names = names(output, dialect, diagnostics);
     strategy(output, dialect, files, diagnostics);
     if let Some(table) = output.table {
         one_row_per_key(output, table, diagnostics);
         upsert_by_any_index(output, table, dialect, diagnostics);
         closing_columns(output, table, diagnostics);
     }
+    has_names
 }
 
-fn names(output: &Output<'_>, dialect: Dialect, diagnostics: &mut Diagnostics) {
+fn names(output: &Output<'_>, dialect: Dialect, diagnostics: &mut Diagnostics) -> bool {
+    let before = diagnostics.len();
     let schema = output.ast.schema.as_ref().map(|schema| (schema, Kind::Schema));
     let columns = output.columns.iter().map(|column| (&column.ast.column, Kind::Column));
     let closing = output.ast.versions.iter().flat_map(|versions| &versions.closing);
@@ -33,6 +35,7 @@ fn names(output: &Output<'_>, dialect: Dialect, diagnostics: &mut Diagnostics) {
             report_name(name, &fault, dialect, diagnostics);
         }
     }
+    diagnostics.len() == before
 }
 
 fn report_name(name: &Spanned<String>, fault: &Fault, dialect: Dialect, diagnostics: &mut Diagnostics) {

@@ -5,15 +5,15 @@ use redis_wb_grammar::jmespath::{Ast, Kind, Name};
 use redis_wb_plan::functions::{self, Accepts, Definition, Function, Param};
 use redis_wb_plan::{Expr, ExprType, Type, Value, fold, infer};
 
-use super::Text;
 use super::jmespath::{self, Current, Lowering};
+use super::{Language, Text, foreign};
 use crate::codes::Code;
-use crate::suggest::did_you_mean;
+use crate::suggest::meant;
 
 impl Lowering<'_> {
     pub(super) fn call(&mut self, ast: &Ast, name: &Name, arguments: &[Ast], current: Current<'_>) -> Option<Expr> {
         let Some(function) = Function::named(&name.text) else {
-            self.unknown_function(name);
+            self.unknown_function(name, arguments);
             return None;
         };
         let definition = function.definition();
@@ -51,6 +51,7 @@ impl Lowering<'_> {
     /// Parts of a `concat` that are null in every record, and so never seen in its result.
     fn left_out(&mut self, arguments: &[Ast], args: &[Expr], current: Current<'_>) {
         let ([Ast { kind: Kind::List(parts), .. }], [Expr::List(values)]) = (arguments, args) else { return };
+        parts.iter().for_each(|part| self.quoted(part));
         for (part, value) in parts.iter().zip(values) {
             if self.infer(value, current).kind == Type::Null {
                 let message = "this part is always null, which `concat` writes as the empty string";
@@ -60,13 +61,13 @@ impl Lowering<'_> {
         }
     }
 
-    fn unknown_function(&mut self, name: &Name) {
+    fn unknown_function(&mut self, name: &Name, arguments: &[Ast]) {
         let names = functions::all().map(|function| function.definition().name);
-        let near = crate::suggest::nearest(&name.text, names);
-        let help = match near {
-            Some(_) => did_you_mean(&name.text, near),
-            None => Some("`redis-wb functions` lists all of them".to_owned()),
-        };
+        let args: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let help = foreign::function(&name.text, &args, Language::JmesPath).or_else(|| {
+            let near = crate::suggest::nearest(&name.text, names);
+            near.map_or_else(|| Some("`redis-wb functions` lists all of them".to_owned()), |near| Some(meant(near)))
+        });
         self.report(Code::E0207, name.span, format!("there is no function `{}`", name.text), "unknown function", help);
     }
 
@@ -81,7 +82,11 @@ impl Lowering<'_> {
             None => format!("at least {}", counted(least)),
         };
         let message = format!("`{}` takes {wanted}, not {}", definition.name, arguments.len());
-        let help = format!("it is written `{}`", definition.signature());
+        let parts: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let help = match definition.name {
+            "concat" => format!("it takes one list: write `concat([{}])`", parts.join(", ")),
+            _ => format!("it is written `{}`", definition.signature()),
+        };
         self.report(Code::E0303, name.span, message, "wrong number of arguments", Some(help));
         None
     }

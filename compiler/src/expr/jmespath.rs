@@ -6,7 +6,7 @@ use redis_wb_plan::expr::{Comparator, Root};
 use redis_wb_plan::infer::{self, Types};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, Value, json};
 
-use super::{Scope, Text, field_of, is_plain, parsed, scope};
+use super::{Language, Scope, Text, field_of, foreign, is_plain, parsed, scope};
 use crate::codes::Code;
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Diagnostics};
@@ -41,7 +41,7 @@ fn syntax_help(message: &str, rest: &str) -> String {
     let pairs = [("`(` is closed", ')'), ("`[` is closed", ']'), ("`{` is closed", '}')];
     let close = pairs.into_iter().find(|(open, _)| message.contains(open)).map(|(_, close)| format!("add `{close}`"));
     let what = close.as_deref().unwrap_or("mend the expression here");
-    format!("{what}; JMESPath is described at https://jmespath.org/specification.html")
+    format!("{what}; `redis-wb functions` lists what JMESPath has here")
 }
 
 /// Compiles an expression whose current value is handed in.
@@ -54,7 +54,9 @@ pub(super) fn compile_with(
     let ast = match jmespath::parse(text.text) {
         Ok(ast) => ast,
         Err(error) => {
-            let help = syntax_help(&error.message, text.text.get(error.span.start..).unwrap_or_default());
+            let rest = text.text.get(error.span.start..).unwrap_or_default();
+            let help =
+                foreign::help(text.text, Language::JmesPath).unwrap_or_else(|| syntax_help(&error.message, rest));
             let diagnostic = Diagnostic::new(Code::E0103, text.span(error.span), error.message, "here");
             diagnostics.report(diagnostic.help(help));
             return None;
@@ -298,13 +300,16 @@ impl Lowering<'_> {
     }
 
     /// A name that needs no quotes and has double ones is mostly meant as a text.
-    fn quoted(&mut self, operand: &Ast) {
+    pub(super) fn quoted(&mut self, operand: &Ast) {
         let Kind::Field(name) = &operand.kind else { return };
         let written = self.text.text.get(name.span.start..name.span.end).unwrap_or_default();
-        if written.starts_with('"') && is_plain(&name.text) {
-            let text = &name.text;
+        let text = &name.text;
+        // A name with other characters may need its quotes; one that ends in a sign, `"id:"`, is hardly any.
+        let is_sign = text.ends_with(|char: char| !char.is_alphanumeric() && char != '_');
+        if written.starts_with('"') && (is_plain(text) || is_sign) {
             let message = format!("`\"{text}\"` is the field `{text}`, not a text");
-            let help = format!("write `'{text}'` for the text; the field needs no quotes: `{text}`");
+            let unquoted = if is_sign { String::new() } else { format!("; the field needs no quotes: `{text}`") };
+            let help = format!("write `'{text}'` for the text{unquoted}");
             self.report(Code::W0313, name.span, message, "a field", Some(help));
         }
     }

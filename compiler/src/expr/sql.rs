@@ -21,7 +21,7 @@ use redis_wb_plan::sql::function::Family;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::{Scope, Text};
+use super::{Language, Scope, Text, foreign};
 use crate::codes::Code;
 use crate::{Diagnostic, Diagnostics};
 use dialect::SqliteExpressions;
@@ -60,7 +60,8 @@ pub fn compile_as(manner: Manner, text: &Text<'_>, scope: &dyn Scope, diagnostic
                 None => (0, text.text.len()),
             };
             let diagnostic = Diagnostic::new(Code::E0103, (text.place)(start, end), failure.message, "here");
-            diagnostics.report(diagnostic.help(failure.help));
+            let help = foreign::help(text.text, Language::Sql).filter(|_| failure.help == SYNTAX_HELP);
+            diagnostics.report(diagnostic.help(failure.help).maybe_help(help));
             return None;
         }
     };
@@ -81,6 +82,11 @@ fn may_make_json(expr: &Expr) -> bool {
         SqlOp::Cast { .. } => args.iter().any(may_make_json),
         _ => false,
     }
+}
+
+/// Whether a text is an expression.
+pub(super) fn parses(text: &str) -> bool {
+    parse(text).is_ok()
 }
 
 /// Why a text does not parse.

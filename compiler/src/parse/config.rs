@@ -3,9 +3,11 @@
 mod applier;
 mod arguments;
 mod connection;
-mod variable;
+pub(super) mod variable;
 
-use super::mapping::{Context, Mapping};
+use std::collections::BTreeMap;
+
+use super::mapping::{Context, Mapping, Names};
 use crate::ast::Config;
 use crate::codes::Code;
 use crate::source::{Files, Span};
@@ -13,9 +15,15 @@ use crate::yaml::{Node, Value};
 use crate::{Diagnostic, Diagnostics};
 use connection::Any;
 
-/// Reads the configuration.
-pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Config {
-    let context = &mut Context { files, diagnostics };
+/// Reads the configuration. What the compiler itself has to know may stand in `variables`.
+pub fn config(
+    root: &Node,
+    variables: &BTreeMap<String, String>,
+    files: &Files,
+    diagnostics: &mut Diagnostics,
+) -> Config {
+    let (names, variables) = (Names::default(), Some(variables));
+    let context = &mut Context { files, diagnostics, names, variables, expanded: Vec::new() };
     if root.value == Value::Null {
         let diagnostic = Diagnostic::new(Code::E0004, root.span, "the configuration says nothing", "here it is wanted");
         let help = "name what the jobs write to:\nconnections:\n  target:\n    type: postgresql\n    host: localhost";
@@ -26,13 +34,14 @@ pub fn config(root: &Node, files: &Files, diagnostics: &mut Diagnostics) -> Conf
         return Config::default();
     };
     let mut config = Config::default();
-    if let Some((_, node)) = map.required(context, "connections", "connections:\n  target:\n    type: postgresql") {
+    if let Some((_, node)) = map.required("connections", "connections:\n  target:\n    type: postgresql") {
         connections(context, node, &mut config);
     }
     if let Some((key, node)) = map.optional("applier") {
         applier::read(context, key.span, node, &mut config);
     }
     map.finish(context);
+    config.expanded = std::mem::take(&mut context.expanded);
     config
 }
 

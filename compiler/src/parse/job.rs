@@ -2,10 +2,10 @@
 
 use redis_wb_plan::plan::{OnMissing, OnVanished, Strategy};
 
-use super::mapping::{Context, Mapping};
+use super::mapping::{Context, Mapping, Names};
 use super::value::{columns, expression, parse_path};
 use super::{redis, source, strategy, transform};
-use crate::ast::{Expression, Foreach, Job, RedisDefaults, Relational, Writer};
+use crate::ast::{Config, Expression, Foreach, Job, RedisDefaults, Relational, Source, Writer};
 use crate::codes::Code;
 use crate::expr::Language;
 use crate::source::{Files, Span, Spanned};
@@ -13,14 +13,9 @@ use crate::yaml::{Node, Value};
 use crate::{Diagnostic, Diagnostics, ast};
 
 /// Reads a job. `None` where so much is wrong that nothing could be said of the rest.
-pub fn job(
-    name: &str,
-    root: &Node,
-    defaults: &RedisDefaults,
-    files: &Files,
-    diagnostics: &mut Diagnostics,
-) -> Option<Job> {
-    let context = &mut Context { files, diagnostics };
+pub fn job(name: &str, root: &Node, config: &Config, files: &Files, diagnostics: &mut Diagnostics) -> Option<Job> {
+    let names = connections(config);
+    let context = &mut Context { files, diagnostics, names, variables: None, expanded: Vec::new() };
     if root.value == Value::Null {
         let diagnostic = Diagnostic::new(Code::E0004, root.span, "the file says nothing", "here a job is wanted");
         context.report(diagnostic.help(
@@ -34,18 +29,19 @@ pub fn job(
     if is_ingest(context, root) {
         return None;
     }
-    let source = map.required(context, "source", "source:\n  redis:\n    key_pattern: emp:*");
+    let source = map.required("source", "source:\n  redis:\n    key_pattern: emp:*\n    trigger: write-behind");
     let source = source.and_then(|(key, node)| source::source(context, key.span, node));
+    source.iter().for_each(|source| keys(source, &mut context.names));
     let transform = map.optional("transform").map(|(_, node)| transform::steps(context, node)).unwrap_or_default();
     // An `output` inside of `source` is reported there: that it is also missing would be the same mistake twice.
     let output = if is_inside(root, "source", "output") {
         map.optional("output")
     } else {
-        map.required(context, "output", "output:\n  - uses: relational.write")
+        map.required("output", example(&context.names))
     };
     let before = context.diagnostics.len();
     let (mut outputs, mut redis) = (Vec::new(), Vec::new());
-    for written in output.map(|(_, node)| writers(context, node, defaults)).unwrap_or_default() {
+    for written in output.map(|(_, node)| writers(context, node, &config.redis_defaults)).unwrap_or_default() {
         match written {
             Written::Table(output) => outputs.push(output),
             Written::Redis(output) => redis.push(output),
@@ -54,6 +50,36 @@ pub fn job(
     let complete = output.is_some() && context.diagnostics.len() == before;
     map.finish(context);
     Some(Job { name: name.to_owned(), file: root.span.file, source: source?, transform, outputs, redis, complete })
+}
+
+/// The connections, so that examples name some that there are.
+fn connections(config: &Config) -> Names {
+    let tables = config.connections.iter().map(|(name, _)| name.value.clone()).collect();
+    let redis = config.redis.iter().map(|(name, _)| name.value.clone()).collect();
+    Names { tables, redis, ..Names::default() }
+}
+
+/// What the source tells of its keys, for the same.
+fn keys(source: &Source, names: &mut Names) {
+    names.key = source.key.iter().flat_map(ast::KeyTemplate::names).map(str::to_owned).collect();
+    let pattern = source.key_pattern.value.chars();
+    let prefix: String = pattern.take_while(|char| char.is_alphanumeric() || *char == '_').collect();
+    names.prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+}
+
+/// The smallest output.
+fn example(names: &Names) -> String {
+    let (connection, table) = (names.connection(false), names.table());
+    let keys = key_items(names, "        ");
+    format!(
+        "output:\n  - uses: relational.write\n    with:\n      {connection}\n      table: {table}\n      keys:\n{keys}"
+    )
+}
+
+/// The fields of the key as items of `keys`.
+fn key_items(names: &Names, indent: &str) -> String {
+    let fields = if names.key.is_empty() { vec![names.id()] } else { names.key.iter().map(String::as_str).collect() };
+    fields.iter().map(|field| format!("{indent}- {field}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a key stands in a section or in a mapping of it.
@@ -111,9 +137,11 @@ const WRITERS: [(&str, Option<Writer>); 3] = [
 
 fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> Option<Written> {
     let top = Span { end: node.span.start, ..node.span };
+    block_as_key(context, node, &NAMES)?;
     let mut map = Mapping::open(context, node, "output", top)?;
-    let uses = map.required(context, "uses", "uses: relational.write");
-    let with = map.required_above(context, "with", "with:\n  connection: target\n  table: emp", &BELOW);
+    let uses = map.required("uses", "uses: relational.write");
+    let below = format!("with:\n  {}\n  table: {}", context.names.connection(false), context.names.table());
+    let with = map.required_above("with", &below, &BELOW);
     map.finish_below(context, "with", &BELOW);
     let (_, uses) = uses?;
     let writer = context.block(uses, "output", &WRITERS, ("transform", &transform::NAMES))?;
@@ -122,6 +150,18 @@ fn writer(context: &mut Context<'_>, node: &Node, defaults: &RedisDefaults) -> O
         Some(writer) => table(context, writer, key.span, with).map(Written::Table),
         None => redis::write(context, key.span, with, defaults).map(Written::Redis),
     }
+}
+
+/// Reports a block whose name stands in the place of `uses`: `- filter:`.
+pub(super) fn block_as_key(context: &mut Context<'_>, node: &Node, names: &[&str]) -> Option<()> {
+    let Value::Map(entries) = &node.value else { return Some(()) };
+    let is_named = entries.iter().any(|(key, _)| key.value == "uses");
+    let found = entries.iter().find(|(key, _)| names.contains(&key.value.as_str())).filter(|_| !is_named);
+    let Some((key, _)) = found else { return Some(()) };
+    let message = format!("a block is named by `uses`, not by its key: `{}`", key.value);
+    let diagnostic = Diagnostic::new(Code::E0002, key.span, message, "the name of a block");
+    context.report(diagnostic.help(format!("write, with its own keys below `with`:\n- uses: {}\n  with:", key.value)));
+    None
 }
 
 /// Keys that belong below `with`.
@@ -133,13 +173,13 @@ pub(super) const NAMES: [&str; 3] = ["relational.write", "redis.write", "cassand
 
 fn table(context: &mut Context<'_>, writer: Writer, key: Span, node: &Node) -> Option<Relational> {
     let mut map = Mapping::open(context, node, writer.name(), key)?;
-    let connection = map.required(context, "connection", "connection: target");
+    let connection = map.required("connection", context.names.connection(false));
     let connection = connection.and_then(|(_, node)| context.text(node, "connection"));
     let schema = schema(context, &mut map, writer);
-    let table = map.required(context, "table", "table: emp");
+    let table = map.required("table", format!("table: {}", context.names.table()));
     let table = table.and_then(|(_, node)| context.text(node, "table"));
     let before = context.diagnostics.len();
-    let keys = map.required(context, "keys", "keys:\n  - empno");
+    let keys = map.required("keys", format!("keys:\n{}", key_items(&context.names, "  ")));
     let keys_span = keys.map_or(key, |(key, _)| key.span);
     let keys = keys.map(|(_, node)| columns(context, node, "keys"));
     let mapping = map.optional("mapping").map(|(_, node)| columns(context, node, "mapping")).unwrap_or_default();
@@ -193,7 +233,7 @@ fn no_keys(context: &mut Context<'_>, keys: Span) {
 /// `schema`, which may be blank, or `keyspace`, which may not.
 fn schema(context: &mut Context<'_>, map: &mut Mapping<'_>, writer: Writer) -> Option<Spanned<String>> {
     if writer == Writer::Cassandra {
-        let (_, node) = map.required(context, "keyspace", "keyspace: shop")?;
+        let (_, node) = map.required("keyspace", "keyspace: shop")?;
         return context.text(node, "keyspace");
     }
     let (_, node) = map.optional("schema")?;
@@ -230,7 +270,8 @@ fn foreach(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Foreach> 
         return None;
     };
     let parent = parent.map(|(_, node)| {
-        let items = context.list(node, "parent").iter();
+        // What is written without a list is reported, and meant all the same.
+        let items = context.list(node, "parent").iter().chain(node.text().is_some().then_some(node));
         items.filter_map(|item| context.text(item, "parent")).collect()
     });
     let on_vanished = on_vanished.and_then(|(_, node)| context.word(node, "on_vanished", &ON_VANISHED));
@@ -258,10 +299,15 @@ fn element(context: &mut Context<'_>, node: &Node) -> Option<(Spanned<String>, E
     let (name, list) = text.split_once(':').unwrap_or_default();
     let (name, behind) = (name.trim(), list.trim_start());
     if name.is_empty() || behind.trim_end().is_empty() {
+        let list = text.trim_end_matches(|char: char| !char.is_alphanumeric());
+        let is_plain = !list.is_empty() && list.chars().all(|char| char.is_alphanumeric() || char == '_');
+        let list = if is_plain { list } else { "lines" };
+        let element = list.strip_suffix('s').filter(|element| !element.is_empty()).unwrap_or("line");
         let message = "`foreach` names an element and says which list it is from";
         let diagnostic = Diagnostic::new(Code::E0013, node.span, message, "not `name: expression`");
-        context
-            .report(diagnostic.help("write `foreach: \"line: lines[]\"`; then `line.price` is a field of an element"));
+        context.report(diagnostic.help(format!(
+            "write `foreach: \"{element}: {list}[]\"`; then `{element}.price` is a field of an element"
+        )));
         return None;
     }
     let start = text.find(name).unwrap_or(0);

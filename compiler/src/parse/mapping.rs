@@ -1,9 +1,11 @@
 //! Reading one YAML mapping key by key: what is missing, misspelt, misshapen or unknown is reported once.
 
+use std::collections::BTreeMap;
+
 use crate::codes::Code;
 use crate::parse::shape;
 use crate::source::{Files, Span, Spanned};
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, meant, nearest};
 use crate::yaml::{Node, Plain, Value};
 use crate::{Diagnostic, Diagnostics};
 
@@ -11,6 +13,43 @@ use crate::{Diagnostic, Diagnostics};
 pub(super) struct Context<'c> {
     pub(super) files: &'c Files,
     pub(super) diagnostics: &'c mut Diagnostics,
+    /// What examples are made of.
+    pub(super) names: Names,
+    /// The variables whose values are known, where the file may have some: the configuration.
+    pub(super) variables: Option<&'c BTreeMap<String, String>>,
+    /// The values of those that were read.
+    pub(super) expanded: Vec<String>,
+}
+
+/// The names that a job has, so that what is proposed for a key that is missing can be pasted.
+#[derive(Default)]
+pub(super) struct Names {
+    /// The connections to tables.
+    pub(super) tables: Vec<String>,
+    /// The connections to a Redis.
+    pub(super) redis: Vec<String>,
+    /// The fields of the key template.
+    pub(super) key: Vec<String>,
+    /// What the key pattern begins with, without its separator.
+    pub(super) prefix: Option<String>,
+}
+
+impl Names {
+    /// A field of the key, else an invented one.
+    pub(super) fn id(&self) -> &str {
+        self.key.first().map_or("id", String::as_str)
+    }
+
+    /// What a table for such keys may be called.
+    pub(super) fn table(&self) -> &str {
+        self.prefix.as_deref().unwrap_or("emp")
+    }
+
+    /// `connection: …`, of those that there are.
+    pub(super) fn connection(&self, is_redis: bool) -> String {
+        let known = if is_redis { &self.redis } else { &self.tables };
+        format!("connection: {}", known.first().map_or("target", String::as_str))
+    }
 }
 
 impl Context<'_> {
@@ -47,6 +86,39 @@ impl Context<'_> {
         }
     }
 
+    /// The same of a scalar that the compiler itself has to know: `${VAR}` in it is read now, not when the job runs.
+    pub(super) fn known(&mut self, node: &Node, what: &str) -> Option<Spanned<String>> {
+        let text = self.text(node, what)?;
+        let Some(variables) = self.variables else { return Some(text) };
+        let before = self.diagnostics.len();
+        super::config::variable::check(self, node, &text);
+        if self.diagnostics.len() > before {
+            return None;
+        }
+        let (mut known, mut rest) = (String::new(), text.value.as_str());
+        while let Some((fixed, behind)) = rest.split_once("${") {
+            let (name, behind) = behind.split_once('}')?;
+            let Some(value) = variables.get(name) else {
+                let message = format!("`{what}` has to be known when compiling, and the variable `{name}` is not set");
+                let help =
+                    format!("set it for `redis-wb check` and `compile`, too (`export {name}=…`), or write the value");
+                self.report(Diagnostic::new(Code::E0019, text.span, message, "not set here").help(help));
+                return None;
+            };
+            self.expanded.push(value.clone());
+            known.push_str(fixed);
+            known.push_str(value);
+            rest = behind;
+        }
+        known.push_str(rest);
+        Some(Spanned { value: known, ..text })
+    }
+
+    /// Whether a scalar has a variable in it that is read now.
+    fn has_variable(&self, node: &Node) -> bool {
+        self.variables.is_some() && node.text().is_some_and(|text| text.contains("${"))
+    }
+
     /// The items of a list.
     pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
         match &node.value {
@@ -62,6 +134,7 @@ impl Context<'_> {
     /// A whole number from `lowest` to `highest`.
     pub(super) fn number(&mut self, node: &Node, what: &str, lowest: i64, highest: i64) -> Option<i64> {
         let number = match &node.value {
+            _ if self.has_variable(node) => self.known_number(node, what),
             Value::Plain { value: Plain::Int(number), .. } => Some(*number),
             Value::Text(text) => text.parse().ok(),
             _ => None,
@@ -76,21 +149,44 @@ impl Context<'_> {
                 );
                 None
             }
+            None if self.has_variable(node) => None,
             None => {
-                self.wrong_shape(node, what, "a whole number");
+                match duration(node.text().unwrap_or_default(), what) {
+                    Some(help) => {
+                        let message = format!("`{what}` must be a whole number");
+                        self.report(Diagnostic::new(Code::E0004, node.span, message, "not a number alone").help(help));
+                    }
+                    None => self.wrong_shape(node, what, "a whole number"),
+                }
                 None
             }
         }
     }
 
+    /// The number that a variable holds. `None` where it holds none, which is reported.
+    fn known_number(&mut self, node: &Node, what: &str) -> Option<i64> {
+        let text = self.known(node, what)?;
+        let number = text.value.trim().parse().ok();
+        if number.is_none() {
+            let message = format!("`{what}` must be a whole number, and the variable holds `{}`", text.value);
+            let diagnostic = Diagnostic::new(Code::E0004, text.span, message, "no number");
+            self.report(diagnostic.help("set the variable to a whole number, or write that here"));
+        }
+        number
+    }
+
     /// One of some words.
     pub(super) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(node, what)?;
+        let text = self.known(node, what)?;
         let found = words.iter().find(|(word, _)| text.value.eq_ignore_ascii_case(word)).map(|(_, value)| *value);
         if found.is_none() {
             let message = format!("`{what}` cannot be `{}`", text.value);
+            let other = OTHER_WORDS.iter().find(|(other, _)| text.value.eq_ignore_ascii_case(other));
+            let other = other.and_then(|(_, word)| words.iter().find(|(known, _)| known == word));
             let help = if text.value.contains("${") {
                 Some(shape::NOT_A_VARIABLE.to_owned())
+            } else if let Some((word, _)) = other {
+                Some(meant(word))
             } else {
                 did_you_mean(&text.value, words.iter().map(|(word, _)| *word))
             };
@@ -126,6 +222,62 @@ impl Context<'_> {
     }
 }
 
+/// Words that others have for ours.
+const OTHER_WORDS: [(&str, &str); 15] = [
+    ("zset", "sorted_set"),
+    ("sortedset", "sorted_set"),
+    ("document", "json"),
+    ("rejson", "json"),
+    ("redisjson", "json"),
+    ("map", "hash"),
+    ("upsert", "merge"),
+    ("update", "merge"),
+    ("overwrite", "replace"),
+    ("insert", "APPEND"),
+    ("scd2", "TYPE2"),
+    ("postgres", "postgresql"),
+    ("pg", "postgresql"),
+    ("mssql", "sqlserver"),
+    ("sqlite3", "sqlite"),
+];
+
+/// The keys that are times, with the unit they count in and how many milliseconds that is.
+const TIMES: [(&str, &str, u64); 4] = [
+    ("expire", "seconds", 1_000),
+    ("on_failed_retry_interval", "seconds", 1_000),
+    ("duration", "milliseconds", 1),
+    ("wait_timeout", "milliseconds", 1),
+];
+
+/// The units of time that people write, in milliseconds.
+const UNITS: [(&str, u64); 16] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("sec", 1_000),
+    ("seconds", 1_000),
+    ("m", 60_000),
+    ("min", 60_000),
+    ("minutes", 60_000),
+    ("h", 3_600_000),
+    ("hours", 3_600_000),
+    ("d", 86_400_000),
+    ("days", 86_400_000),
+    ("w", 604_800_000),
+    ("second", 1_000),
+    ("minute", 60_000),
+    ("hour", 3_600_000),
+    ("day", 86_400_000),
+];
+
+/// Help where a time has a unit behind it: `10m`.
+fn duration(text: &str, what: &str) -> Option<String> {
+    let (_, counts_in, own_ms) = TIMES.iter().find(|(key, ..)| *key == what)?;
+    let (digits, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit())?);
+    let (_, unit_ms) = UNITS.iter().find(|(name, _)| unit.trim().eq_ignore_ascii_case(name))?;
+    let ms = digits.parse::<u64>().ok()?.checked_mul(*unit_ms)?;
+    Some(format!("it counts in {counts_in}: write `{what}: {}`", ms.div_ceil(*own_ms)))
+}
+
 /// What the whole of a job file is called, and its sections that a wrong indentation puts elsewhere.
 const SECTIONS_OF: &str = "job";
 const SECTIONS: [&str; 2] = ["transform", "output"];
@@ -137,6 +289,35 @@ pub(super) struct Mapping<'n> {
     span: Span,
     entries: Vec<(&'n Spanned<String>, &'n Node)>,
     known: Vec<&'static str>,
+    /// The keys that must be there and are not, each with an example. Reported at the end, when it is known which keys
+    /// are there instead.
+    missing: Vec<(&'static str, String)>,
+}
+
+/// Names that a key has elsewhere, or that people give it.
+const ALIASES: [(&str, &[&str]); 16] = [
+    ("uses", &["type", "writer", "block", "kind"]),
+    ("with", &["config", "options", "args"]),
+    ("connection", &["target", "database", "db"]),
+    ("table", &["name", "table_name"]),
+    ("keys", &["key", "primary_key", "pk", "id"]),
+    ("mapping", &["columns", "fields", "map"]),
+    ("field", &["name", "column", "to"]),
+    ("fields", &["columns", "types"]),
+    ("from_field", &["from", "old", "source", "field"]),
+    ("to_field", &["to", "new", "name", "target"]),
+    ("expression", &["expr", "value", "condition", "where", "sql", "jmespath", "template"]),
+    ("language", &["lang"]),
+    ("cmd", &["command"]),
+    ("key_pattern", &["pattern", "prefix", "keys"]),
+    ("data_type", &["type", "kind", "format"]),
+    ("expire", &["ttl", "expiry", "expiration"]),
+];
+
+/// The key that is meant by another name.
+fn alias<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let of = |known: &&'k str| ALIASES.iter().any(|(key, names)| key == known && names.contains(&written));
+    known.iter().copied().find(of)
 }
 
 impl<'n> Mapping<'n> {
@@ -145,7 +326,7 @@ impl<'n> Mapping<'n> {
         match &node.value {
             Value::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| (key, value)).collect();
-                Some(Self { name, span: key, entries, known: Vec::new() })
+                Some(Self { name, span: key, entries, known: Vec::new(), missing: Vec::new() })
             }
             _ => {
                 context.wrong_shape(node, name, "a mapping");
@@ -169,7 +350,6 @@ impl<'n> Mapping<'n> {
     /// The same for a key whose own keys may stand beside it by mistake, which is reported when they are.
     pub(super) fn required_above(
         &mut self,
-        context: &mut Context<'_>,
         key: &'static str,
         example: &str,
         below: &[&str],
@@ -177,26 +357,18 @@ impl<'n> Mapping<'n> {
         if below.iter().any(|below| self.has(below)) {
             return self.optional(key);
         }
-        self.required(context, key, example)
+        self.required(key, example)
     }
 
-    /// Takes a key that must be there; `example` shows how to write it.
+    /// Takes a key that must be there, which [`Self::finish`] reports; `example` shows how to write it.
     pub(super) fn required(
         &mut self,
-        context: &mut Context<'_>,
         key: &'static str,
-        example: &str,
+        example: impl Into<String>,
     ) -> Option<(&'n Spanned<String>, &'n Node)> {
         let found = self.optional(key);
         if found.is_none() {
-            let near = crate::suggest::nearest(key, self.entries.iter().map(|(name, _)| name.value.as_str()));
-            // A misspelt key is reported as unknown; that it is also missing would be the same mistake twice.
-            if near.is_none() {
-                let message = format!("`{}` needs `{key}`", self.name);
-                let label = format!("`{key}` is missing here");
-                let help = if example.contains('\n') { format!("add:\n{example}") } else { format!("add `{example}`") };
-                context.report(Diagnostic::new(Code::E0003, self.span, message, label).help(help));
-            }
+            self.missing.push((key, example.into()));
         }
         found
     }
@@ -211,7 +383,7 @@ impl<'n> Mapping<'n> {
         std::mem::take(&mut self.entries)
     }
 
-    /// Reports every key that nobody took; whether there was none.
+    /// Reports every key that nobody took, and every one that is missing; whether there was none.
     pub(super) fn finish(self, context: &mut Context<'_>) -> bool {
         self.finish_below(context, "", &[])
     }
@@ -219,18 +391,48 @@ impl<'n> Mapping<'n> {
     /// The same where `below` is a key whose mapping has the keys `known_below`: they may stand too far to the left.
     pub(super) fn finish_below(mut self, context: &mut Context<'_>, below: &str, known_below: &[&str]) -> bool {
         let rest = self.rest();
+        let only = rest.len() == 1 && self.missing.len() == 1;
         for (key, _) in &rest {
             let message = format!("`{}` has no key `{}`", self.name, key.value);
             let help = if self.name != SECTIONS_OF && SECTIONS.contains(&key.value.as_str()) {
-                let help = format!("`{}` begins a line, as `source` does: indent it less", key.value);
-                Some(help)
+                Some(format!("`{}` begins a line, as `source` does: indent it less", key.value))
             } else if known_below.contains(&key.value.as_str()) {
                 Some(format!("it belongs below `{below}`: indent it more"))
             } else {
-                did_you_mean(&key.value, self.known.iter().copied())
+                self.meant(&key.value, only)
             };
             context.report(Diagnostic::new(Code::E0002, key.span, message, "unknown key").maybe_help(help));
         }
-        rest.is_empty()
+        for (key, example) in &self.missing {
+            let message = format!("`{}` needs `{key}`", self.name);
+            let label = format!("`{key}` is missing here");
+            let help = if example.contains('\n') { format!("add:\n{example}") } else { format!("add `{example}`") };
+            context.report(Diagnostic::new(Code::E0003, self.span, message, label).help(help));
+        }
+        rest.is_empty() && self.missing.is_empty()
+    }
+
+    /// Help for a key that is unknown. One that stands in the place of a key that is missing is told by it: that the
+    /// other is missing would be the same mistake twice.
+    fn meant(&mut self, key: &str, only: bool) -> Option<String> {
+        let missing: Vec<&str> = self.missing.iter().map(|(missing, _)| *missing).collect();
+        let found = nearest(key, missing.iter().copied()).or_else(|| alias(key, &missing));
+        if let Some(found) = found {
+            self.missing.retain(|(missing, _)| *missing != found);
+            return Some(meant(found));
+        }
+        if nearest(key, self.known.iter().copied()).is_some() {
+            return did_you_mean(key, self.known.iter().copied());
+        }
+        if let Some(found) = alias(key, &self.known) {
+            return Some(meant(found));
+        }
+        match self.missing.pop_if(|_| only) {
+            Some((missing, example)) if example.contains('\n') => {
+                Some(format!("it needs `{missing}`; write in the place of `{key}`:\n{example}"))
+            }
+            Some((missing, example)) => Some(format!("it needs `{missing}`, such as `{example}`: is `{key}` meant?")),
+            None => did_you_mean(key, self.known.iter().copied()),
+        }
     }
 }

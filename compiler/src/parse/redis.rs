@@ -2,11 +2,12 @@
 
 use redis_wb_plan::plan::OnUpdate;
 
-use super::mapping::{Context, Mapping};
-use super::value::{columns, expression, parse_path, parsed_path};
+use super::mapping::{Context, Mapping, Names};
+use super::value::{self, columns, expression, parse_path, parsed_path};
 use crate::Diagnostic;
-use crate::ast::{Nest, Path, RedisDefaults, RedisType, RedisWrite};
+use crate::ast::{Expression, Nest, Path, RedisDefaults, RedisType, RedisWrite};
 use crate::codes::Code;
+use crate::expr::{Language, template};
 use crate::source::{Span, Spanned};
 use crate::yaml::{Node, Value};
 
@@ -16,6 +17,9 @@ const EXPIRE_S_MAX: i64 = 100 * 366 * 86_400;
 /// What `on_update` can be.
 pub(super) const ON_UPDATE: [(&str, OnUpdate); 2] = [("merge", OnUpdate::Merge), ("replace", OnUpdate::Replace)];
 
+/// The arguments of all data types.
+const ARGS: [&str; 3] = ["member", "score", "value"];
+
 /// Reads `redis.write`.
 pub(super) fn write(
     context: &mut Context<'_>,
@@ -24,8 +28,7 @@ pub(super) fn write(
     defaults: &RedisDefaults,
 ) -> Option<RedisWrite> {
     let mut map = Mapping::open(context, node, "redis.write", block)?;
-    let connection = map.optional("connection").and_then(|(_, node)| context.text(node, "connection"));
-    let connection = connection.unwrap_or_else(|| Spanned { value: "target".to_owned(), span: block });
+    let connection = connection(context, &mut map, block);
     let kind = map.optional("data_type");
     let data_type = kind.and_then(|(_, node)| context.word(node, "data_type", &RedisType::NAMED));
     let data_type_span = kind.map_or(block, |(_, node)| node.text_span(context.files));
@@ -34,7 +37,8 @@ pub(super) fn write(
     let key = if is_nested {
         map.optional("key")
     } else {
-        map.required(context, "key", "key:\n  expression: concat(['copy:', id])\n  language: jmespath")
+        let id = context.names.id();
+        map.required("key", format!("key:\n  expression: concat(['copy:', {id}])\n  language: jmespath"))
     };
     let args = map.optional("args");
     let mapping = map.optional("mapping");
@@ -52,7 +56,12 @@ pub(super) fn write(
     }
     let expire = map.optional("expire").and_then(|(_, node)| context.number(node, "expire", 0, EXPIRE_S_MAX));
     let when = map.optional("when").and_then(|(key, node)| expression(context, key.span, node));
-    map.finish(context);
+    // A field that stands beside `args` is told to move there: that it is missing there would be the same mistake twice.
+    let is_beside = ARGS.iter().any(|name| map.has(name));
+    map.finish_below(context, "args", &ARGS);
+    if kind.is_some() && data_type.is_none() {
+        return None;
+    }
     let data_type = if is_nested { RedisType::Json } else { data_type.unwrap_or(defaults.data_type) };
     let unsaid = match data_type {
         RedisType::Json => defaults.json_on_update,
@@ -61,17 +70,19 @@ pub(super) fn write(
     let key_span = key.map(|(key, _)| key.span);
     let args_given = args.map(|(_, node)| arguments(context, node)).unwrap_or_default();
     if !is_nested {
-        needed(context, data_type, data_type_span, &args_given);
-        if !data_type.args().is_empty() {
+        if !is_beside {
+            needed(context, data_type, data_type_span, &args_given);
+        }
+        if !data_type.args().is_empty() && !args_given.is_empty() {
             ignored(context, mapping.into_iter().map(|(key, _)| key), "this data type", "takes `args` alone");
         }
     }
-    let key = key.filter(|_| !is_nested).and_then(|(_, node)| expression(context, key_span.unwrap_or(block), node));
+    let key = key.filter(|_| !is_nested).and_then(|(_, node)| key_expression(context, key_span.unwrap_or(block), node));
     if is_nested && nest.is_none() || !is_nested && key.is_none() {
         return None;
     }
     Some(RedisWrite {
-        connection,
+        connection: connection?,
         data_type,
         data_type_span,
         key,
@@ -84,6 +95,21 @@ pub(super) fn write(
     })
 }
 
+/// `connection`; without it RDI's default, where there is such a connection.
+fn connection(context: &mut Context<'_>, map: &mut Mapping<'_>, block: Span) -> Option<Spanned<String>> {
+    const DEFAULT: &str = "target";
+    let Names { tables, redis, .. } = &context.names;
+    let is_known = !tables.is_empty() || !redis.is_empty();
+    if is_known && redis.iter().all(|name| name != DEFAULT) {
+        let (_, node) = map.required("connection", context.names.connection(true))?;
+        return context.text(node, "connection");
+    }
+    match map.optional("connection") {
+        Some((_, node)) => context.text(node, "connection"),
+        None => Some(Spanned { value: DEFAULT.to_owned(), span: block }),
+    }
+}
+
 /// Warns of keys that have no effect.
 fn ignored<'k>(context: &mut Context<'_>, keys: impl Iterator<Item = &'k Spanned<String>>, beside: &str, why: &str) {
     for key in keys {
@@ -91,6 +117,19 @@ fn ignored<'k>(context: &mut Context<'_>, keys: impl Iterator<Item = &'k Spanned
         let diagnostic = Diagnostic::new(Code::W0014, key.span, message, "has no effect");
         context.report(diagnostic.help("take it out"));
     }
+}
+
+/// `key`: an expression, where a template such as that of the source is easily written.
+fn key_expression(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Expression> {
+    let Some(text) = node.text().filter(|text| !text.is_empty()) else { return expression(context, key, node) };
+    let message = "`key` must be an expression and its language, not a text";
+    let (text, language) = match template::expression(text, Language::JmesPath) {
+        Some(expression) => (expression, "jmespath"),
+        None => (text.to_owned(), value::language_of(text).unwrap_or("jmespath")),
+    };
+    let diagnostic = Diagnostic::new(Code::E0004, node.span, message, "this is a text");
+    context.report(diagnostic.help(format!("write:\nkey:\n  expression: {text}\n  language: {language}")));
+    None
 }
 
 fn arguments(context: &mut Context<'_>, node: &Node) -> Vec<(Spanned<String>, Path)> {
@@ -108,7 +147,8 @@ fn needed(context: &mut Context<'_>, kind: RedisType, span: Span, given: &[(Span
         if given.iter().all(|(known, _)| known.value != *wanted) {
             let message = format!("a `{name}` needs the argument `{wanted}`");
             let diagnostic = Diagnostic::new(Code::E0015, span, message, format!("`args.{wanted}` is missing"));
-            context.report(diagnostic.help(format!("name the field that holds it:\nargs:\n  {wanted}: id")));
+            let field = if *wanted == "member" { context.names.id().to_owned() } else { (*wanted).to_owned() };
+            context.report(diagnostic.help(format!("name the field that holds it:\nargs:\n  {wanted}: {field}")));
         }
     }
     for (known, _) in given.iter().filter(|(known, _)| !kind.args().contains(&known.value.as_str())) {
@@ -123,14 +163,14 @@ fn needed(context: &mut Context<'_>, kind: RedisType, span: Span, given: &[(Span
 
 fn nested(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Nest> {
     let mut map = Mapping::open(context, node, "nest", key)?;
-    let parent = map.required(context, "parent", "parent:\n  table: invoice");
+    let parent = map.required("parent", "parent:\n  table: invoice");
     let table = parent.and_then(|(key, node)| parent_table(context, key.span, node));
-    let parent_key = map.required(context, "parent_key", "parent_key: invoice_id");
+    let parent_key = map.required("parent_key", "parent_key: invoice_id");
     let parent_key = parent_key.and_then(|(_, node)| Some((context.text(node, "parent_key")?, node)));
     let child_key = map.optional("child_key").and_then(|(_, node)| parse_path(context, node));
-    let nesting_key = map.required(context, "nesting_key", "nesting_key: line_id");
+    let nesting_key = map.required("nesting_key", "nesting_key: line_id");
     let nesting_key = nesting_key.and_then(|(_, node)| parse_path(context, node));
-    let path = map.required(context, "path", "path: $.lines");
+    let path = map.required("path", "path: $.lines");
     let path = path.and_then(|(_, node)| place(context, node));
     if let Some((_, node)) = map.optional("structure") {
         context.word(node, "structure", &[("map", ())]);
@@ -163,7 +203,7 @@ fn place(context: &mut Context<'_>, node: &Node) -> Option<Spanned<String>> {
 /// of which database it is, and here there is none.
 fn parent_table(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Spanned<String>> {
     let mut map = Mapping::open(context, node, "parent", key)?;
-    let table = map.required(context, "table", "table: invoice");
+    let table = map.required("table", "table: invoice");
     let database: Vec<_> = ["server_name", "schema"].into_iter().filter_map(|name| map.optional(name)).collect();
     ignored(context, database.into_iter().map(|(key, _)| key), "the parent's key", "holds its `table` alone");
     map.finish(context);

@@ -2,9 +2,8 @@
 
 use crate::yaml::{Node, Value};
 
-/// Help where a variable stands for what the compiler has to know.
-pub(super) const NOT_A_VARIABLE: &str =
-    "write the value itself: the compiler has to know it, and variables are read only when `redis-wb run` starts";
+/// Help where a variable stands in a job.
+pub(super) const NOT_A_VARIABLE: &str = "write the value itself: only config.yaml has variables";
 
 /// The remedy where a node is not what is wanted, such as `a list`.
 pub(super) fn help(node: &Node, wanted: &str) -> String {

@@ -21,7 +21,7 @@ pub(super) fn source(context: &mut Context<'_>, key: Span, node: &Node) -> Optio
     if older_spellings(context, &mut map, &["keyspace", "pattern", "exclude-commands"]) {
         return None;
     }
-    let redis = map.required(context, "redis", "redis:\n    key_pattern: emp:*\n    trigger: write-behind");
+    let redis = map.required("redis", "redis:\n  key_pattern: emp:*\n  trigger: write-behind");
     map.finish(context);
     let (key, node) = redis?;
     redis_source(context, key.span, node)
@@ -68,7 +68,7 @@ fn redis_source(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Sou
     if older_spellings(context, &mut map, &["pattern", "exclude-commands"]) {
         return None;
     }
-    let pattern = map.required(context, "key_pattern", "key_pattern: emp:*");
+    let pattern = map.required("key_pattern", "key_pattern: emp:*");
     let key_pattern = pattern.and_then(|(_, node)| context.text(node, "key_pattern"));
     trigger(context, &mut map);
     let exclude = map.optional("exclude_commands");

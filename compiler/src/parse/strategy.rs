@@ -45,9 +45,9 @@ pub(super) fn strategy(context: &mut Context<'_>, map: &mut Mapping<'_>) -> (Spa
 }
 
 fn versions(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Versions> {
-    let active = map.required(context, ACTIVE.0, ACTIVE.1);
+    let active = map.required(ACTIVE.0, ACTIVE.1);
     let active = active.and_then(|(_, node)| sql(context, node, ACTIVE.0));
-    let (key, node) = map.required(context, CLOSING.0, CLOSING.1)?;
+    let (key, node) = map.required(CLOSING.0, CLOSING.1)?;
     let items = context.list(node, CLOSING.0);
     if items.is_empty() {
         context.wrong_shape(node, CLOSING.0, "a list of `source` and `target`");
@@ -60,7 +60,7 @@ fn versions(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Versions
 /// `{source, target}`; a source that is a column's name may stand alone.
 fn closing(context: &mut Context<'_>, key: Span, node: &Node) -> Option<(Spanned<String>, TargetSql)> {
     let mut map = Mapping::open(context, node, CLOSING.0, key)?;
-    let source = map.required(context, "source", "source: CURRENT_TIMESTAMP");
+    let source = map.required("source", "source: CURRENT_TIMESTAMP");
     let source = source.and_then(|(_, node)| sql(context, node, "source"));
     let target = map.optional("target").map(|(_, node)| context.text(node, "target"));
     map.finish(context);

@@ -59,9 +59,10 @@ fn block(context: &mut Context<'_>, node: &Node) -> Vec<Step> {
 
 fn read_block(context: &mut Context<'_>, node: &Node) -> Option<Vec<Step>> {
     let top = Span { end: node.span.start, ..node.span };
+    job::block_as_key(context, node, &NAMES)?;
     let mut map = Mapping::open(context, node, "transform", top)?;
-    let uses = map.required(context, "uses", "uses: add_field");
-    let with = map.required_above(context, "with", "with:\n  field: name", &BELOW);
+    let uses = map.required("uses", "uses: add_field");
+    let with = map.required_above("with", "with:\n  field: name", &BELOW);
     map.finish_below(context, "with", &BELOW);
     let (_, uses) = uses?;
     let block = context.block(uses, "transform", &BLOCKS, ("output", &job::NAMES))?;
@@ -107,7 +108,7 @@ fn each(
 }
 
 fn add_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step> {
-    let field = map.required(context, "field", "field: full_name");
+    let field = map.required("field", "field: new_name");
     let expression = expression_of(context, &mut map);
     map.finish(context);
     let (_, field) = field?;
@@ -115,8 +116,8 @@ fn add_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step> {
 }
 
 fn rename_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step> {
-    let from = map.required(context, "from_field", "from_field: fname");
-    let to = map.required(context, "to_field", "to_field: first_name");
+    let from = map.required("from_field", "from_field: old_name");
+    let to = map.required("to_field", "to_field: new_name");
     map.finish(context);
     let (from, to) =
         (from.and_then(|(_, node)| parse_path(context, node)), to.and_then(|(_, node)| parse_path(context, node)));
@@ -124,7 +125,7 @@ fn rename_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step>
 }
 
 fn remove_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step> {
-    let field = map.required(context, "field", "field: password");
+    let field = map.required("field", "field: name");
     map.finish(context);
     let (_, field) = field?;
     Some(Step::Remove { field: parse_path(context, field)? })
@@ -132,7 +133,7 @@ fn remove_field(context: &mut Context<'_>, mut map: Mapping<'_>) -> Option<Step>
 
 fn map_block(context: &mut Context<'_>, node: &Node, key: Span, span: Span) -> Option<Step> {
     let mut map = Mapping::open(context, node, "map", key)?;
-    let body = map.required(context, "expression", "expression: \"{id: id, name: name}\"");
+    let body = map.required("expression", "expression: \"{id: id, name: name}\"");
     let language = language(context, &mut map);
     map.finish(context);
     let (_, body) = body?;
@@ -164,14 +165,14 @@ fn filter(context: &mut Context<'_>, node: &Node, key: Span) -> Option<Step> {
 fn lookup(context: &mut Context<'_>, node: &Node, key: Span) -> Option<Lookup> {
     let mut map = Mapping::open(context, node, "redis.lookup", key)?;
     let mut text = |context: &mut Context<'_>, key, example| {
-        let (_, node) = map.required(context, key, example)?;
+        let (_, node) = map.required(key, example)?;
         context.text(node, key)
     };
     let connection = text(context, "connection", "connection: cache");
     let command = text(context, "cmd", "cmd: HGET");
-    let args = map.required(context, "args", "args: [\"concat(['artist:', artist_id])\", \"'name'\"]");
+    let args = map.required("args", "args: [\"concat(['artist:', artist_id])\", \"'name'\"]");
     let language = language(context, &mut map);
-    let field = map.required(context, "field", "field: artist_name");
+    let field = map.required("field", "field: artist_name");
     let field = field.and_then(|(_, node)| parse_path(context, node));
     map.finish(context);
     let (_, args) = args?;

@@ -14,7 +14,7 @@ use crate::suggest::{did_you_mean, meant};
 use crate::yaml::{Node, Value};
 
 /// What types are called elsewhere.
-const OTHER_NAMES: [(&str, Type); 18] = [
+const OTHER_NAMES: [(&str, Type); 27] = [
     ("integer", Type::Int),
     ("bigint", Type::Int),
     ("smallint", Type::Int),
@@ -33,11 +33,21 @@ const OTHER_NAMES: [(&str, Type); 18] = [
     ("blob", Type::Bytes),
     ("bytea", Type::Bytes),
     ("binary", Type::Bytes),
+    ("money", Type::Decimal),
+    ("dec", Type::Decimal),
+    ("double precision", Type::Float),
+    ("character varying", Type::Text),
+    ("nvarchar", Type::Text),
+    ("varchar2", Type::Text),
+    ("clob", Type::Text),
+    ("timestamp with time zone", Type::TimestampTz),
+    ("timestamp without time zone", Type::Timestamp),
 ];
 
 /// Reports a word that is no type.
 pub(super) fn no_type(context: &mut Context<'_>, word: &str, span: Span) {
-    let lower = word.to_ascii_lowercase();
+    // Sizes are the table's: `varchar(40)`.
+    let lower = word.split('(').next().unwrap_or_default().trim().to_ascii_lowercase();
     let other = OTHER_NAMES.iter().find(|(name, _)| *name == lower).map(|(_, kind)| meant(kind.name()));
     let help = other.or_else(|| did_you_mean(word, Type::NAMED.map(Type::name)));
     let diagnostic = Diagnostic::new(Code::E0005, span, format!("there is no type `{word}`"), "not a type");
@@ -83,6 +93,13 @@ pub(super) fn parsed_path(context: &mut Context<'_>, node: &Node, text: Spanned<
 
 /// `{expression, language}` where nothing else may stand.
 pub(super) fn expression(context: &mut Context<'_>, key: Span, node: &Node) -> Option<Expression> {
+    if let Some(text) = node.text().filter(|text| !text.is_empty()) {
+        let diagnostic =
+            Diagnostic::new(Code::E0004, node.span, "an expression needs its language, too", "this is a text");
+        let language = language_of(text).unwrap_or("jmespath");
+        context.report(diagnostic.help(format!("write below the key:\nexpression: {text}\nlanguage: {language}")));
+        return None;
+    }
     let mut map = Mapping::open(context, node, "expression", key)?;
     let expression = expression_of(context, &mut map);
     map.finish(context);
@@ -91,7 +108,7 @@ pub(super) fn expression(context: &mut Context<'_>, key: Span, node: &Node) -> O
 
 /// The keys `expression` and `language` of a block.
 pub(super) fn expression_of(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Expression> {
-    let text = map.required(context, "expression", "expression: upper(name)");
+    let text = map.required("expression", "expression: upper(name)");
     let language = language(context, map);
     let (_, node) = text?;
     expression_text(context, node, language)
@@ -99,7 +116,7 @@ pub(super) fn expression_of(context: &mut Context<'_>, map: &mut Mapping<'_>) ->
 
 /// The key `language` of a block.
 pub(super) fn language(context: &mut Context<'_>, map: &mut Mapping<'_>) -> Option<Language> {
-    let (_, node) = map.required(context, "language", "language: jmespath")?;
+    let (_, node) = map.required("language", "language: jmespath")?;
     context.word(node, "language", &Language::NAMED)
 }
 
@@ -164,7 +181,7 @@ fn column(context: &mut Context<'_>, node: &Node, what: &'static str) -> Option<
 }
 
 /// The language in which a text that is no name would be an expression.
-fn language_of(text: &str) -> Option<&'static str> {
+pub(super) fn language_of(text: &str) -> Option<&'static str> {
     let is_call = text.ends_with(')') && text.find('(').is_some_and(|at| at > 0);
     let has_index = text.find('[').is_some_and(|at| at > 0) && text.contains(']');
     if [" || ", " * ", " + ", " - ", " / "].iter().any(|operator| text.contains(operator)) {

@@ -153,11 +153,7 @@ impl<'a> Environment<'a> {
 
     /// The names of the key template's fields.
     pub(super) fn key_names(&self) -> impl Iterator<Item = &str> {
-        let parts = self.source.key.iter().flat_map(|key| &key.parts);
-        parts.filter_map(|part| match part {
-            Part::Field { name, .. } => Some(name.as_str()),
-            Part::Literal(_) => None,
-        })
+        self.source.key.iter().flat_map(ast::KeyTemplate::names)
     }
 
     fn key_type(&self) -> ExprType {

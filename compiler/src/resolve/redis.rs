@@ -27,6 +27,18 @@ pub struct RedisWrite<'a> {
     pub on_update: OnUpdate,
 }
 
+impl RedisWrite<'_> {
+    /// The command that not every Redis has, where the write needs one.
+    #[must_use]
+    pub const fn command(&self) -> Option<&'static str> {
+        match (&self.content, self.on_update) {
+            (RedisContent::Json(_), OnUpdate::Replace) => Some("JSON.SET"),
+            (RedisContent::Json(_), OnUpdate::Merge) | (RedisContent::Nested { .. }, _) => Some("JSON.MERGE"),
+            _ => None,
+        }
+    }
+}
+
 /// Binds the names of a write. `None` where something that is always needed has an error, which is reported.
 pub(super) fn write<'a>(
     ast: &'a ast::RedisWrite,

@@ -7,8 +7,8 @@ fn text(text: &str) -> Value<'_> {
 }
 
 /// The converted value in its usual notation, or the code that rejects it.
-fn outcome(value: Value<'_>, to: ColumnType) -> String {
-    match convert(value, &to) {
+fn outcome(value: Value<'_>, to: &ColumnType) -> String {
+    match convert(value, to) {
         Ok(value) => format!("{} {}", value.kind(), display(&value)),
         Err(reject) => reject.code.to_string(),
     }
@@ -16,53 +16,71 @@ fn outcome(value: Value<'_>, to: ColumnType) -> String {
 
 #[test]
 fn text_becomes_what_it_spells() {
-    let varchar3 = ColumnType { length_max: Some(3), ..Type::Text.into() };
-    let money = ColumnType { precision: Some(5), scale: Some(2), ..Type::Decimal.into() };
-    let small = ColumnType { bits: Some(16), ..Type::Int.into() };
-    let tiny_unsigned = ColumnType { bits: Some(8), unsigned: true, ..Type::Int.into() };
-    let real = ColumnType { bits: Some(32), ..Type::Float.into() };
-    let milliseconds = ColumnType { scale: Some(3), ..Type::Timestamp.into() };
-    let seconds = ColumnType { scale: Some(0), ..Type::Time.into() };
-    let long = Type::Int.into();
+    let varchar3 = || ColumnType { length_max: Some(3), ..Type::Text.into() };
+    let money = || ColumnType { precision: Some(5), scale: Some(2), ..Type::Decimal.into() };
+    let small = || ColumnType { bits: Some(16), ..Type::Int.into() };
+    let tiny_unsigned = || ColumnType { bits: Some(8), unsigned: true, ..Type::Int.into() };
+    let real = || ColumnType { bits: Some(32), ..Type::Float.into() };
+    let milliseconds = || ColumnType { scale: Some(3), ..Type::Timestamp.into() };
+    let rounded = || ColumnType { precision: Some(7), scale: Some(2), ..real() };
+    let year = || ColumnType { range: Some([1_901, 2_155]), ..small() };
+    let members = |is_set| {
+        let names = ["a", "B", "10"].map(str::to_owned).to_vec();
+        ColumnType { members: Some(Box::new(Members { names, is_set })), ..Type::Text.into() }
+    };
+    let seconds = || ColumnType { scale: Some(0), ..Type::Time.into() };
+    let long = || ColumnType::from(Type::Int);
     for (input, to, expected) in [
-        ("42", long, "int 42"),
-        (" -7 ", long, "int -7"),
-        ("42.0", long, "int 42"),
-        ("4.2e1", long, "int 42"),
-        ("4.5", long, "R0507"),
-        ("", long, "R0504"),
-        ("abc", long, "R0504"),
-        ("9223372036854775807", long, "int 9223372036854775807"),
-        ("9223372036854775808", long, "R0505"),
-        ("1e999999999999", long, "R0504"),
-        ("32768", small, "R0505"),
-        ("-32768", small, "int -32768"),
-        ("255", tiny_unsigned, "int 255"),
-        ("-1", tiny_unsigned, "R0505"),
+        ("42", long(), "int 42"),
+        (" -7 ", long(), "int -7"),
+        ("42.0", long(), "int 42"),
+        ("4.2e1", long(), "int 42"),
+        ("4.5", long(), "R0507"),
+        ("", long(), "R0504"),
+        ("abc", long(), "R0504"),
+        ("9223372036854775807", long(), "int 9223372036854775807"),
+        ("9223372036854775808", long(), "R0505"),
+        ("1e999999999999", long(), "R0504"),
+        ("32768", small(), "R0505"),
+        ("-32768", small(), "int -32768"),
+        ("255", tiny_unsigned(), "int 255"),
+        ("-1", tiny_unsigned(), "R0505"),
         ("0.1", Type::Float.into(), "float 0.1"),
         ("1e400", Type::Float.into(), "R0505"),
         ("nan", Type::Float.into(), "R0504"),
-        ("1e39", real, "R0505"),
-        ("123.45", money, "decimal 123.45"),
-        ("123.450", money, "decimal 123.450"),
-        ("123.456", money, "R0507"),
-        ("1234", money, "R0505"),
-        ("-0.5e1", money, "decimal -5"),
+        ("1e39", real(), "R0505"),
+        ("1.25", rounded(), "float 1.25"),
+        ("1.255", rounded(), "R0507"),
+        ("1999", year(), "int 1999"),
+        ("5", year(), "R0505"),
+        ("b", members(false), "text b"),
+        ("10", members(false), "text 10"),
+        ("1", members(false), "R0504"),
+        ("a,b", members(false), "R0504"),
+        ("", members(false), "R0504"),
+        ("a,10", members(true), "text a,10"),
+        ("", members(true), "text "),
+        ("3", members(true), "R0504"),
+        ("123.45", money(), "decimal 123.45"),
+        ("123.450", money(), "decimal 123.450"),
+        ("123.456", money(), "R0507"),
+        ("1234", money(), "R0505"),
+        ("-0.5e1", money(), "decimal -5"),
         (".5", Type::Decimal.into(), "decimal 0.5"),
         (
             "123456789012345678901234567890.123456789",
             Type::Decimal.into(),
             "decimal 123456789012345678901234567890.123456789",
         ),
-        ("2024-01-02 03:04:05.678", milliseconds, "timestamp 2024-01-02 03:04:05.678"),
-        ("2024-01-02 03:04:05.6789", milliseconds, "R0507"),
-        ("03:04:05", seconds, "time 03:04:05"),
-        ("03:04:05.5", seconds, "R0507"),
+        ("2024-01-02 03:04:05.678", milliseconds(), "timestamp 2024-01-02 03:04:05.678"),
+        ("2024-01-02 03:04:05.6789", milliseconds(), "R0507"),
+        ("03:04:05", seconds(), "time 03:04:05"),
+        ("03:04:05.5", seconds(), "R0507"),
         ("TRUE", Type::Bool.into(), "bool true"),
         ("0", Type::Bool.into(), "bool false"),
         ("2", Type::Bool.into(), "R0504"),
-        ("äöü", varchar3, "text äöü"),
-        ("äöüß", varchar3, "R0506"),
+        ("äöü", varchar3(), "text äöü"),
+        ("äöüß", varchar3(), "R0506"),
         ("a\0b", Type::Text.into(), "R0508"),
         ("2024-02-29", Type::Date.into(), "date 2024-02-29"),
         ("1969-12-31", Type::Date.into(), "date 1969-12-31"),
@@ -79,7 +97,7 @@ fn text_becomes_what_it_spells() {
         ("{\"a\": 1}", Type::Json.into(), "json {\"a\": 1}"),
         ("hello", Type::Json.into(), "R0504"),
     ] {
-        assert_eq!(outcome(text(input), to), expected, "`{input}` to {to}");
+        assert_eq!(outcome(text(input), &to), expected, "`{input}` to {to}");
     }
 }
 
@@ -96,7 +114,7 @@ fn numbers_keep_every_digit() {
         (Value::Bytes(Cow::Borrowed(&[0xff])), Type::Text, "R0508"),
         (Value::Null, Type::Int, "null null"),
     ] {
-        assert_eq!(outcome(value.clone(), to.into()), expected, "{value:?} to {to}");
+        assert_eq!(outcome(value.clone(), &to.into()), expected, "{value:?} to {to}");
     }
 }
 
@@ -108,6 +126,6 @@ proptest::proptest! {
 
     #[test]
     fn integers_survive(number: i64) {
-        proptest::prop_assert_eq!(outcome(text(&number.to_string()), Type::Int.into()), format!("int {number}"));
+        proptest::prop_assert_eq!(outcome(text(&number.to_string()), &Type::Int.into()), format!("int {number}"));
     }
 }

@@ -1,7 +1,7 @@
 //! Lists in motion: projections, filters, slices and flattening hand each element on as soon as it is known, so a
 //! chain of them builds one list, the last.
 
-use super::{Evaluator, Held, Item, VALUE_UNITS, makes};
+use super::{Evaluator, Held, Item, Ref, VALUE_UNITS, makes};
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value};
 
@@ -11,6 +11,9 @@ pub(crate) type Visit<'v, 'a> = &'v mut dyn FnMut(Item<'_, 'a>) -> Result<(), Re
 impl<'a> Evaluator<'_, 'a> {
     /// The elements of a list expression as a list; null where it is none.
     pub(super) fn collect(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
+        if let Some(fields) = self.collect_fields(expr) {
+            return fields;
+        }
         let mut items = Vec::with_capacity(self.expected_len(expr));
         let is_list = self.each(expr, &mut |item| {
             self.charge(VALUE_UNITS)?;
@@ -22,6 +25,29 @@ impl<'a> Evaluator<'_, 'a> {
             Ok(())
         })?;
         Ok(if is_list { Value::List(Items::Owned(items)) } else { Value::Null })
+    }
+
+    /// The commonest projection, one field of each element of a list that lasts, in one loop; `None` for any other.
+    fn collect_fields(&self, expr: &'a Expr) -> Option<Result<Value<'a>, Reject>> {
+        let Expr::Project { of, body } = expr else { return None };
+        let Expr::Field { of: current, name } = &**body else { return None };
+        let (list, flattens) = if let Expr::Flatten(list) = &**of { (list, true) } else { (of, false) };
+        let (Expr::Current, Some(Ref::Lasting(Value::List(items)))) = (&**current, self.plain(list)) else {
+            return None;
+        };
+        if flattens && items.iter().any(|item| matches!(item, Value::List(_))) {
+            return None;
+        }
+        if let Err(reject) = self.charge(items.len().saturating_mul(VALUE_UNITS + 1)) {
+            return Some(Err(reject));
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for item in &**items {
+            if let Some(value) = item.field(name).filter(|value| !value.is_null()) {
+                values.push(value.borrowed());
+            }
+        }
+        Some(Ok(Value::List(values.into())))
     }
 
     /// Visits each element of a list; whether the expression gives one.
@@ -43,6 +69,16 @@ impl<'a> Evaluator<'_, 'a> {
                 Some(found) => self.values(found.item(), visit),
                 None => self.values(self.look(of)?.item(), visit),
             },
+            Expr::Pipe { of, body, stops_at_null } => match self.plain(of) {
+                Some(found) if *stops_at_null && found.get().is_null() => Ok(false),
+                Some(found) => self.with_current(found).each(body, visit),
+                None => self.visit_all(self.look(expr)?.item(), visit),
+            },
+            Expr::List(items) => {
+                self.charge(items.len())?;
+                items.iter().try_for_each(|item| self.visit_value(item, visit))?;
+                Ok(true)
+            }
             other => match self.plain(other) {
                 Some(found) => self.visit_all(found.item(), visit),
                 None => self.visit_all(self.look(other)?.item(), visit),
@@ -51,22 +87,25 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     fn project(&self, item: Item<'_, 'a>, body: &'a Expr, visit: Visit<'_, 'a>) -> Result<(), Reject> {
+        let mut not_null = |item: Item<'_, 'a>| if item.get().is_null() { Ok(()) } else { visit(item) };
         if matches!(body, Expr::Current) {
-            return if item.get().is_null() { Ok(()) } else { visit(item) };
+            return not_null(item);
         }
-        let inner = self.with_current(item.as_ref());
-        if let Some(found) = inner.plain(body) {
-            return if found.get().is_null() { Ok(()) } else { visit(found.item()) };
+        self.with_current(item.as_ref()).visit_value(body, &mut not_null)
+    }
+
+    /// Visits the value of an expression, which stays where it is made.
+    fn visit_value(&self, expr: &'a Expr, visit: Visit<'_, 'a>) -> Result<(), Reject> {
+        if let Some(found) = self.plain(expr) {
+            return visit(found.item());
         }
-        if makes(body) || matches!(body, Expr::Object(_) | Expr::List(_)) {
-            return match &mut inner.value(body) {
-                Ok(value) if value.is_null() => Ok(()),
+        if makes(expr) || matches!(expr, Expr::Object(_) | Expr::List(_)) {
+            return match &mut self.value(expr) {
                 Ok(value) => visit(Item::Made(value)),
                 Err(reject) => Err(reject.clone()),
             };
         }
-        let mut result = inner.look(body)?;
-        if result.get().is_null() { Ok(()) } else { visit(result.item()) }
+        visit(self.look(expr)?.item())
     }
 
     fn visit_all(&self, item: Item<'_, 'a>, visit: Visit<'_, 'a>) -> Result<bool, Reject> {

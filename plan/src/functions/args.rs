@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Accepts, Function};
-use crate::evaluate::{Elements, Evaluator, Held, Ref, VALUE_UNITS};
+use crate::evaluate::{Elements, Evaluator, Held, Item, Ref, VALUE_UNITS};
 use crate::{Expr, Reject, RejectCode, Value, convert};
 
 /// What a constant argument was made into once, such as a compiled pattern. Takes no part in equality: it follows
@@ -131,14 +131,33 @@ impl<'t, 'a> Args<'t, 'a> {
         element: Accepts,
         visit: &mut dyn FnMut(&Value<'a>) -> Result<(), Reject>,
     ) -> Result<(), Reject> {
+        self.each_item(at, &mut |item| match item.get() {
+            value if element.takes(value) => visit(value),
+            value => Err(self.wrong(at, value)),
+        })
+    }
+
+    /// The same, with what the expression argument `by` gives for each element, to keep.
+    pub fn each_applied(
+        &self,
+        at: usize,
+        by: usize,
+        visit: &mut dyn FnMut(Value<'a>) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        self.each_item(at, &mut |item| visit(self.applied(by, item.as_ref())?))
+    }
+
+    fn each_item(&self, at: usize, visit: &mut dyn FnMut(Item<'_, 'a>) -> Result<(), Reject>) -> Result<(), Reject> {
         let Some(expr) = self.exprs.get(at) else {
             return Ok(());
         };
-        let is_list = self.evaluator.each(expr, &mut |item| match item.get() {
-            value if element.takes(value) => visit(value),
-            value => Err(self.wrong(at, value)),
-        })?;
+        let is_list = self.evaluator.each(expr, visit)?;
         if is_list { Ok(()) } else { Err(self.wrong(at, self.evaluator.look(expr)?.get())) }
+    }
+
+    /// How many elements a list has, as far as that is known before it is made.
+    pub fn expected_len(&self, at: usize) -> usize {
+        self.exprs.get(at).map_or(0, |expr| self.evaluator.expected_len(expr))
     }
 
     /// A value to keep.

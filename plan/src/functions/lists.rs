@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
-use crate::evaluate::{Elements, Held};
+use crate::evaluate::{Elements, Held, VALUE_UNITS};
 use crate::expr_type::ExprType;
 use crate::{Reject, Type, Value, compare, convert, number};
 
@@ -157,11 +157,12 @@ const MAP: Definition = Definition {
     doc: "What an expression gives for each element. Other than a projection, it keeps nulls.",
     examples: &[eg("map(&name, @)", r#"[{"name": "a"}, {}]"#, r#"["a", null]"#)],
     body: |args| {
-        let items = args.elements(1)?;
-        let mut made = Vec::with_capacity(items.len());
-        for item in items {
-            made.push(args.applied(0, item.as_ref())?);
-        }
+        let mut made = Vec::with_capacity(args.expected_len(1));
+        args.each_applied(1, 0, &mut |value| {
+            args.charge(VALUE_UNITS)?;
+            made.push(value);
+            Ok(())
+        })?;
         Ok(Value::List(made.into()))
     },
     ..PLAIN

@@ -1,16 +1,22 @@
 //! Functions of texts.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use regex::{Regex, RegexBuilder};
 
 use super::{Accepts, Args, Definition, PLAIN, Param, Returns, eg};
 use crate::expr_type::ExprType;
+use crate::text::replaced;
 use crate::value::Items;
 use crate::{Reject, Type, Value, compare, convert, json};
 
 /// The most bytes that a compiled pattern may take.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a text gets that is put together, for the greater part: room for it is made at once.
+const TEXT_BYTES_EXPECTED: usize = 64;
 
 const TEXT: Param = Param::new("text", Accepts::TEXT);
 const TEXT_OR_NULL: Param = TEXT.or_null();
@@ -98,11 +104,16 @@ const REPLACE: Definition = Definition {
             return Ok(Value::Null);
         };
         let (old, new) = (args.some_text(1)?, args.some_text(2)?);
-        if old.is_empty() || !text.contains(&*old) {
+        if old.is_empty() {
             return Ok(Value::Text(text));
         }
-        args.charge(text.matches(&*old).count().saturating_mul(new.len()))?;
-        args.made(text.replace(&*old, &new))
+        if new.len() > old.len() {
+            args.charge(text.matches(&*old).count().saturating_mul(new.len()))?;
+        }
+        match replaced(&text, &old, &new) {
+            Some(made) => args.made(made),
+            None => Ok(Value::Text(text)),
+        }
     },
     ..PLAIN
 };
@@ -223,19 +234,38 @@ const CONCAT: Definition = Definition {
         eg("concat(['a', `1`, `true`, missing])", "{}", r#""a1true""#),
     ],
     body: |args| {
-        let mut text = String::new();
-        for part in args.elements(0)? {
-            match part.get() {
-                Value::Null => {}
-                Value::Text(part) => text.push_str(part),
-                other => text.push_str(&written(other)?),
-            }
-            args.charge(text.len() / 64)?;
-        }
-        args.made(text)
+        let mut text = Joined::new(args);
+        args.each(0, Accepts::ANY, &mut |part| match part {
+            Value::Null => Ok(()),
+            Value::Text(part) => text.push(part),
+            other => text.push(&written(other)?),
+        })?;
+        Ok(text.into_value())
     },
     ..PLAIN
 };
+
+/// A text that is put together, each part charged for before it is copied.
+struct Joined<'e, 't, 'a> {
+    args: &'e Args<'t, 'a>,
+    text: String,
+}
+
+impl<'e, 't, 'a> Joined<'e, 't, 'a> {
+    fn new(args: &'e Args<'t, 'a>) -> Self {
+        Self { args, text: String::with_capacity(TEXT_BYTES_EXPECTED) }
+    }
+
+    fn push(&mut self, part: &str) -> Result<(), Reject> {
+        self.args.charge(part.len())?;
+        self.text.push_str(part);
+        Ok(())
+    }
+
+    fn into_value(self) -> Value<'a> {
+        Value::Text(Cow::Owned(self.text))
+    }
+}
 
 /// A value as a text: a text as it is, anything else as JSON.
 pub(super) fn written(value: &Value<'_>) -> Result<String, Reject> {
@@ -250,18 +280,18 @@ const JOIN: Definition = Definition {
     examples: &[eg("join(', ', tags)", r#"{"tags": ["a", "b"]}"#, r#""a, b""#)],
     body: |args| {
         let glue = args.some_text(0)?;
-        let mut text = String::new();
-        for (at, part) in args.elements(1)?.enumerate() {
-            if at > 0 {
-                text.push_str(&glue);
+        let mut text = Joined::new(args);
+        let mut is_first = true;
+        args.each(1, Accepts::TEXT, &mut |part| {
+            if !std::mem::take(&mut is_first) {
+                text.push(&glue)?;
             }
-            match part.get() {
-                Value::Text(part) => text.push_str(part),
-                other => text.push_str(&convert::display(other)),
+            match part {
+                Value::Text(part) => text.push(part),
+                other => text.push(&convert::display(other)),
             }
-            args.charge(glue.len())?;
-        }
-        args.made(text)
+        })?;
+        Ok(text.into_value())
     },
     ..PLAIN
 };
@@ -296,9 +326,11 @@ const REVERSE: Definition = Definition {
             items.reverse();
             Ok(Value::List(items.into()))
         }
-        Value::List(items) => {
+        Value::List(Items::Borrowed(items)) => {
             args.charge(items.len())?;
-            Ok(Value::List(items.iter().rev().cloned().collect()))
+            let mut reversed = Vec::with_capacity(items.len());
+            reversed.extend(items.iter().rev().map(Value::borrowed));
+            Ok(Value::List(reversed.into()))
         }
         other => args.made(convert::display(&other).chars().rev().collect()),
     },
@@ -371,9 +403,28 @@ const REGEX_REPLACE: Definition = Definition {
         })?;
         replaced.map_or(Ok(Value::Text(text)), |replaced| args.made(replaced))
     },
-    checks: &[(1, |text| pattern(text).map(|_| ()))],
+    checks: &[(1, is_pattern)],
     ..PLAIN
 };
+
+/// Patterns that were found to be right: of a thousand jobs many have the same ones, and each costs a tenth of what
+/// else is to be checked of its job.
+static PATTERNS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// The most of them.
+const PATTERNS_MAX: usize = 1_024;
+
+fn is_pattern(text: &str) -> Result<(), Reject> {
+    if PATTERNS.lock().is_ok_and(|known| known.contains(text)) {
+        return Ok(());
+    }
+    pattern(text)?;
+    if let Ok(mut known) = PATTERNS.lock()
+        && known.len() < PATTERNS_MAX
+    {
+        known.insert(text.to_owned());
+    }
+    Ok(())
+}
 
 fn pattern(pattern: &str) -> Result<Regex, Reject> {
     RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| {

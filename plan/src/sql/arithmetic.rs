@@ -2,7 +2,6 @@
 //! `OP_Remainder`, `OP_BitAnd` to `OP_ShiftRight`, `OP_Concat`).
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -162,8 +161,7 @@ impl Concat {
         match value {
             Value::Text(text) => self.append(text),
             Value::Int(number) => {
-                // A number is short, and writing to a text never fails.
-                let _ = write!(self.text, "{number}");
+                self.text.push_str(itoa::Buffer::new().format(*number));
                 Ok(())
             }
             other => match storage::text(other) {

@@ -202,15 +202,32 @@ const ARGUMENTS_MAX: usize = 8;
 fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     match body {
         Body::Values(body) => call_with(evaluator, args, body),
+        Body::Passes(body) => pass(evaluator, body, args),
         Body::Timed(body) => call_with(evaluator, args, |values| body(evaluator.now_us(), values)),
         Body::Operator => Err(damaged()),
     }
 }
 
+/// A call of a function that may hand its first argument on.
+fn pass<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    body: fn(Value<'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    args: &'a [Expr],
+) -> Result<Value<'a>, Reject> {
+    let Some((first, rest)) = args.split_first() else { return Err(damaged()) };
+    let first = evaluator.value(first)?;
+    charged(evaluator, || match rest {
+        [] => body(first, &[]),
+        [one] => evaluator.seen(one, |one| body(first, &[one.get()])),
+        [one, two] => evaluator.both(one, two, |one, two| body(first, &[one, two])),
+        rest => call_with_many(evaluator, |rest| body(first.clone(), rest), rest),
+    })
+}
+
 fn call_with<'a>(
     evaluator: &Evaluator<'_, 'a>,
     args: &'a [Expr],
-    body: impl Fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+    body: impl Fn(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
 ) -> Result<Value<'a>, Reject> {
     charged(evaluator, || match args {
         [] => body(&[]),
@@ -222,7 +239,7 @@ fn call_with<'a>(
 
 fn call_with_many<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: impl Fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>,
+    body: impl Fn(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
     args: &'a [Expr],
 ) -> Result<Value<'a>, Reject> {
     let null = Value::Null;

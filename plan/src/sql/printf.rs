@@ -253,37 +253,56 @@ fn pad(out: &mut Vec<u8>, spec: &Spec, bytes: &[u8], characters: bool) {
 fn integer(out: &mut Vec<u8>, spec: &Spec, letter: u8, value: u64, negative: bool) {
     let signed = matches!(letter, b'd' | b'i' | b'r');
     let sign = if negative { Some(b'-') } else { spec.sign().filter(|_| signed) };
+    let (mut decimal, made);
     let mut digits = match letter {
-        b'x' => format!("{value:x}"),
-        b'X' | b'p' => format!("{value:X}"),
-        b'o' => format!("{value:o}"),
-        b'r' => format!("{value}{}", ordinal(value)),
-        _ => value.to_string(),
+        b'x' | b'X' | b'o' | b'p' | b'r' => {
+            made = other_digits(letter, value);
+            made.as_bytes()
+        }
+        _ => {
+            decimal = itoa::Buffer::new();
+            decimal.format(value).as_bytes()
+        }
     };
     let mut precision = spec.precision.unwrap_or(0);
     if spec.zero {
         precision = precision.max(spec.width.saturating_sub(usize::from(sign.is_some())));
     }
-    if precision > digits.len() {
-        digits.insert_str(0, &"0".repeat(precision - digits.len()));
-    }
+    let mut zeros = precision.saturating_sub(digits.len());
+    let grouped;
     if spec.thousands && matches!(letter, b'd' | b'i' | b'u') {
-        digits = with_commas(&digits);
+        grouped = with_commas(zeros, digits);
+        (zeros, digits) = (0, &grouped);
     }
-    let mut text = Vec::with_capacity(digits.len() + 3);
     // SQLite writes the prefix before the sign; the letters that have one have no sign.
-    if spec.alternate && value != 0 {
-        text.extend_from_slice(match letter {
-            b'x' => b"0x",
-            b'X' => b"0X",
-            b'o' => b"0",
-            b'p' => b"0x",
-            _ => b"",
-        });
+    let prefix: &[u8] = match letter {
+        b'x' | b'p' if spec.alternate && value != 0 => b"0x",
+        b'X' if spec.alternate && value != 0 => b"0X",
+        b'o' if spec.alternate && value != 0 => b"0",
+        _ => b"",
+    };
+    let length = prefix.len() + usize::from(sign.is_some()) + zeros + digits.len();
+    let spaces = spec.width.saturating_sub(length);
+    if !spec.left {
+        out.resize(out.len() + spaces, b' ');
     }
-    text.extend(sign);
-    text.extend_from_slice(digits.as_bytes());
-    pad(out, spec, &text, false);
+    out.extend_from_slice(prefix);
+    out.extend(sign);
+    out.resize(out.len() + zeros, b'0');
+    out.extend_from_slice(digits);
+    if spec.left {
+        out.resize(out.len() + spaces, b' ');
+    }
+}
+
+/// The digits of a number that is not written as a plain decimal.
+fn other_digits(letter: u8, value: u64) -> String {
+    match letter {
+        b'x' => format!("{value:x}"),
+        b'X' | b'p' => format!("{value:X}"),
+        b'o' => format!("{value:o}"),
+        _ => format!("{value}{}", ordinal(value)),
+    }
 }
 
 const fn ordinal(value: u64) -> &'static str {
@@ -296,13 +315,15 @@ const fn ordinal(value: u64) -> &'static str {
     }
 }
 
-fn with_commas(digits: &str) -> String {
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
+/// Zeros and digits with a comma between every three.
+fn with_commas(zeros: usize, digits: &[u8]) -> Vec<u8> {
+    let length = zeros + digits.len();
+    let mut out = Vec::with_capacity(length + length / 3);
+    for (at, digit) in std::iter::repeat_n(&b'0', zeros).chain(digits).enumerate() {
+        if at > 0 && (length - at).is_multiple_of(3) {
+            out.push(b',');
         }
-        out.push(digit);
+        out.push(*digit);
     }
     out
 }

@@ -120,6 +120,14 @@ pub(super) fn text<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, str>>, Rej
     }))
 }
 
+/// The same of a value that is given away: what it borrows stays borrowed.
+pub(super) fn into_text(value: Value<'_>) -> Result<Option<Cow<'_, str>>, Reject> {
+    Ok(match value {
+        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Some(text),
+        other => text(&other)?.map(|text| Cow::Owned(text.into_owned())),
+    })
+}
+
 /// A value as bytes, or `None` where it is NULL: `sqlite3_value_blob`.
 pub(super) fn bytes<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, [u8]>>, Reject> {
     Ok(match value {

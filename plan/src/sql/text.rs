@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, text_value, until_nul};
+use crate::text::replaced;
 use crate::{Reject, RejectCode, Value};
 
 /// `length(value)`: characters of a text up to a NUL, bytes of a blob, characters of a number as it is written.
@@ -25,24 +26,42 @@ fn count<'a>(count: usize) -> Value<'a> {
     Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// `upper(value)` and `lower(value)`.
-pub(super) fn map_case<'a>(value: &Value<'_>, case: fn(&str) -> String) -> Result<Value<'a>, Reject> {
-    Ok(storage::text(value)?.map_or(Value::Null, |text| text_value(case(&text))))
+/// `upper(value)`. A text that has no small letters stays what it is.
+pub(super) fn upper(value: Value<'_>) -> Result<Value<'_>, Reject> {
+    let Some(mut text) = storage::into_text(value)? else { return Ok(Value::Null) };
+    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        text.to_mut().make_ascii_uppercase();
+    }
+    Ok(Value::Text(text))
+}
+
+/// `lower(value)`. A text that has no capital letters stays what it is.
+pub(super) fn lower(value: Value<'_>) -> Result<Value<'_>, Reject> {
+    let Some(mut text) = storage::into_text(value)? else { return Ok(Value::Null) };
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_mut().make_ascii_lowercase();
+    }
+    Ok(Value::Text(text))
+}
+
+/// A part of a text: borrowed where the text is.
+fn part(text: Cow<'_, str>, start: usize, end: usize) -> Value<'_> {
+    Value::Text(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(start..end).unwrap_or_default()),
+        Cow::Owned(text) if start == 0 && end == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.get(start..end).unwrap_or_default().to_owned()),
+    })
 }
 
 /// `substr(value, start, length)`: characters of a text, bytes of a blob. A negative start counts from the end, a
 /// negative length takes what stands before the start.
-pub(super) fn substr<'a>(
-    value: &Value<'_>,
-    start: &Value<'_>,
-    length: Option<&Value<'_>>,
-) -> Result<Value<'a>, Reject> {
+pub(super) fn substr<'a>(value: Value<'a>, start: &Value<'_>, length: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
     if value.is_null() || start.is_null() || length.is_some_and(Value::is_null) {
         return Ok(Value::Null);
     }
     let start = storage::integer(start)?;
     let length = length.map_or(Ok(i64::MAX), storage::integer)?;
-    if let Value::Bytes(bytes) = value {
+    if let Value::Bytes(bytes) = &value {
         // For SQLite a blob without bytes is no blob at all here.
         if bytes.is_empty() {
             return Ok(Value::Null);
@@ -51,12 +70,13 @@ pub(super) fn substr<'a>(
         let rest = bytes.get(skip..).unwrap_or_default();
         return Ok(Value::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec())));
     }
-    let Some(text) = storage::text(value)? else { return Ok(Value::Null) };
-    let text = until_nul(&text);
-    let (skip, take) = window(start, length, || text.chars().count());
-    let rest = from_char(text, skip);
-    let end = rest.len() - from_char(rest, take).len();
-    Ok(text_value(rest.get(..end).unwrap_or(rest)))
+    let Some(text) = storage::into_text(value)? else { return Ok(Value::Null) };
+    let seen = until_nul(&text);
+    let (skip, take) = window(start, length, || seen.chars().count());
+    let rest = from_char(seen, skip);
+    let start = seen.len() - rest.len();
+    let end = seen.len() - from_char(rest, take).len();
+    Ok(part(text, start, end))
 }
 
 /// What follows the first `skip` characters.
@@ -110,11 +130,11 @@ pub(super) fn instr<'a>(haystack: &Value<'_>, needle: &Value<'_>) -> Result<Valu
     Ok(count(found.map_or(0, |before| before.chars().count() + 1)))
 }
 
-/// `replace(text, old, new)`: every `old`, byte by byte.
-pub(super) fn replace<'a>(text: &Value<'_>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let (Some(text), Some(old)) = (storage::text(text)?, storage::text(old)?) else { return Ok(Value::Null) };
+/// `replace(text, old, new)`: every `old`, byte by byte. A text without one stays what it is.
+pub(super) fn replace<'a>(text: Value<'a>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let (Some(text), Some(old)) = (storage::into_text(text)?, storage::text(old)?) else { return Ok(Value::Null) };
     if until_nul(&old).is_empty() {
-        return Ok(text_value(text));
+        return Ok(Value::Text(text));
     }
     let Some(new) = storage::text(new)? else { return Ok(Value::Null) };
     if new.len() > old.len() {
@@ -123,7 +143,7 @@ pub(super) fn replace<'a>(text: &Value<'_>, old: &Value<'_>, new: &Value<'_>) ->
             return Err(storage::too_long());
         }
     }
-    Ok(text_value(text.replace(&*old, &new)))
+    Ok(replaced(&text, &old, &new).map_or(Value::Text(text), text_value))
 }
 
 /// Which ends of a text are trimmed.
@@ -135,8 +155,8 @@ pub(super) enum Side {
 }
 
 /// `trim(text, characters)` and its like: spaces where no characters are given.
-pub(super) fn trim<'a>(side: Side, text: &Value<'_>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
-    let Some(text) = storage::text(text)? else { return Ok(Value::Null) };
+pub(super) fn trim<'a>(side: Side, text: Value<'a>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
+    let Some(text) = storage::into_text(text)? else { return Ok(Value::Null) };
     let set = match characters {
         None => Cow::Borrowed(" "),
         Some(characters) => match storage::text(characters)? {
@@ -146,11 +166,10 @@ pub(super) fn trim<'a>(side: Side, text: &Value<'_>, characters: Option<&Value<'
     };
     let set = until_nul(&set);
     let belongs = |char: char| set.contains(char);
-    Ok(text_value(match side {
-        Side::Both => text.trim_matches(belongs),
-        Side::Left => text.trim_start_matches(belongs),
-        Side::Right => text.trim_end_matches(belongs),
-    }))
+    let from_start = if side == Side::Right { &*text } else { text.trim_start_matches(belongs) };
+    let start = text.len() - from_start.len();
+    let end = start + if side == Side::Left { from_start } else { from_start.trim_end_matches(belongs) }.len();
+    Ok(part(text, start, end))
 }
 
 /// `hex(value)`: the bytes in hexadecimal capitals; of NULL the empty text.

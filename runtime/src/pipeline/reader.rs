@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Batch;
 use super::turns::Turns;
-use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
+use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::dead_letters::gone;
 use crate::error::Failure;
@@ -19,7 +19,8 @@ use crate::layout::Layout;
 use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
-use crate::shard::Connection;
+use crate::shard::{Completed, Connection};
+use crate::vitals::Signs;
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
@@ -27,6 +28,10 @@ const BATCHES_AHEAD_MAX: usize = 1;
 const BATCH_BYTES_AIM: usize = 16 * 1024 * 1024;
 /// The most entries of one stream that one command reads: it bounds what a run of large records can bring at once.
 const READ_ROWS_MAX: usize = 128;
+/// The same for the first command, when nothing is known of the records.
+const READ_ROWS_FIRST: usize = 8;
+/// How much less the largest record counts with each command.
+const LARGEST_FADES: usize = 4;
 /// How often the log says that a job is stopped.
 const STOPPED_SAID_AGAIN: Duration = Duration::from_secs(60);
 /// How long to wait where no stream is read.
@@ -54,8 +59,11 @@ pub(super) struct Reader {
     lookups: Lookups,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
+    signs: Arc<Signs>,
     /// How many entries the next command asks of each stream.
     count: usize,
+    /// About the largest record of late.
+    largest: usize,
     /// Why a job is stopped: its stream is not read any more.
     stopped: Vec<Option<Stop>>,
     said: Instant,
@@ -69,11 +77,12 @@ impl Reader {
         applied: Applied,
         encode: Encode,
         turns: Option<Turns>,
+        signs: Arc<Signs>,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
-        let (waiting, count, said) = (VecDeque::new(), READ_ROWS_MAX, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, count, stopped, said }
+        let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
+        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, largest, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -101,11 +110,20 @@ impl Reader {
 
     /// One batch; `None` where no entry was there to read.
     async fn read(&mut self, may_wait: bool) -> Result<Option<Batch>, Failure> {
-        let entries = self.gather(may_wait).await?;
+        let mut entries = self.gather(may_wait).await?;
         if entries.is_empty() {
             return Ok(None);
         }
-        let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await?;
+        let prepared = loop {
+            match prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await? {
+                Some(prepared) => break prepared,
+                // What they look up is too much to be held at once.
+                None => {
+                    let rest = entries.split_off(entries.len() / 2);
+                    rest.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
+                }
+            }
+        };
         for at in &prepared.flushed {
             if let Some(entry) = entries.get(*at) {
                 self.say_what_stays(entry);
@@ -183,7 +201,9 @@ impl Reader {
         let Some(largest) = entries.iter().map(|entry| entry.record.len()).max() else {
             return if may_wait { self.look_for_new_streams().await } else { Ok(()) };
         };
-        self.count = (BATCH_BYTES_AIM / largest.max(1) / self.places.len().max(1)).clamp(1, READ_ROWS_MAX);
+        // Where large and small ones take turns, the next is taken for a large one.
+        self.largest = largest.max(self.largest / LARGEST_FADES);
+        self.count = (BATCH_BYTES_AIM / self.largest.max(1) / self.places.len().max(1)).clamp(1, READ_ROWS_MAX);
         for entry in &entries {
             if let Some((_, place)) = self.places.get_mut(entry.job) {
                 *place = entry.position;
@@ -211,11 +231,12 @@ impl Reader {
             && let Ok(record) = redis_wb_record::decode(&entry.record)
         {
             match self.redis.complete(&job.source, &record).await? {
-                Some(record) => entry.record = record,
-                None => match gone(record) {
+                Completed::Whole(record) => entry.record = record,
+                Completed::Gone => match gone(record) {
                     Some(record) => entry.record = record,
-                    None => entry.is_void = true,
+                    None => entry.found = Found::Nothing,
                 },
+                Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
             }
         }
         Ok(())
@@ -230,6 +251,7 @@ impl Reader {
         match job.source.on_flush {
             _ if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
             None => Turn::Never(Stop::new(job, &record)),
+            Some(OnGone::Delete) if self.turns.is_some() => Turn::Never(Stop::of_one_shard(job, &record)),
             Some(OnGone::Delete) => Turn::First,
             Some(OnGone::Ignore) => Turn::Now,
         }
@@ -239,6 +261,7 @@ impl Reader {
     fn stop(&mut self, job: usize, stop: Stop) {
         self.waiting.retain(|entry| entry.job != job);
         stop.say(&self.layout.name);
+        self.signs.job_stopped(job, &stop.message, &stop.help);
         self.said = Instant::now();
         if let Some(stopped) = self.stopped.get_mut(job) {
             *stopped = Some(stop);
@@ -312,6 +335,21 @@ impl Stop {
             help: format!(
                 "write `on_flush: delete` (the rows go) or `on_flush: ignore` (they stay) into `source.redis` of the job, \
                  and start `redis-wb run` again{snapshot}"
+            ),
+        }
+    }
+
+    /// A flush in a cluster, where other shards have keys whose rows are in the same tables.
+    fn of_one_shard(job: &Job, flush: &Record<'_>) -> Self {
+        let (name, command) = (&job.name, flush.command);
+        Self {
+            message: format!(
+                "job `{name}` is stopped: `{command}` emptied one shard of the cluster, and its rows are not told from \
+                 those of the others"
+            ),
+            help: format!(
+                "write `on_flush: ignore` into `source.redis` of the job and start `redis-wb run` again, delete the rows \
+                 of its tables, then `redis-wb snapshot {name}`"
             ),
         }
     }

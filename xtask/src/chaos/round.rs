@@ -75,7 +75,7 @@ struct Round {
 
 /// Runs a round.
 pub(super) fn run(options: &Options, seed: u64) -> Result<Outcome, Error> {
-    let shape = options.shape.unwrap_or(if seed % 3 == 0 { Shape::Cluster } else { Shape::Pair });
+    let shape = options.shape.unwrap_or(if seed.is_multiple_of(3) { Shape::Cluster } else { Shape::Pair });
     let stage = Stage::set(shape, &options.program, &options.module)?;
     let missing = stage.missing.clone();
     let can = |kind: &Kind| {

@@ -30,7 +30,7 @@ pub enum Shape {
 /// The servers. What was acknowledged outlives SIGKILL.
 #[derive(Debug)]
 pub(super) enum Side {
-    Pair(Pair),
+    Pair(Box<Pair>),
     Cluster(Cluster),
 }
 
@@ -55,7 +55,7 @@ impl Side {
         let rejson = tools::rejson()?.to_string_lossy().into_owned();
         let arguments = ["--appendonly", "yes", "--appendfsync", "always", "--loadmodule", &rejson];
         Ok(match shape {
-            Shape::Pair => Self::Pair(Pair::start(module, &arguments, folder, missing)?),
+            Shape::Pair => Self::Pair(Box::new(Pair::start(module, &arguments, folder, missing)?)),
             Shape::Cluster => Self::Cluster(Cluster::try_start(module, PRIMARIES, REPLICAS, &arguments)?),
         })
     }

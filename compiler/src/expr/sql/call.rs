@@ -5,6 +5,7 @@ use redis_wb_plan::sql::function::{self, Body, Definition};
 use redis_wb_plan::sql::op::{SqlFunction, SqlOp};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _};
 
+use super::super::{Language, foreign};
 use super::Manner;
 use super::lower::{Lowering, Node};
 use crate::codes::Code;
@@ -101,7 +102,7 @@ impl Lowering<'_> {
         if let Some(refused) = self.refused(&name, place) {
             return refused;
         }
-        let function = self.function(&name, place)?;
+        let function = self.function(&name, &args, place)?;
         self.arity(function, &name, args.len(), place)?;
         let nodes = self.all(args, depth)?;
         self.applied(function, nodes, span)
@@ -154,14 +155,15 @@ impl Lowering<'_> {
         None
     }
 
-    fn function(&mut self, name: &str, place: (usize, usize)) -> Option<SqlFunction> {
+    fn function(&mut self, name: &str, args: &[&ast::Expr], place: (usize, usize)) -> Option<SqlFunction> {
         let found = SqlFunction::named(name).filter(|function| !is_keyword(function.definition().name));
         if found.is_none() {
             let names = function::all().map(|function| function.definition().name);
-            let help = match nearest(name, names) {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            let help = foreign::function(name, &args, Language::Sql).unwrap_or_else(|| match nearest(name, names) {
                 Some(near) => meant(near),
-                None => "`docs/sql.md` lists all of them; JMESPath's are others".to_owned(),
-            };
+                None => "`redis-wb functions` lists all of them; JMESPath's are others".to_owned(),
+            });
             let message = format!("SQLite has no function `{name}`");
             self.report(Code::E0207, place, message, "unknown function", Some(help));
         }

@@ -561,7 +561,7 @@ impl Lowering<'_> {
             Expr::Path { root, names } => self.scope.declared(*root, names),
             _ => None,
         };
-        let affinity = match (declared, &path) {
+        let affinity = match (&declared, &path) {
             (Some(declared), _) => Some(ColumnAffinity::of_type(declared.kind)),
             // The fields of the key were read in their types already.
             (None, Expr::Path { root: Root::Key, .. }) => Some(ColumnAffinity::of_type(self.infer(&path).kind))

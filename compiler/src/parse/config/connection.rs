@@ -43,7 +43,7 @@ pub(super) fn read(
     secrets: &mut Secrets,
 ) -> Option<Any> {
     let mut map = Mapping::open(context, node, "connection", name.span)?;
-    let kind = map.required(context, "type", "type: postgresql");
+    let kind = map.required("type", "type: postgresql");
     let kind = kind.and_then(|(_, node)| context.word(node, "type", &KINDS));
     let hosts = hosts(context, &mut map);
     let port = map.optional("port").and_then(|(_, node)| port(context, node));
@@ -58,7 +58,7 @@ pub(super) fn read(
             args.extend(arguments::read(context, node, key, kind, secrets));
         }
     }
-    let ddl = map.optional("ddl").and_then(|(_, node)| context.text(node, "ddl"));
+    let ddl = map.optional("ddl").and_then(|(_, node)| context.known(node, "ddl"));
     map.finish(context);
     Some(match kind? {
         Some(dialect) => {

@@ -12,7 +12,7 @@ pub(super) fn is_in(text: &str) -> bool {
 }
 
 /// Reports each `${` of a scalar that names no variable.
-pub(super) fn check(context: &mut Context<'_>, node: &Node, text: &Spanned<String>) {
+pub(in crate::parse) fn check(context: &mut Context<'_>, node: &Node, text: &Spanned<String>) {
     let mut at = 0;
     while let Some(start) = text.value.get(at..).and_then(|rest| rest.find("${")).map(|found| at + found) {
         let inside = text.value.get(start + 2..).unwrap_or_default();

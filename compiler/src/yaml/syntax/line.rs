@@ -100,6 +100,13 @@ pub(super) fn indentation(text: &Text<'_>, said: &str) -> Option<Mistake> {
                     stands beside the key of the list";
         return Some(Mistake::new(at, "a line that is no item stands in a list", "no `- ` before it", help));
     }
+    if own == other && line.text.trim_start().starts_with("- ") {
+        let help = "make all of them items, with `- ` before each, or none: a list and the keys of a mapping cannot be \
+                    mixed";
+        let mut mistake = Mistake::new(at, "an item of a list stands among the keys of a mapping", "an item", help);
+        mistake.because = Some((above.content(), "a key of a mapping"));
+        return Some(mistake);
+    }
     let is_deeper = said.starts_with("mapping values are not allowed") && own > other;
     if !is_deeper && !said.contains("did not find expected key") {
         return None;

@@ -220,7 +220,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The letters A to Z as small letters.",
         example: ("lower('ÄBC')", "'Äbc'"),
-        body: Body::Values(|args| text::map_case(arg(args, 0), str::to_ascii_lowercase)),
+        body: Body::Passes(|text, _| text::lower(text)),
     },
     Definition {
         name: "ltrim",
@@ -233,7 +233,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its start.",
         example: ("ltrim('  a ')", "'a '"),
-        body: Body::Values(|args| text::trim(Side::Left, arg(args, 0), args.get(1).copied())),
+        body: Body::Passes(|text, rest| text::trim(Side::Left, text, rest.first().copied())),
     },
     Definition {
         name: "max",
@@ -311,7 +311,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text with every `old` replaced by `new`.",
         example: ("replace('a-b-c', '-', '')", "'abc'"),
-        body: Body::Values(|args| text::replace(arg(args, 0), arg(args, 1), arg(args, 2))),
+        body: Body::Passes(|text, rest| text::replace(text, arg(rest, 0), arg(rest, 1))),
     },
     Definition {
         name: "round",
@@ -337,7 +337,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its end.",
         example: ("rtrim('1.500', '0')", "'1.5'"),
-        body: Body::Values(|args| text::trim(Side::Right, arg(args, 0), args.get(1).copied())),
+        body: Body::Passes(|text, rest| text::trim(Side::Right, text, rest.first().copied())),
     },
     Definition {
         name: "sign",
@@ -376,7 +376,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Part of a text in characters, or of a blob in bytes; the start counts from 1, a negative one from the end.",
         example: ("substr('hello', 2, 3)", "'ell'"),
-        body: Body::Values(|args| text::substr(arg(args, 0), arg(args, 1), args.get(2).copied())),
+        body: Body::Passes(|value, rest| text::substr(value, arg(rest, 0), rest.get(1).copied())),
     },
     Definition {
         name: "trim",
@@ -389,7 +389,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at both ends.",
         example: ("trim(' a b ')", "'a b'"),
-        body: Body::Values(|args| text::trim(Side::Both, arg(args, 0), args.get(1).copied())),
+        body: Body::Passes(|text, rest| text::trim(Side::Both, text, rest.first().copied())),
     },
     Definition {
         name: "typeof",
@@ -480,7 +480,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The letters a to z as capitals.",
         example: ("upper('abc')", "'ABC'"),
-        body: Body::Values(|args| text::map_case(arg(args, 0), str::to_ascii_uppercase)),
+        body: Body::Passes(|text, _| text::upper(text)),
     },
     Definition {
         name: "zeroblob",

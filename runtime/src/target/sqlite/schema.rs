@@ -14,7 +14,17 @@ const MAIN: &str = "main";
 const ORDINARY: i64 = 0;
 
 pub(in crate::target) fn schema(connection: &PlanConnection, tables: &[TableName]) -> Result<Schema, Failure> {
-    let file = Connection::open_with_flags(super::path(connection)?, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let path = super::path(connection)?;
+    if !path.is_file() {
+        let shown = path.display();
+        let message = format!("there is no file {shown}");
+        let help = format!(
+            "make it with its tables, such as by `sqlite3 {shown} < schema.sql`, or mend `database` of the connection, \
+             which counts from the folder of config.yaml"
+        );
+        return Err(Failure::configuration(message, help));
+    }
+    let file = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut schema = Schema::default();
     for (in_schema, name) in tables {
         if let Some(mut table) = table(&file, in_schema.as_deref(), name)? {

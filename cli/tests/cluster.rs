@@ -1,0 +1,243 @@
+//! A Redis Cluster under random writes while its slots move back and forth, a server joins and a primary dies: the
+//! target ends as Redis does, and a log has every change once, those of each key in order.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helping functions as well"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use redis::cluster::{ClusterClient, ClusterConnection};
+use support::{Project, Row, assert_same_rows, rounds, seed};
+use xtask::servers::Cluster;
+
+const KEYS: u32 = 120;
+/// How many slots move in each phase.
+const MOVES: usize = 60;
+
+const ITEM: &str = "
+source:
+  redis:
+    key_pattern: item:*
+    trigger: write-behind
+    key: item:<id:int>
+output:
+  - uses: relational.write
+    with:
+      connection: lite
+      table: item
+      keys: [id]
+      mapping: [version: v, note]
+";
+const LOG: &str = "
+source:
+  redis:
+    key_pattern: item:*
+    trigger: write-behind
+    key: item:<id:int>
+    row_format: full
+output:
+  - uses: relational.write
+    with:
+      connection: lite
+      table: log
+      keys: [id: key.id]
+      mapping:
+        - version: after.v
+        - op: {expression: opcode, language: jmespath}
+      load_strategy: APPEND
+";
+const TABLES: &str = "
+CREATE TABLE item (id integer PRIMARY KEY, version bigint NOT NULL, note text);
+CREATE TABLE log (seq integer PRIMARY KEY, id integer NOT NULL, version bigint, op text NOT NULL);
+";
+
+/// What the writer did to each key: the version written, or `None` where it was deleted.
+type History = BTreeMap<u32, Vec<Option<u64>>>;
+
+/// Writes at random until it is told to end, and stands still when it is asked to.
+struct Writer {
+    ends: AtomicBool,
+    /// Taken by whoever wants no write under way.
+    turn: Mutex<()>,
+    written: AtomicUsize,
+}
+
+impl Writer {
+    fn run(&self, urls: &[String], mut random: StdRng) -> History {
+        let mut redis = connect(urls);
+        let mut history = History::new();
+        let mut there = BTreeMap::new();
+        for version in 1.. {
+            if self.ends.load(Ordering::Relaxed) {
+                break;
+            }
+            let turn = self.turn.lock().unwrap();
+            let id = random.random_range(0..KEYS);
+            let is_deleted = there.get(&id) == Some(&true) && random.random_bool(0.2);
+            let mut command = redis::Cmd::new();
+            if is_deleted {
+                command.arg("DEL").arg(format!("item:{id}"));
+            } else {
+                command.arg("HSET").arg(format!("item:{id}")).arg("v").arg(version);
+                if random.random_bool(0.3) {
+                    command.arg("note").arg(format!("note {version}"));
+                }
+            }
+            command.query::<redis::Value>(&mut redis).unwrap_or_else(|error| panic!("{version} of {id}: {error}"));
+            history.entry(id).or_default().push((!is_deleted).then_some(version));
+            there.insert(id, !is_deleted);
+            self.written.fetch_add(1, Ordering::Relaxed);
+            drop(turn);
+            thread::sleep(Duration::from_micros(random.random_range(0..1_500)));
+        }
+        history
+    }
+}
+
+fn connect(urls: &[String]) -> ClusterConnection {
+    ClusterClient::builder(urls.to_vec()).retries(64).build().unwrap().get_connection().unwrap()
+}
+
+/// Moves slots with keys or streams in them between servers that take writes, two at a time in opposite directions.
+fn reshard(cluster: &Cluster, servers: &[usize], moves: usize, random: &mut StdRng) {
+    let slots = slots_in_use(cluster, servers);
+    for _ in 0..moves / 2 {
+        let (one, other) = (*slots.choose(random).unwrap(), *slots.choose(random).unwrap());
+        let (from, to) = (cluster.owner(one, servers[0]), *servers.choose(random).unwrap());
+        if from == to {
+            continue;
+        }
+        let back = cluster.owner(other, servers[0]) == to && one != other;
+        cluster.open_slot(one, from, to).unwrap();
+        if back {
+            cluster.open_slot(other, to, from).unwrap();
+        }
+        thread::sleep(Duration::from_millis(random.random_range(0..20)));
+        while cluster.move_keys(one, from, to).unwrap() > 0 {}
+        if back {
+            while cluster.move_keys(other, to, from).unwrap() > 0 {}
+        }
+        thread::sleep(Duration::from_millis(random.random_range(0..20)));
+        close(cluster, servers, one, to);
+        if back {
+            close(cluster, servers, other, from);
+        }
+    }
+}
+
+/// Ends a move, and tells all servers, so that the next move begins with what they agree on.
+fn close(cluster: &Cluster, servers: &[usize], slot: u16, to: usize) {
+    let id = cluster.id(to);
+    let others = servers.iter().filter(|at| **at != to);
+    for at in [to].iter().chain(others) {
+        // A server may have heard of it already.
+        let _ = cluster.run(*at, &["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &id]);
+    }
+}
+
+/// The slots of all keys, and those of the change streams several times: they are to move often.
+fn slots_in_use(cluster: &Cluster, servers: &[usize]) -> Vec<u16> {
+    let mut redis = cluster.connect(servers[0]);
+    let mut slot = |key: &str| redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query::<u16>(&mut redis).unwrap();
+    let mut slots: Vec<u16> = (0..KEYS).map(|id| slot(&format!("item:{id}"))).collect();
+    for at in servers {
+        let streams: Vec<String> = redis::cmd("WB.STREAMS").query(&mut cluster.connect(*at)).unwrap();
+        slots.extend(streams.iter().flat_map(|stream| [slot(stream); 8]));
+    }
+    slots
+}
+
+/// The rows that the keys of Redis call for.
+fn expected(redis: &mut ClusterConnection) -> Vec<Row> {
+    let row = |id: u32| -> Option<Row> {
+        let fields: (Option<String>, Option<String>) =
+            redis::cmd("HMGET").arg(format!("item:{id}")).arg(&["v", "note"]).query(redis).unwrap();
+        Some(vec![id.to_string(), fields.0?, fields.1.unwrap_or_else(|| "∅".to_owned())])
+    };
+    (0..KEYS).filter_map(row).collect()
+}
+
+#[test]
+fn changes_of_a_key_stay_in_order_wherever_its_slot_goes() {
+    let seed = seed();
+    let mut random = StdRng::seed_from_u64(seed);
+    let project = Project::new("items", ITEM, TABLES);
+    project.write("jobs/log.yaml", LOG);
+    let mut cluster = Cluster::start(3, 1);
+    let (urls, seeds) = (cluster.nodes().iter().map(xtask::servers::Redis::url).collect::<Vec<_>>(), cluster.url());
+    let mut workers = vec![project.worker_at(&seeds, &[]), project.worker_at(&urls[1], &[])];
+    project.wait("all primaries track the jobs", || (0..3).all(|at| is_tracked(&cluster, at)));
+
+    let writer = Arc::new(Writer { ends: AtomicBool::new(false), turn: Mutex::new(()), written: AtomicUsize::new(0) });
+    let (own, own_urls) = (Arc::clone(&writer), urls.clone());
+    let writing = thread::spawn(move || own.run(&own_urls, StdRng::seed_from_u64(seed ^ 1)));
+    let moves = rounds(MOVES).max(10);
+
+    reshard(&cluster, &[0, 1, 2], moves, &mut random);
+    let fourth = cluster.add();
+    project.wait("the new primary tracks the jobs", || is_tracked(&cluster, fourth));
+    reshard(&cluster, &[0, 1, 2, fourth], moves, &mut random);
+    workers[0].kill();
+    workers[0] = project.worker_at(&seeds, &[]);
+
+    // What a primary has not sent to its replica dies with it; here, nothing.
+    let turn = writer.turn.lock().unwrap();
+    let (dies, replica) = (1, 4);
+    assert_eq!(redis::cmd("WAIT").arg(1).arg(20_000).query::<usize>(&mut cluster.connect(dies)).unwrap(), 1);
+    cluster.node_mut(dies).kill();
+    project.wait("the replica takes over", || {
+        let role: Vec<redis::Value> = redis::cmd("ROLE").query(&mut cluster.connect(replica)).unwrap();
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut cluster.connect(0)).unwrap();
+        role[0] == redis::Value::BulkString(b"master".to_vec()) && info.contains("cluster_state:ok")
+    });
+    drop(turn);
+    let servers = [0, replica, 2, fourth];
+    reshard(&cluster, &servers, moves, &mut random);
+    writer.ends.store(true, Ordering::Relaxed);
+    let history = writing.join().unwrap();
+
+    let mut redis = connect(&urls[..1]);
+    let expected_rows = expected(&mut redis);
+    let changes: usize = history.values().map(Vec::len).sum();
+    let count = || project.lite_rows("SELECT CAST(count(*) AS text) FROM log")[0][0].parse::<usize>().unwrap();
+    project.wait("all changes are applied", || count() >= changes);
+    for mut worker in workers {
+        worker.stop();
+        assert!(worker.status().unwrap().success(), "{}", project.log());
+    }
+    let output = project.command(&["run", "--until-idle", "--redis", &urls[0]]).output().unwrap();
+    assert!(output.status.success(), "{}", support::text(&output.stderr));
+
+    assert_same_rows(
+        &project.lite_rows("SELECT CAST(id AS text), CAST(version AS text), note FROM item ORDER BY item.id"),
+        &expected_rows,
+    );
+    for (id, versions) in &history {
+        let log = project.lite_rows(&format!("SELECT CAST(version AS text), op FROM log WHERE id = {id} ORDER BY seq"));
+        let found: Vec<Option<u64>> = log.iter().map(|row| row[0].parse().ok()).collect();
+        assert_eq!(&found, versions, "of key {id}; the workers said:\n{}", project.log());
+    }
+    for at in servers {
+        let info: String = redis::cmd("INFO").arg("wb").query(&mut cluster.connect(at)).unwrap();
+        assert!(info.contains("wb_failed:0") && info.contains("wb_waiting:0"), "{info}");
+    }
+    println!("{changes} changes, {} rows", expected_rows.len());
+}
+
+fn is_tracked(cluster: &Cluster, at: usize) -> bool {
+    let rules: redis::RedisResult<Vec<redis::Value>> = redis::cmd("WB.RULES").query(&mut cluster.connect(at));
+    rules.is_ok_and(|rules| rules.len() == 2)
+}
