@@ -136,6 +136,10 @@ impl Round {
         self.outcome.wrote = self.start.elapsed();
         self.drain()?;
         self.end_workers();
+        if !self.outcome.wrong.is_empty() {
+            // What is behind differs everywhere.
+            return Ok(());
+        }
         let verdict = verify(self.outcome.shape, &self.stage)?;
         self.outcome.recorded = verdict.recorded;
         self.outcome.poison = verdict.poison;
