@@ -177,7 +177,7 @@ impl Pipeline {
         target.claim(&streams, self.tenure.fence, self.has_claimed).await?;
         self.has_claimed = true;
         let applied = Applied::new(streams.len(), target.checkpoint(&streams).await?);
-        let mut starts = Vec::new();
+        let (mut starts, mut there) = (Vec::new(), Vec::new());
         for (at, stream) in streams.iter().enumerate() {
             // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
             // all is read, and what was applied is told by its epoch and position.
@@ -185,13 +185,14 @@ impl Pipeline {
                 Some((epoch, position)) if control.has(stream, epoch, position).await? => (position, None),
                 last => (Position::START, last),
             };
+            there.extend(applied.last(at).filter(|_| missing.is_none()).map(|(epoch, to)| (at, epoch, to)));
             self.look_for_loss(&mut control, stream, at, missing).await?;
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
         let turns = self.shard.cluster().map(|cluster| {
             let (cluster, connection) = (Arc::clone(cluster), self.layout.name.clone());
-            Turns::new(cluster, self.tag.clone(), connection)
+            Turns::new(cluster, self.tag.clone(), connection, &streams)
         });
         let layout = Arc::clone(&self.layout);
         let signs = Arc::clone(&self.signs);
@@ -201,6 +202,7 @@ impl Pipeline {
         let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
         self.bury_left(&mut session).await?;
+        self.settle_again(&mut session, &there).await?;
         Ok((session, batches))
     }
 
@@ -272,7 +274,15 @@ impl Pipeline {
     async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
         let Batch { entries, prepared } = batch;
         if prepared.advances.is_empty() {
-            return self.settle_again(session, &entries).await;
+            let place = |entry: &Entry| {
+                let record = redis_wb_record::decode(&entry.record).ok()?;
+                Some((entry.job, record.epoch, entry.position))
+            };
+            // In their order: the last of each stream counts.
+            let there: Vec<_> = entries.iter().filter_map(place).collect();
+            let last = |at: usize| there.iter().rev().find(|(stream, ..)| *stream == at).copied();
+            let there: Vec<_> = (0..session.streams.len()).filter_map(last).collect();
+            return self.settle_again(session, &there).await;
         }
         self.bury(session, &entries, &prepared.rejected).await?;
         self.signs.writes();
@@ -361,17 +371,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Lets go of entries that were applied before: whoever did so may have ended before it let go of them.
-    async fn settle_again(&mut self, session: &mut Session, entries: &[Entry]) -> Result<(), Failure> {
-        let mut steps = Vec::new();
-        for (at, stream) in session.streams.iter().enumerate() {
-            let last = entries.iter().rev().find(|entry| entry.job == at);
-            let record = last.and_then(|entry| redis_wb_record::decode(&entry.record).ok());
-            if let (Some(entry), Some(record), Some(job)) = (last, record, self.layout.job(at)) {
-                let connections = connections(job);
-                steps.push(Settled { stream, epoch: record.epoch, position: entry.position, connections });
-            }
-        }
+    /// Lets go of entries that were applied before, by stream, the last of each: whoever did so may have ended before it
+    /// let go of them. They must be there, since positions say nothing of a stream that began anew.
+    async fn settle_again(&mut self, session: &mut Session, there: &[(usize, Epoch, Position)]) -> Result<(), Failure> {
+        let step = |(at, epoch, position): &(usize, Epoch, Position)| {
+            let (stream, job) = session.streams.get(*at).zip(self.layout.job(*at))?;
+            Some(Settled { stream, epoch: *epoch, position: *position, connections: connections(job) })
+        };
+        let steps: Vec<Settled<'_>> = there.iter().filter_map(step).collect();
         session.control.settle(&self.layout.name, &steps).await
     }
 

@@ -1,6 +1,6 @@
 //! The reading half of a pipeline: entries off the streams, made into batches ahead of the writing half.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Batch;
-use super::turns::Turns;
+use super::turns::{Obstacle, Turns};
 use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
@@ -45,6 +45,9 @@ pub(super) enum Read {
     /// Reading failed.
     Failed(Failure),
 }
+
+/// Jobs that are blocked, and by what.
+type Blocked = BTreeMap<usize, Obstacle>;
 
 pub(super) struct Reader {
     layout: Arc<Layout>,
@@ -138,20 +141,30 @@ impl Reader {
         let rows_max = self.layout.plan.applier.read_batch_rows_max;
         let mut entries = Vec::new();
         let mut bytes = 0;
+        // Jobs whose next entry waits for one of another stream. The other jobs go on: two jobs that waited for each
+        // other's streams, each behind the other at another server, would wait for ever.
+        let mut blocked = Blocked::new();
         while entries.len() < rows_max && bytes < BATCH_BYTES_AIM {
-            if self.waiting.is_empty() {
-                self.fetch(may_wait && entries.is_empty()).await?;
+            let Some(at) = self.waiting.iter().position(|entry| !blocked.contains_key(&entry.job)) else {
+                let is_new = self.fetch(may_wait && entries.is_empty(), &blocked).await?;
+                if !is_new && (blocked.is_empty() || !entries.is_empty()) {
+                    break;
+                }
+                if !is_new {
+                    self.wait_for_others(&mut blocked).await?;
+                }
+                continue;
+            };
+            if self.is_blocked(at, &mut blocked).await? {
+                continue;
             }
-            if !self.wait_for_others(entries.is_empty()).await? {
-                break;
-            }
-            let Some(mut entry) = self.waiting.pop_front() else { break };
+            let Some(mut entry) = self.waiting.remove(at) else { break };
             match self.turn(&entry) {
                 Turn::Now => {}
                 Turn::Completed => self.complete(&mut entry).await?,
                 Turn::First if entries.is_empty() => {}
                 Turn::First => {
-                    self.waiting.push_front(entry);
+                    self.waiting.insert(at, entry);
                     break;
                 }
                 Turn::Never(stop) => {
@@ -165,40 +178,50 @@ impl Reader {
         Ok(entries)
     }
 
-    /// In a cluster: whether it is the turn of the entry that is next, and nothing that comes before it waits in another
-    /// stream. Waits for that, if it may.
-    async fn wait_for_others(&mut self, may_wait: bool) -> Result<bool, Failure> {
-        let (Some(turns), Some(next)) = (&mut self.turns, self.waiting.front()) else { return Ok(true) };
-        if turns.is_clear(next) {
-            return Ok(true);
+    /// In a cluster: whether something that comes before an entry, the next of its job, waits in another stream.
+    async fn is_blocked(&mut self, at: usize, blocked: &mut Blocked) -> Result<bool, Failure> {
+        let (Some(turns), Some(next)) = (&mut self.turns, self.waiting.get(at)) else { return Ok(false) };
+        let Some(job) = self.layout.job(next.job).filter(|_| !turns.is_clear(next)) else { return Ok(false) };
+        let (place, record) = (next.job, redis_wb_record::decode(&next.record));
+        if record.is_ok_and(|record| self.applied.holds(place, record.epoch, next.position)) {
+            return Ok(false);
         }
-        let record = redis_wb_record::decode(&next.record);
-        if record.is_ok_and(|record| self.applied.holds(next.job, record.epoch, next.position)) {
-            return Ok(true);
-        }
-        match self.layout.job(next.job) {
-            Some(job) => turns.wait(&job.name, &mut self.waiting, may_wait).await,
-            None => Ok(true),
-        }
+        let obstacle = turns.look(place, &job.name, &mut self.waiting).await?;
+        Ok(obstacle.is_some_and(|obstacle| blocked.insert(place, obstacle).is_none()))
     }
 
-    /// Reads what comes next in the streams.
-    async fn fetch(&mut self, may_wait: bool) -> Result<(), Failure> {
-        let open = self.stopped.iter().zip(&self.places).enumerate().filter(|(_, (stopped, _))| stopped.is_none());
+    /// Waits a moment for what blocks jobs; they are looked at again then.
+    async fn wait_for_others(&mut self, blocked: &mut Blocked) -> Result<(), Failure> {
+        if let (Some(turns), Some(obstacle)) = (&mut self.turns, blocked.values().next()) {
+            turns.wait_for(obstacle).await?;
+        }
+        blocked.clear();
+        Ok(())
+    }
+
+    /// Reads what comes next in the streams of jobs that are not blocked; whether there was something.
+    async fn fetch(&mut self, may_wait: bool, blocked: &Blocked) -> Result<bool, Failure> {
+        let may_wait = may_wait && blocked.is_empty();
+        let is_open = |job: usize, stopped: &Option<Stop>| stopped.is_none() && !blocked.contains_key(&job);
+        let all = self.stopped.iter().zip(&self.places).enumerate();
+        let open = all.filter(|(job, (stopped, _))| is_open(*job, stopped));
         let (jobs, places): (Vec<usize>, Vec<_>) = open.map(|(job, (_, place))| (job, place.clone())).unzip();
         self.say_what_stopped();
         if places.is_empty() {
             if may_wait {
                 tokio::time::sleep(STOPPED_PAUSE).await;
             }
-            return Ok(());
+            return Ok(false);
         }
         let mut entries = self.redis.read(&places, self.count, may_wait).await?;
         for entry in &mut entries {
             entry.job = jobs.get(entry.job).copied().unwrap_or(entry.job);
         }
         let Some(largest) = entries.iter().map(|entry| entry.record.len()).max() else {
-            return if may_wait { self.look_for_new_streams().await } else { Ok(()) };
+            if may_wait {
+                self.look_for_new_streams().await?;
+            }
+            return Ok(false);
         };
         // Where large and small ones take turns, the next is taken for a large one.
         self.largest = largest.max(self.largest / LARGEST_FADES);
@@ -209,7 +232,7 @@ impl Reader {
             }
         }
         self.waiting.extend(entries);
-        Ok(())
+        Ok(true)
     }
 
     /// Where a stream began anew below what was read, its entries would never be seen.

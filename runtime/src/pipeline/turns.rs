@@ -4,10 +4,11 @@
 //! Only entries of the same key are waited for, and only those that were captured before. So what waits was captured
 //! later than what it waits for, and no two pipelines ever wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis_wb_record::key_of;
 use tokio::time::{Instant, sleep};
 
@@ -24,11 +25,10 @@ pub(crate) const BEGINNING_BYTES: usize = 1_024;
 const SCAN_ROWS: usize = 1_000;
 /// How far the clocks of two servers may be apart, in milliseconds.
 const CLOCKS_APART_MS: u64 = 600_000;
-/// How long to wait between two looks at a stream that is behind, first and at most.
+/// How long to wait before the first look at a stream that is behind; each further pause is twice as long.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-const LOOK_AGAIN_MAX: Duration = Duration::from_millis(250);
-/// How long to wait for one stream until all are looked at again: it may have moved.
-const LOOK_AT_ALL_AGAIN: Duration = Duration::from_secs(2);
+/// How long to wait for one stream until all are looked at again.
+const LOOK_AT_ALL_AGAIN: Duration = Duration::from_millis(500);
 /// How long to wait before the log says so.
 const WAIT_EXPECTED: Duration = Duration::from_secs(10);
 
@@ -37,16 +37,22 @@ pub(super) struct Turns {
     cluster: Arc<Cluster>,
     tag: Tag,
     connection: String,
-    /// Slots, by job, of which nothing earlier waits anywhere: since when their keys are captured here.
-    settled: HashMap<(usize, String), u64>,
+    /// The streams, job by job as the layout has them, each with the connection.
+    streams: Vec<(String, String)>,
+    /// What is waited for, since when, and whether the log says so.
+    waits: Option<(Obstacle, Instant, bool)>,
 }
 
 /// An entry of another stream that comes first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Obstacle {
     stream: String,
     at: Position,
+    home: Shard,
 }
+
+/// Another stream, who has it, and what waits there.
+type Scanned<'s> = (&'s String, &'s Shard, Vec<Other>);
 
 /// An entry of another stream that its pipeline has not applied.
 #[derive(Debug)]
@@ -59,8 +65,9 @@ pub(super) struct Other {
 }
 
 impl Turns {
-    pub(super) fn new(cluster: Arc<Cluster>, tag: Tag, connection: String) -> Self {
-        Self { cluster, tag, connection, settled: HashMap::new() }
+    pub(super) fn new(cluster: Arc<Cluster>, tag: Tag, connection: String, streams: &[String]) -> Self {
+        let streams = streams.iter().map(|stream| (stream.clone(), connection.clone())).collect();
+        Self { cluster, tag, connection, streams, waits: None }
     }
 
     /// Whether it is known that nothing comes before an entry.
@@ -70,54 +77,53 @@ impl Turns {
 
     fn is_settled(&self, job: usize, order: &Order) -> bool {
         let Order { slot, time_us, is_coming, behind, .. } = order;
-        !is_coming && behind.is_empty() && self.settled.get(&(job, slot.clone())) == Some(time_us)
+        let holds = |of| self.cluster.settled().holds(of, slot, *time_us);
+        !is_coming && behind.is_empty() && self.streams.get(job).is_some_and(holds)
     }
 
-    /// Waits until nothing comes before the first of the entries, which are all of what was read of its job and is in
-    /// no batch yet. Where `is_asked` only, gives up instead of waiting; whether nothing comes before it.
-    pub(super) async fn wait(
-        &mut self,
-        job: &str,
-        waiting: &mut VecDeque<Entry>,
-        may_wait: bool,
-    ) -> Result<bool, Failure> {
-        let begun = Instant::now();
-        let mut is_said = false;
-        while let Some(Obstacle { stream, at }) = self.look(job, waiting).await? {
-            if !may_wait {
-                return Ok(false);
-            }
-            if begun.elapsed() >= WAIT_EXPECTED && !is_said {
-                is_said = true;
-                tracing::warn!(
-                    connection = self.connection,
-                    unit = %self.tag,
-                    "a key's slot moved, and its earlier changes in {stream}, up to {at}, are not applied yet: waiting"
-                );
-            }
-            self.wait_for(&stream, at).await?;
-        }
-        Ok(true)
-    }
-
-    /// Waits until a stream is applied up to a place, but not for long.
-    async fn wait_for(&self, stream: &str, at: Position) -> Result<(), Failure> {
+    /// Waits until an obstacle is applied, but not for long: it may move, and other jobs may go on.
+    pub(super) async fn wait_for(&mut self, obstacle: &Obstacle) -> Result<(), Failure> {
+        let Obstacle { stream, at, home } = obstacle;
         let (begun, mut pause) = (Instant::now(), LOOK_AGAIN);
         while begun.elapsed() < LOOK_AT_ALL_AGAIN {
             sleep(pause).await;
-            pause = (pause * 2).min(LOOK_AGAIN_MAX);
-            let Some(home) = self.cluster.streams().await?.remove(stream) else { return Ok(()) };
-            if self.scan(&home, stream, Some(at), 1, &BTreeSet::new()).await?.is_empty() {
-                return Ok(());
+            pause *= 2;
+            match self.scan(home, stream, Some(*at), 1, &BTreeSet::new()).await {
+                Ok(waiting) if !waiting.is_empty() => {}
+                // It may have moved.
+                _ => return Ok(()),
             }
         }
+        self.say(obstacle);
         Ok(())
     }
 
-    /// Looks for what comes before each entry of the first one's job, and lets go of the order of those before which
-    /// nothing does. Gives what comes before the first.
-    async fn look(&mut self, job: &str, waiting: &mut VecDeque<Entry>) -> Result<Option<Obstacle>, Failure> {
-        let Some(place) = waiting.front().map(|entry| entry.job) else { return Ok(None) };
+    /// Says once what is waited for long.
+    fn say(&mut self, obstacle: &Obstacle) {
+        match &self.waits {
+            Some((same, since, is_said)) if same.stream == obstacle.stream => {
+                if since.elapsed() >= WAIT_EXPECTED && !is_said {
+                    let Obstacle { stream, at, .. } = obstacle;
+                    tracing::warn!(
+                        connection = self.connection,
+                        unit = %self.tag,
+                        "a key's slot moved, and its earlier changes in {stream}, up to {at}, are not applied yet: waiting"
+                    );
+                    self.waits = Some((obstacle.clone(), *since, true));
+                }
+            }
+            _ => self.waits = Some((obstacle.clone(), Instant::now(), false)),
+        }
+    }
+
+    /// Looks for what comes before each entry of a job that was read and is in no batch yet, and lets go of the order of
+    /// those before which nothing does. Gives what comes before the first.
+    pub(super) async fn look(
+        &mut self,
+        place: usize,
+        job: &str,
+        waiting: &mut VecDeque<Entry>,
+    ) -> Result<Option<Obstacle>, Failure> {
         let open = |entry: &&Entry| entry.job == place && !self.is_clear(entry);
         let orders: Vec<&Order> = waiting.iter().filter(open).filter_map(|entry| entry.order.as_ref()).collect();
         if orders.is_empty() {
@@ -129,27 +135,26 @@ impl Turns {
         // From here on: every entry above was read already, so what comes before it is in its stream by now.
         let mut streams = self.cluster.streams().await?;
         streams.retain(|stream, _| Tag::of(stream).is_some_and(|tag| tag.stream(job) == *stream && tag != self.tag));
-        let mut others = Vec::new();
-        for (stream, home) in &streams {
-            others.push((stream.clone(), self.scan(home, stream, last, usize::MAX, &slots).await?));
-        }
+        let scans = streams.iter().map(|(stream, home)| self.scan(home, stream, last, usize::MAX, &slots));
+        let scans = join_all(scans).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let others: Vec<_> = streams.iter().zip(scans).map(|((stream, home), found)| (stream, home, found)).collect();
         let mut unfinished = BTreeMap::new();
         for (tag, at) in behind {
             let stream = tag.stream(job);
             if let Some(home) = streams.get(&stream)
                 && !self.scan(home, &stream, Some(at), 1, &BTreeSet::new()).await?.is_empty()
             {
-                unfinished.insert((tag, at), Obstacle { stream, at });
+                unfinished.insert((tag, at), Obstacle { stream, at, home: home.clone() });
             }
         }
         self.settle(place, waiting, &others);
         let mut first = None;
-        for (at, entry) in waiting.iter_mut().enumerate().filter(|(_, entry)| entry.job == place) {
+        for (nth, entry) in waiting.iter_mut().filter(|entry| entry.job == place).enumerate() {
             let Some(order) = &entry.order else { continue };
             let named = order.behind.iter().find_map(|behind| unfinished.get(behind)).cloned();
             match named.or_else(|| obstacle(order, &entry.record, &others)) {
                 None => entry.order = None,
-                Some(obstacle) if at == 0 => first = Some(obstacle),
+                Some(obstacle) if nth == 0 => first = Some(obstacle),
                 Some(_) => {}
             }
         }
@@ -157,11 +162,12 @@ impl Turns {
     }
 
     /// Notes slots of which nothing earlier waits: nor will it, since nobody else captures their keys any more.
-    fn settle(&mut self, job: usize, waiting: &VecDeque<Entry>, others: &[(String, Vec<Other>)]) {
+    fn settle(&self, job: usize, waiting: &VecDeque<Entry>, others: &[Scanned<'_>]) {
+        let Some(of) = self.streams.get(job) else { return };
         for order in waiting.iter().filter(|entry| entry.job == job).filter_map(|entry| entry.order.as_ref()) {
             let comes_first = |other: &Other| other.slot == order.slot && other.rank < order.rank();
-            if !order.is_coming && !others.iter().flat_map(|(_, others)| others).any(comes_first) {
-                self.settled.insert((job, order.slot.clone()), order.time_us);
+            if !order.is_coming && !others.iter().flat_map(|(.., others)| others).any(comes_first) {
+                self.cluster.settled().note(of, &order.slot, order.time_us);
             }
         }
     }
@@ -214,7 +220,7 @@ fn last_of_interest(orders: &[&Order]) -> Option<Position> {
 }
 
 /// The last entry of the same key that comes before a record.
-fn obstacle(order: &Order, record: &[u8], others: &[(String, Vec<Other>)]) -> Option<Obstacle> {
+fn obstacle(order: &Order, record: &[u8], others: &[Scanned<'_>]) -> Option<Obstacle> {
     let (key, is_whole) = key_of(record.get(..BEGINNING_BYTES).unwrap_or(record))?;
     let is_same = |other: &&Other| {
         let (found, found_whole) = &other.key;
@@ -226,9 +232,10 @@ fn obstacle(order: &Order, record: &[u8], others: &[(String, Vec<Other>)]) -> Op
     };
     others
         .iter()
-        .filter_map(|(stream, others)| {
+        .filter_map(|(stream, home, others)| {
             let earlier = others.iter().filter(is_same).filter(|other| other.rank < order.rank());
-            Some(Obstacle { stream: stream.clone(), at: earlier.map(|other| other.at).max()? })
+            let at = earlier.map(|other| other.at).max()?;
+            Some(Obstacle { stream: (*stream).clone(), at, home: (*home).clone() })
         })
         .next()
 }
@@ -248,20 +255,21 @@ mod tests {
         encoded
     }
 
-    fn others(entries: &[(&str, &str, &[u8])]) -> Vec<(String, Vec<Other>)> {
+    fn others(entries: &[(&str, &str, &[u8])]) -> Vec<Other> {
         let other = |(id, order, key): &(&str, &str, &[u8])| {
             let record = record(key);
             let beginning = &record[..record.len().min(BEGINNING_BYTES)];
             other(id.as_bytes(), order.as_bytes(), beginning).unwrap()
         };
-        vec![("wb:{a}:emp".to_owned(), entries.iter().map(other).collect())]
+        entries.iter().map(other).collect()
     }
 
     #[test]
     fn only_earlier_changes_of_the_same_key_are_waited_for() {
         let order = Order::parse(b"2f 5 i ff").unwrap();
-        let first = |others: &[(&str, &str, &[u8])], key: &[u8]| {
-            obstacle(&order, &record(key), &super::tests::others(others)).map(|obstacle| obstacle.at.ms)
+        let (stream, home) = ("wb:{a}:emp".to_owned(), Shard::of(redis::Client::open("redis://a").unwrap()));
+        let first = |entries: &[(&str, &str, &[u8])], key: &[u8]| {
+            obstacle(&order, &record(key), &[(&stream, &home, others(entries))]).map(|obstacle| obstacle.at.ms)
         };
         let entries: &[(&str, &str, &[u8])] = &[
             ("1-0", "2f 3 o 1", b"k"),

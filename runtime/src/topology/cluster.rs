@@ -2,7 +2,7 @@
 //! go; nothing here is believed for longer than one look. Knows no target, and no worker.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,6 +11,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue, TlsCertificates, Value};
 use redis_wb_record::STREAM_FIELD;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Shards, Tag};
 use crate::error::Failure;
@@ -33,6 +34,31 @@ pub(crate) struct Cluster {
     seeds: Vec<Shard>,
     client: ClusterClient,
     known: Mutex<Known>,
+    /// All streams, and when they were begun to be listed.
+    listed: Mutex<Option<(Instant, Homes)>>,
+    settled: Settled,
+}
+
+/// Who has each stream.
+pub(crate) type Homes = BTreeMap<String, Shard>;
+
+/// Slots of whose keys nothing earlier waits in other streams: by stream, connection and slot, since when the stream has
+/// their changes. It stays so, whatever becomes of pipelines.
+#[derive(Default)]
+pub(crate) struct Settled(std::sync::Mutex<HashMap<(String, String), HashMap<String, u64>>>);
+
+impl Settled {
+    /// Whether that is known of a slot.
+    pub(crate) fn holds(&self, of: &(String, String), slot: &str, since_us: u64) -> bool {
+        let settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.get(of).and_then(|slots| slots.get(slot)) == Some(&since_us)
+    }
+
+    /// Takes note of it.
+    pub(crate) fn note(&self, of: &(String, String), slot: &str, since_us: u64) {
+        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.entry(of.clone()).or_default().insert(slot.to_owned(), since_us);
+    }
 }
 
 impl std::fmt::Debug for Cluster {
@@ -87,7 +113,12 @@ impl Cluster {
                 "write one server of the cluster, or several with the same user and password, separated by commas",
             )
         })?;
-        Ok(Self { seeds, client, known: Mutex::default() })
+        Ok(Self { seeds, client, known: Mutex::default(), listed: Mutex::default(), settled: Settled::default() })
+    }
+
+    /// What is known of slots that moved.
+    pub(crate) const fn settled(&self) -> &Settled {
+        &self.settled
     }
 
     /// What there is now.
@@ -124,29 +155,47 @@ impl Cluster {
         Ok(Shards { primaries, units, registry })
     }
 
-    /// All streams that there are, and who has each. A stream that is on its way is not missed: all are asked until two
-    /// rounds agree.
-    pub(crate) async fn streams(&self) -> Result<BTreeMap<String, Shard>, Failure> {
-        let mut last: Option<Vec<(String, BTreeSet<String>)>> = None;
+    /// All streams that there are, and who has each, as they are after this was asked. Those who ask at the same time
+    /// share the answer.
+    pub(crate) async fn streams(&self) -> Result<Homes, Failure> {
+        let asked = Instant::now();
+        let mut listed = self.listed.lock().await;
+        if let Some((begun, homes)) = &*listed
+            && *begun >= asked
+        {
+            return Ok(homes.clone());
+        }
+        let begun = Instant::now();
+        let homes = self.list().await?;
+        *listed = Some((begun, homes.clone()));
+        Ok(homes)
+    }
+
+    /// Lists the streams. One that is on its way is not missed: all are asked until two rounds agree.
+    async fn list(&self) -> Result<Homes, Failure> {
+        let mut last: Option<Homes> = None;
         for _ in 0..ROUNDS_MAX {
             let told = self.told().await?;
             if told.iter().any(|shard| shard.primary.is_none() && !shard.slots.is_empty()) {
                 return Err(Failure::Transient("a shard of the cluster has no primary at the moment".to_owned()));
             }
             let primaries = self.primaries(&told);
-            let mut round = Vec::new();
-            for (primary, answer) in primaries.iter().zip(self.streams_of(&primaries).await) {
-                round.push((primary.to_string(), answer?.here));
+            let here = join_all(primaries.iter().map(|primary| self.here(primary))).await;
+            let mut round = Homes::new();
+            for (primary, here) in primaries.iter().zip(here) {
+                round.extend(here?.into_iter().map(|stream| (stream, primary.clone())));
             }
             if last.as_ref() == Some(&round) {
-                let with_place = |(primary, (_, streams)): (Shard, (String, BTreeSet<String>))| {
-                    streams.into_iter().map(move |stream| (stream, primary.clone()))
-                };
-                return Ok(primaries.into_iter().zip(round).flat_map(with_place).collect());
+                return Ok(round);
             }
             last = Some(round);
         }
         Err(Failure::Transient("the streams of the cluster move too fast to be counted".to_owned()))
+    }
+
+    /// The streams of one primary.
+    async fn here(&self, primary: &Shard) -> Result<Vec<String>, Failure> {
+        self.ask(primary, &redis::cmd("WB.STREAMS")).await
     }
 
     /// All servers that take writes.
@@ -248,7 +297,7 @@ impl Cluster {
 
     async fn streams_of(&self, primaries: &[Shard]) -> Vec<Result<Streams, Failure>> {
         join_all(primaries.iter().map(|primary| async {
-            let here: Vec<String> = self.ask(primary, &redis::cmd("WB.STREAMS")).await?;
+            let here = self.here(primary).await?;
             let rules = self.connection(primary).await?.rules().await?;
             let current = rules.iter().filter_map(|rule| Tag::of(&rule.stream)).collect();
             Ok(Streams { here: here.into_iter().collect(), current })

@@ -160,11 +160,22 @@ impl Cluster {
         self.close_slot(slot, from, to)
     }
 
-    /// Begins to move a slot: the target first, so that it takes what the source sends on.
+    /// Begins to move a slot: the target first, so that it takes what the source sends on. Waits first until all servers
+    /// that run have heard of the newest epoch, as they have where a person moves the slot next.
     pub fn open_slot(&self, slot: u16, from: usize, to: usize) -> Result<(), Error> {
+        self.until("agreement on the epoch", || {
+            let epochs: Vec<String> = (0..self.nodes.len()).filter_map(|at| self.epoch(at)).collect();
+            epochs.windows(2).all(|pair| pair.first() == pair.last())
+        })?;
         let (slot, source, target) = (slot.to_string(), self.try_id(from)?, self.try_id(to)?);
         self.run(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source])?;
         self.run(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).map(drop)
+    }
+
+    /// The newest epoch that a server has heard of; `None` if it does not answer.
+    fn epoch(&self, at: usize) -> Option<String> {
+        let info = text(&self.run(at, &["CLUSTER", "INFO"]).ok()?);
+        info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:").map(str::to_owned))
     }
 
     /// Moves some keys of a slot; gives how many there were.
