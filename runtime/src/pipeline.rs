@@ -257,7 +257,8 @@ impl Pipeline {
             tokio::select! {
                 written = &mut write => return written,
                 () = tokio::time::sleep(ANSWER_SECONDS_EXPECTED) => {
-                    tracing::warn!(connection, "the target does not answer; still waiting");
+                    let help = "nothing is lost; look for locks, load or a full disk of the target";
+                    tracing::warn!(connection, help, "the target does not answer; still waiting");
                 }
                 () = shutdown.requested() => break,
             }
