@@ -31,6 +31,7 @@ const ITEM: &str = "
 source:
   redis:
     key_pattern: item:*
+    trigger: write-behind
     key: item:<id:int>
 output:
   - uses: relational.write
@@ -44,6 +45,7 @@ const LOG: &str = "
 source:
   redis:
     key_pattern: item:*
+    trigger: write-behind
     key: item:<id:int>
     row_format: full
 output:

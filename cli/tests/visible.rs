@@ -424,7 +424,8 @@ fn the_live_screen_follows_and_ends_at_q() {
     let mut terminal = Terminal::run(&project, &format!("status --live --redis {}", project.redis.url()));
     project.wait("the running job is shown", || {
         let shown = terminal.contents();
-        shown.contains("redis-wb status") && shown.contains("CONNECTION") && shown.contains("running")
+        let runs = |line: &str| line.starts_with("emps") && line.contains(" running ");
+        shown.contains("redis-wb status") && shown.contains("CONNECTION") && shown.lines().any(runs)
     });
     assert!(terminal.screen.lock().unwrap().screen().alternate_screen());
     let shown = terminal.contents();

@@ -4,6 +4,7 @@
 //! A target connects, tells its tables, keeps the checkpoint, writes a batch in one atomic step with it, and finds the
 //! rows that it refuses; a Redis, which takes nothing back, tells what it refused.
 
+mod meaning;
 mod mysql;
 mod postgres;
 mod redis;
