@@ -13,6 +13,7 @@
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
+//! | `otlp.rs` | logs and traces for an OpenTelemetry collector |
 //! | `serve.rs` | metrics and health over HTTP |
 //! | `redis.rs` | where the Redis is: options that commands have in common |
 //! | `plan.rs` | the plan of commands that need no live tables |
@@ -29,6 +30,7 @@ mod exit;
 mod explain;
 mod functions;
 mod monitor;
+mod otlp;
 mod plan;
 mod project;
 mod redis;
@@ -42,7 +44,11 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use otlp::{Collector, Sending};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Write-behind for Redis: carries every change of Redis keys to the database behind it.
 #[derive(Debug, Parser)]
@@ -53,6 +59,9 @@ struct Cli {
     /// How logs are written to standard error; their level is set by `RUST_LOG`.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Send logs and traces to this OpenTelemetry collector, too (OTLP over HTTP): http://host:4318.
+    #[arg(long, global = true, value_name = "URL", env = "REDIS_WB_OTLP", value_parser = Collector::parse)]
+    otlp: Option<Collector>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -109,7 +118,8 @@ enum Shell {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.log_format);
+    // The last of them are sent when it is dropped.
+    let _sending = start_logging(cli.log_format, cli.otlp);
     let result = match cli.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Compile(arguments) => compile::run(&arguments),
@@ -134,13 +144,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_logging(format: LogFormat) {
+fn start_logging(format: LogFormat, collector: Option<Collector>) -> Option<Sending> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_target(false).with_ansi(colour()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).with_ansi(colour()).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    let mut layers = vec![lines];
+    let sending = collector.map(|collector| {
+        let (exporting, sending) = otlp::begin(collector);
+        layers.push(exporting.with_filter(filter_fn(otlp::is_wanted)).boxed());
+        sending
+    });
+    tracing_subscriber::registry().with(layers).init();
+    sending
 }
 
 /// Colours only on a terminal, and never where `NO_COLOR` is set (<https://no-color.org>).

@@ -11,7 +11,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -490,4 +490,90 @@ fn a_busy_port_is_told_with_what_to_do() {
     let said = text(&run.stderr);
     assert!(run.status.code() == Some(2) && said.contains("cannot listen on") && said.contains("help"), "{said}");
     let _: Vec<Row> = project.pg_rows(ROWS);
+}
+
+/// Requests: each path and body.
+type Requests = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The other end of OTLP: keeps what is sent to it.
+fn collector() -> (String, Requests) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            reader.read_line(&mut first).unwrap();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                match line.trim_end().to_lowercase().split_once(": ") {
+                    Some(("content-length", count)) => length = count.parse().unwrap(),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let path = first.split(' ').nth(1).unwrap().to_owned();
+            all.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+        }
+    });
+    (at, kept)
+}
+
+/// All objects within that have a field.
+fn having<'v>(part: &'v Value, field: &str, found: &mut Vec<&'v Value>) {
+    match part {
+        Value::Object(fields) => {
+            if fields.contains_key(field) {
+                found.push(part);
+            }
+            fields.values().for_each(|part| having(part, field, found));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| having(part, field, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn logs_and_traces_go_to_a_collector_that_was_asked_for_and_nobody_waits_for_it() {
+    let project = Project::new("emps", &job(&["pg"]), TABLES);
+    let (at, kept) = collector();
+    let mut worker = project.worker_at(&project.redis.url(), &["--otlp", &at]);
+    project.wait_until_tracked();
+    hset(&project, 1, "Ada");
+    hset(&project, 2, "refused");
+    project.wait("the row", || project.pg_rows(ROWS).len() == 1);
+    project.wait("what was rejected", || project.log().contains("R0520"));
+    worker.stop();
+    assert!(worker.status().unwrap().success());
+    let kept = kept.lock().unwrap();
+    let of =
+        |path: &str| Value::Array(kept.iter().filter(|(own, _)| own == path).map(|(_, body)| body.clone()).collect());
+    let (traces, logs) = (of("/v1/traces"), of("/v1/logs"));
+    let (mut spans, mut lines) = (Vec::new(), Vec::new());
+    having(&traces, "spanId", &mut spans);
+    having(&logs, "severityNumber", &mut lines);
+    let commit = spans.iter().find(|span| span["name"] == "commit").unwrap_or_else(|| panic!("{traces}"));
+    let batch = spans.iter().find(|span| span["spanId"] == commit["parentSpanId"]).unwrap();
+    assert_eq!((&batch["name"], &batch["traceId"]), (&"batch".into(), &commit["traceId"]));
+    assert_eq!(batch["traceId"].as_str().unwrap().len(), 32);
+    let ns = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    assert!(ns(&commit["endTimeUnixNano"]) > ns(&commit["startTimeUnixNano"]), "{commit}");
+    let says = |text: &str| lines.iter().find(|line| line["body"]["stringValue"].as_str().unwrap().contains(text));
+    assert_eq!(says("running").unwrap()["severityNumber"], 9, "{logs}");
+    assert!(says("stopped").is_some(), "the last of them are sent: {logs}");
+    let rejected = says("rejected; see").unwrap();
+    assert!(spans.iter().any(|span| span["name"] == "batch" && span["traceId"] == rejected["traceId"]), "{rejected}");
+
+    let mut worker = project.worker_at(&project.redis.url(), &["--otlp", "http://127.0.0.1:1"]);
+    hset(&project, 3, "Grace");
+    project.wait("the next row", || project.pg_rows(ROWS).len() == 2);
+    project.wait("that nobody takes it", || project.log().contains("the collector does not take logs or traces"));
+    worker.stop();
+    assert!(worker.status().unwrap().success());
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use redis_wb_plan::RejectCode;
 use redis_wb_plan::plan::Job;
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Applied, Epoch};
@@ -47,6 +48,8 @@ const SIGN_OF_LIFE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Batch {
     entries: Vec<Entry>,
     prepared: Prepared,
+    /// What is done for it.
+    span: tracing::Span,
 }
 
 /// One pipeline.
@@ -152,7 +155,7 @@ impl Pipeline {
             };
             match read {
                 Some(Read::Batch(batch)) => {
-                    self.write_patiently(&mut session, batch).await?;
+                    self.write_patiently(&mut session, *batch).await?;
                     self.pauses.reset();
                 }
                 Some(Read::Idle) => return Ok(()),
@@ -254,12 +257,14 @@ impl Pipeline {
         }
         let mut shutdown = self.shutdown.clone();
         let connection = self.layout.name.clone();
-        let mut write = pin!(self.write(session, batch));
+        let span = batch.span.clone();
+        let mut write = pin!(self.write(session, batch).instrument(span));
         loop {
             tokio::select! {
                 written = &mut write => return written,
                 () = tokio::time::sleep(ANSWER_SECONDS_EXPECTED) => {
-                    tracing::warn!(connection, "the target does not answer; still waiting");
+                    let help = "nothing is lost; look for locks, load or a full disk of the target";
+                    tracing::warn!(connection, help, "the target does not answer; still waiting");
                 }
                 () = shutdown.requested() => break,
             }
@@ -272,7 +277,7 @@ impl Pipeline {
 
     /// Writes a batch. Where the target refuses it, the records that it refuses are found and the rest is written.
     async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
-        let Batch { entries, prepared } = batch;
+        let Batch { entries, prepared, .. } = batch;
         if prepared.advances.is_empty() {
             let place = |entry: &Entry| {
                 let record = redis_wb_record::decode(&entry.record).ok()?;
@@ -288,7 +293,8 @@ impl Pipeline {
         self.signs.writes();
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
-        match session.target.write(&session.streams, &entries, &prepared).await {
+        let commit = tracing::debug_span!("commit", records = prepared.written.len());
+        match session.target.write(&session.streams, &entries, &prepared).instrument(commit).await {
             Err(Failure::Refused(refusal)) => {
                 refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
             }
@@ -301,7 +307,8 @@ impl Pipeline {
             }
         }
         self.signs.committed(&self.layout, &entries, &prepared, &refused);
-        self.settle(session, &prepared, prepared.rejected.len() + refused.len()).await
+        let rejected = prepared.rejected.len() + refused.len();
+        self.settle(session, &prepared, rejected).instrument(tracing::debug_span!("settle", rejected)).await
     }
 
     /// Writes all but what the target refuses, which goes to the dead-letter queue.

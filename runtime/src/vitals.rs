@@ -312,6 +312,11 @@ impl Signs {
         }
     }
 
+    /// The unit.
+    pub(crate) const fn unit(&self) -> &Tag {
+        &self.tag
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
     }

@@ -110,6 +110,9 @@ fn notes(stream: &StreamStatus, connection: &ConnectionStatus) -> Vec<String> {
     if connection.writing_s > 0 {
         notes.push(format!("the target has not answered for {} s", connection.writing_s));
     }
+    if stream.is_walked {
+        notes.push("a snapshot is under way; where it was interrupted, `redis-wb snapshot` goes on with it".to_owned());
+    }
     if connection.phase == Phase::Silent {
         notes.push("the worker that has this unit writes nothing to it, or tells nothing: see its log".to_owned());
     }

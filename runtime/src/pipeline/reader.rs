@@ -8,6 +8,7 @@ use redis_wb_plan::plan::{Job, OnGone};
 use redis_wb_record::{Opcode, Record};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::Batch;
 use super::turns::{Obstacle, Turns};
@@ -39,7 +40,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(5);
 /// What the reading half hands over.
 pub(super) enum Read {
     /// A batch with something to write or to take note of.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// Nothing is left, and that was asked for.
     Idle,
     /// Reading failed.
@@ -97,7 +98,7 @@ impl Reader {
                     () = sender.closed() => return,
                 };
                 let (read, is_last) = match read {
-                    Ok(Some(batch)) => (Read::Batch(batch), false),
+                    Ok(Some(batch)) => (Read::Batch(Box::new(batch)), false),
                     Ok(None) if until_idle => (self.stopped().map_or(Read::Idle, Read::Failed), true),
                     Ok(None) => continue,
                     Err(failure) => (Read::Failed(failure), true),
@@ -116,8 +117,11 @@ impl Reader {
         if entries.is_empty() {
             return Ok(None);
         }
+        let (connection, unit) = (&self.layout.name, self.signs.unit());
+        let span = tracing::debug_span!("batch", connection, %unit);
         let prepared = loop {
-            match prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await? {
+            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups);
+            match prepared.instrument(tracing::debug_span!(parent: &span, "prepare", records = entries.len())).await? {
                 Some(prepared) => break prepared,
                 // What they look up is too much to be held at once.
                 None => {
@@ -133,7 +137,7 @@ impl Reader {
         }
         // Where nothing advances, all of it was applied before, and waits to be let go of.
         self.applied.committed(&prepared.advances);
-        Ok(Some(Batch { entries, prepared }))
+        Ok(Some(Batch { entries, prepared, span }))
     }
 
     /// The entries of a batch: as many as are there, up to the bounds. Only the first is waited for.
