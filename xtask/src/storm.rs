@@ -1,7 +1,10 @@
 //! `cargo xtask chaos`: reads what is asked for, builds what is run. It must not know what a round is.
 
+use std::fs;
+use std::path::PathBuf;
+
 use xtask::chaos::{self, KINDS, Kind, Options, Shape};
-use xtask::servers::CAPTURE_FILE;
+use xtask::servers::{CAPTURE_FILE, Folder};
 use xtask::{Error, cargo};
 
 /// What a round has where nothing else is asked for.
@@ -39,7 +42,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
         }
     }
     let built = cargo::build(&["redis-wb", "redis-wb-capture"], &["--locked"])?;
-    (options.program, options.module) = (built.file("redis-wb")?, built.file(CAPTURE_FILE)?);
+    // What runs stays the same, whatever is built meanwhile.
+    let folder = Folder::create("redis-wb-chaos-bin-")?;
+    let copy = |file: PathBuf| {
+        let at = folder.path().join(file.file_name().unwrap_or_default());
+        fs::copy(&file, &at).map(|_| at).map_err(Error::during(format_args!("copy `{}`", file.display())))
+    };
+    (options.program, options.module) = (copy(built.file("redis-wb")?)?, copy(built.file(CAPTURE_FILE)?)?);
     let summary = chaos::run(&options)?;
     if summary.wrong.is_empty() {
         return Ok(());

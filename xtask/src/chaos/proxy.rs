@@ -149,7 +149,9 @@ fn accept(shared: &Arc<Shared>, client: TcpStream) {
     wires.retain(|wire| !wire.is_closed.load(Ordering::SeqCst));
     wires.push(Arc::clone(&wire));
     drop(wires);
-    for is_answer in [false, true] {
+    // Where there is no server, there are no answers.
+    let directions: &[bool] = if wire.server.is_some() { &[false, true] } else { &[false] };
+    for is_answer in directions.iter().copied() {
         let (shared, wire) = (Arc::clone(shared), Arc::clone(&wire));
         thread::spawn(move || {
             // However it ends, it ends for both sides.
@@ -163,7 +165,7 @@ fn accept(shared: &Arc<Shared>, client: TcpStream) {
 fn pump(shared: &Shared, wire: &Wire, is_answer: bool) -> std::io::Result<()> {
     let Some(server) = &wire.server else {
         // Holds the connection open until the proxy is healed or the client gives up.
-        return swallow(&wire.client, is_answer);
+        return std::io::copy(&mut &wire.client, &mut std::io::sink()).map(drop);
     };
     let (mut from, mut to) = if is_answer { (server, &wire.client) } else { (&wire.client, server) };
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -192,17 +194,6 @@ fn pump(shared: &Shared, wire: &Wire, is_answer: bool) -> std::io::Result<()> {
             to.write_all(bytes)?;
         }
     }
-}
-
-fn swallow(mut from: &TcpStream, is_answer: bool) -> std::io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    // One of the two directions does for both.
-    while from.read(&mut chunk)? > 0 || is_answer {
-        if is_answer {
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -70,18 +70,21 @@ impl Space {
         Ok(found)
     }
 
-    /// Waits until nothing lives on borrowed time: all that expires has. Asking for a key makes Redis look.
+    /// Sees to it that nothing lives on borrowed time: what was to expire soon has, asking for a key makes Redis look;
+    /// what got its time while a clock was ahead lives on without.
     pub(super) fn settle_expiry(&mut self) -> Result<(), Error> {
         thread::sleep(Duration::from_millis(2 * TTL_MS_MAX));
         loop {
             for slot in 0..SLOTS {
                 let mut pipe = redis::pipe();
                 for (kind, count) in [("item", ITEMS), ("doc", DOCS), ("tags", TAGS), ("game", GAMES)] {
-                    (0..count / SLOTS).for_each(|at| {
-                        pipe.cmd("EXISTS").arg(key(kind, slot + SLOTS * at)).ignore();
-                    });
+                    for key in (0..count / SLOTS).map(|at| key(kind, slot + SLOTS * at)) {
+                        pipe.cmd("PERSIST").arg(&key);
+                        pipe.cmd("HPERSIST").arg(&key).arg(&["FIELDS", "1", "note"]);
+                    }
                 }
-                pipe.exec(self.of(slot)?).map_err(failed)?;
+                // Keys of other types have no fields.
+                let _: Vec<RedisResult<redis::Value>> = pipe.ignore_errors().query(self.of(slot)?).map_err(failed)?;
             }
             // `db0:keys=812,expires=3,avg_ttl=120,subexpiry=0`: hashes with fields that expire.
             let is_left = |connection: &mut Connection| -> RedisResult<bool> {
