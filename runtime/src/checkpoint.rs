@@ -104,7 +104,8 @@ impl Applied {
         is_new
     }
 
-    /// What has to be written so that the target knows all of it, ordered so that two workers cannot deadlock.
+    /// What has to be written so that the target knows all of it, the last record's step of each stream behind those of
+    /// epochs that ended: the one written last is where the stream goes on.
     pub(crate) fn advances(&self) -> Vec<Advance> {
         let mut advances = Vec::new();
         for (at, stream) in self.streams.iter().enumerate() {
@@ -114,6 +115,7 @@ impl Applied {
                     advances.push(Advance { stream: at, epoch: *epoch, from, to, is_last });
                 }
             }
+            advances.sort_by_key(|advance| (advance.stream, advance.is_last));
         }
         advances
     }

@@ -9,10 +9,11 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent};
 use tokio::task::JoinSet;
 
-use crate::Shutdown;
+use crate::error::Failure;
 use crate::shard::Shard;
 use crate::snapshot::{Progress, walk};
-use crate::topology::Topology;
+use crate::topology::{Tag, Topology};
+use crate::{Error, Shutdown};
 
 /// How long to wait before a snapshot begins: other connections of the job may have lost something, too.
 const OTHERS_ARE_HEARD: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ const OTHERS_ARE_HEARD: Duration = Duration::from_secs(1);
 /// The snapshots of one unit; they end when this is dropped, and go on with the next owner.
 pub(crate) struct Mending {
     plan: Arc<Plan>,
+    tag: Tag,
     shard: Shard,
     stop: Shutdown,
     /// The jobs whose snapshot runs.
@@ -28,8 +30,8 @@ pub(crate) struct Mending {
 }
 
 impl Mending {
-    pub(crate) fn new(plan: Arc<Plan>, shard: Shard, stop: Shutdown) -> Self {
-        Self { plan, shard, stop, begun: Arc::default(), running: Mutex::default() }
+    pub(crate) fn new(plan: Arc<Plan>, tag: Tag, shard: Shard, stop: Shutdown) -> Self {
+        Self { plan, tag, shard, stop, begun: Arc::default(), running: Mutex::default() }
     }
 
     /// Begins the snapshot of a job, unless it runs.
@@ -39,9 +41,10 @@ impl Mending {
         }
         let (begun, name) = (Arc::clone(&self.begun), job.name.clone());
         let (plan, shard, stop) = (Arc::clone(&self.plan), self.shard.clone(), self.stop.clone());
+        let stream = self.tag.stream(&name);
         locked(&self.running).spawn(async move {
             tokio::time::sleep(OTHERS_ARE_HEARD).await;
-            mend(plan, name.clone(), shard, stop).await;
+            mend(plan, name.clone(), &stream, shard, stop).await;
             locked(&begun).remove(&name);
         });
     }
@@ -51,7 +54,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn mend(plan: Arc<Plan>, name: String, shard: Shard, mut stop: Shutdown) {
+async fn mend(plan: Arc<Plan>, name: String, stream: &str, shard: Shard, mut stop: Shutdown) {
     let Some(job) = plan.jobs.iter().find(|job| job.name == name) else { return };
     let mut tell = |progress| match progress {
         Progress::Begins(walked) => {
@@ -60,11 +63,20 @@ async fn mend(plan: Arc<Plan>, name: String, shard: Shard, mut stop: Shutdown) {
         Progress::Ends(walked) => tracing::info!(job = name, records = walked.records, "the snapshot is whole"),
         other => tracing::debug!(job = name, "the snapshot: {other:?}"),
     };
-    let topology = Topology::Standalone(Box::new(shard));
-    if let Err(error) = walk(&topology, job, plan.applier.retry_ms, &mut stop, &mut tell).await {
+    let topology = Topology::Standalone(Box::new(shard.clone()));
+    let mended = match walk(&topology, job, plan.applier.retry_ms, &mut stop, &mut tell).await {
+        // The records of the snapshot are in the stream that the server has now; the loss was of this one.
+        Ok(true) => note_mended(&shard, stream).await.map_err(Error::from),
+        walked => walked.map(drop),
+    };
+    if let Err(error) = mended {
         let help = error.help().unwrap_or_default();
         tracing::error!(job = name, help, "what was lost is not mended: {error}");
     }
+}
+
+async fn note_mended(shard: &Shard, stream: &str) -> Result<(), Failure> {
+    shard.connect().await?.note_mended(stream).await
 }
 
 /// Whether a snapshot may be made of a job without being asked for.

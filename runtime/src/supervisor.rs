@@ -178,6 +178,7 @@ impl Supervisor {
         if is_new {
             shards = self.topology.look().await?;
         }
+        self.topology.tidy(&mut shards).await;
         // Servers that are there need not wait for one that is not; what is refused at the start ends the run.
         let is_refused = matches!(failed, Some(Failure::Configuration { .. }));
         self.has_begun |= failed.is_none() || (is_new && !is_refused);

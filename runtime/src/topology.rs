@@ -62,6 +62,16 @@ pub(crate) struct Shards {
     pub(crate) units: BTreeMap<Tag, Shard>,
     /// The server where the workers register.
     pub(crate) registry: Shard,
+    /// Streams that moved to a server and are of no use any more once they are drained.
+    pub(crate) left: Vec<Left>,
+}
+
+/// Streams of a tag that its server does not append to any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    primary: Shard,
+    tag: Tag,
+    streams: Vec<String>,
 }
 
 /// How the servers are found.
@@ -115,6 +125,13 @@ impl Topology {
         }
     }
 
+    /// Takes away streams that moved and are drained. Only who works them may: others look without a trace.
+    pub(crate) async fn tidy(&self, shards: &mut Shards) {
+        if let Ok(Some(cluster)) = self.cluster().await {
+            cluster.tidy(shards).await;
+        }
+    }
+
     /// The cluster, if the servers are of one.
     pub(crate) async fn cluster(&self) -> Result<Option<&Arc<Cluster>>, Failure> {
         match self {
@@ -165,5 +182,5 @@ impl Direct {
 /// All that there is where one server has all keys.
 fn only(shard: Shard) -> Shards {
     let units = BTreeMap::from([(Tag::new(ONLY), shard.clone())]);
-    Shards { primaries: vec![shard.clone()], units, registry: shard }
+    Shards { primaries: vec![shard.clone()], units, registry: shard, left: Vec::new() }
 }

@@ -175,7 +175,8 @@ impl Unit {
         tracing::info!(unit = %self.tag, fence = tenure.fence, "this worker has the lease");
         let (trigger, stop) = Shutdown::new();
         let mut pipelines = JoinSet::new();
-        let mending = Arc::new(Mending::new(Arc::clone(&self.common.plan), shard.clone(), stop.clone()));
+        let mending =
+            Arc::new(Mending::new(Arc::clone(&self.common.plan), self.tag.clone(), shard.clone(), stop.clone()));
         let (common, tag, shard) = (Arc::clone(&self.common), self.tag.clone(), shard.clone());
         let tenant = Tenant { common, tag, shard, tenure, mending };
         for (layout, signs) in self.common.layouts.iter().zip(&watch.signs) {

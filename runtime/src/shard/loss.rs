@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// Takes note that a snapshot has mended all losses of a stream: it walked all keys after they happened.
-    pub(super) async fn note_mended(&mut self, stream: &str) -> Result<(), Failure> {
+    pub(crate) async fn note_mended(&mut self, stream: &str) -> Result<(), Failure> {
         let key = beside(stream, "lost", "");
         let noted: Vec<(String, String)> = self.query(redis::cmd("HGETALL").arg(&key)).await?;
         for (connection, noted) in noted {

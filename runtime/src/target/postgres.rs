@@ -81,10 +81,10 @@ impl Postgres {
                ORDER BY stream FOR SHARE), \
              moved AS (\
                INSERT INTO {TABLE} AS c (stream, epoch, position, fence, updated_at) \
-               SELECT s.stream, s.epoch, s.position, $5::bigint, now() \
+               SELECT s.stream, s.epoch, s.position, $5::bigint, clock_timestamp() \
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS s(stream, epoch, position, held) \
                ON CONFLICT (stream, epoch) DO UPDATE \
-               SET position = excluded.position, fence = excluded.fence, updated_at = now() \
+               SET position = excluded.position, fence = excluded.fence, updated_at = clock_timestamp() \
                WHERE c.position = (\
                  SELECT h.held FROM unnest($1::text[], $2::text[], $4::text[]) AS h(stream, epoch, held) \
                  WHERE h.stream = c.stream AND h.epoch = c.epoch) \

@@ -264,14 +264,16 @@ fn begin(file: &Connection, streams: &Streams, advances: &[Advance], fence: i64)
         if fence_of(file, stream)?.is_none_or(|known| known > fence) {
             return Err(Failure::Overtaken);
         }
+        // Its clock shows milliseconds, and the last record's step has to be the newest.
+        let ago = if advance.is_last { "-0 seconds" } else { "-0.001 seconds" };
         let mut insert = file.prepare_cached(&format!(
             "INSERT INTO {TABLE} (stream, epoch, position, fence, updated_at) \
-             VALUES (?1, ?2, ?3, ?5, strftime('%Y-%m-%d %H:%M:%f', 'now')) \
+             VALUES (?1, ?2, ?3, ?5, strftime('%Y-%m-%d %H:%M:%f', 'now', ?6)) \
              ON CONFLICT (stream, epoch) DO UPDATE \
              SET position = excluded.position, fence = excluded.fence, updated_at = excluded.updated_at \
              WHERE {TABLE}.position = ?4"
         ))?;
-        if insert.execute(rusqlite::params![stream, epoch, to, from, fence])? != 1 {
+        if insert.execute(rusqlite::params![stream, epoch, to, from, fence, ago])? != 1 {
             return Err(Failure::Overtaken);
         }
     }

@@ -13,7 +13,7 @@ use redis_wb_record::STREAM_FIELD;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Shards, Tag};
+use super::{Left, Shards, Tag};
 use crate::error::Failure;
 use crate::shard::{CONNECT_SECONDS_MAX, Connection, RESPONSE_SECONDS_MAX, Shard, beside};
 
@@ -133,7 +133,8 @@ impl Cluster {
             let place = known.streams.entry(primary.to_string()).or_default();
             // One that does not answer still has what it had.
             if let Ok(answer) = answer {
-                left.extend(answer.left().into_iter().map(|(tag, streams)| (primary.clone(), tag, streams)));
+                let of_server = |(tag, streams)| Left { primary: primary.clone(), tag, streams };
+                left.extend(answer.left().into_iter().map(of_server));
                 *place = answer;
             }
             let tags = place.here.iter().filter_map(|stream| Tag::of(stream));
@@ -144,15 +145,20 @@ impl Cluster {
         known.connections.retain(|name, _| names.contains(name));
         let current: BTreeSet<Tag> = known.streams.values().flat_map(|streams| streams.current.clone()).collect();
         drop(known);
-        for (primary, tag, streams) in left {
-            if !current.contains(&tag) && self.drop_empty(&primary, &streams).await {
-                tracing::info!(%tag, "the streams that moved here are drained, and taken away");
-                units.remove(&tag);
-            }
-        }
+        left.retain(|left| !current.contains(&left.tag));
         let registry = self.registry(&told, &primaries).await?.of_cluster(self);
         let primaries = primaries.into_iter().map(|primary| primary.of_cluster(self)).collect();
-        Ok(Shards { primaries, units, registry })
+        Ok(Shards { primaries, units, registry, left })
+    }
+
+    /// Takes away streams that moved and are drained.
+    pub(crate) async fn tidy(&self, shards: &mut Shards) {
+        for Left { primary, tag, streams } in std::mem::take(&mut shards.left) {
+            if self.drop_empty(&primary, &streams).await {
+                tracing::info!(%tag, "the streams that moved here are drained, and taken away");
+                shards.units.remove(&tag);
+            }
+        }
     }
 
     /// All streams that there are, and who has each, as they are after this was asked. Those who ask at the same time
