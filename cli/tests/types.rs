@@ -26,9 +26,39 @@ struct Part {
     values: &'static [&'static str],
 }
 
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
     Part { prefix: "t", targets: &TARGETS, columns: &COLUMNS, values: &VALUES },
+    Part { prefix: "a", targets: &PG, columns: &PG_COLUMNS, values: &PG_VALUES },
     Part { prefix: "m", targets: &MARIA, columns: &MARIA_COLUMNS, values: &MARIA_VALUES },
+];
+
+/// Arrays, which only PostgreSQL has.
+const PG: [(&str, &str); 1] = [("pg", "PostgreSQL, arrays")];
+
+const PG_COLUMNS: [Column; 5] = [
+    ("text[]", ["text[]", "", ""]),
+    ("integer[]", ["integer[]", "", ""]),
+    ("numeric(6,2)[]", ["numeric(6,2)[]", "", ""]),
+    ("boolean[]", ["boolean[]", "", ""]),
+    ("date[]", ["date[]", "", ""]),
+];
+
+const PG_VALUES: [&str; 15] = [
+    "null",
+    "[]",
+    "[1,2,3]",
+    r#"["a","b c"]"#,
+    r#"["quote \" backslash \\ comma, brace }"]"#,
+    r#"["",null,"NULL"]"#,
+    "[1.25,-3]",
+    "[true,false]",
+    r#"["2024-02-29"]"#,
+    "[[1,2],[3,4]]",
+    r#"[{"a":1}]"#,
+    r#"["a\u0000b"]"#,
+    r#""{1,2}""#,
+    r#""[4,5]""#,
+    "7",
 ];
 
 /// Types that only MariaDB and MySQL have.

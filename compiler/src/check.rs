@@ -89,7 +89,7 @@ fn template_matches(job: &ast::Job, diagnostics: &mut Diagnostics) {
 
 /// Whether some value of the one type is also a value of the other.
 const fn can_fit(from: Type, to: Type) -> bool {
-    use Type::{Bool, Bytes, Date, Decimal, Float, Int, Json, Text, Time, Timestamp, TimestampTz, Uuid};
+    use Type::{Bool, Bytes, Date, Decimal, Float, Int, Json, List, Text, Time, Timestamp, TimestampTz, Uuid};
     if matches!(from, Type::Unknown) || matches!(to, Type::Unknown) {
         return true;
     }
@@ -100,7 +100,7 @@ const fn can_fit(from: Type, to: Type) -> bool {
             | (Bool, Int | Bool | Decimal)
             | (Int, Bool)
             | (Text, _)
-            | (Json, Text | Json)
+            | (Json, Text | Json | List)
             | (Date | Timestamp | TimestampTz, Date | Timestamp | TimestampTz)
             | (Bytes, Bytes)
             | (Time, Time)
@@ -130,7 +130,8 @@ fn type_fits(column: &Column<'_>, diagnostics: &mut Diagnostics) {
 fn expression_fits(column: &Column<'_>, bound: &Bound, target: &TableColumn, diagnostics: &mut Diagnostics) {
     let Some(of) = &bound.kind else { return };
     let (from, to) = (of.kind, target.column_type.kind);
-    let is_document = matches!(from, Type::List | Type::Object) && matches!(to, Type::Json | Type::Text);
+    let is_document = matches!(from, Type::List | Type::Object) && matches!(to, Type::Json | Type::Text)
+        || from == Type::List && to == Type::List;
     if from == Type::Null || is_document || can_fit(from, to) {
         return;
     }

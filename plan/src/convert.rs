@@ -5,6 +5,7 @@
 //! spellings); ISO 8601 dates and times, a space allowed for the `T`. A date-time without a zone is UTC where an
 //! instant is wanted; one with a zone gives its UTC reading where none is wanted.
 
+mod array;
 pub(crate) mod decimal;
 mod temporal;
 
@@ -26,7 +27,8 @@ pub fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>, Rejec
         return Ok(Value::Null);
     }
     match to.kind {
-        Type::Unknown | Type::Null | Type::List | Type::Object => Ok(value),
+        Type::Unknown | Type::Null | Type::Object => Ok(value),
+        Type::List => array::convert(value),
         Type::Bool => to_bool(&value),
         Type::Int => to_int(&value, to),
         Type::Float => to_float(&value, to),

@@ -10,6 +10,9 @@ use crate::{ColumnType, Type};
 /// values are sent as text and cast by the target.
 #[must_use]
 pub fn column_type(dialect: Dialect, name: &str) -> ColumnType {
+    if dialect == Dialect::PostgreSql && is_array(name) {
+        return Type::List.into();
+    }
     let lower = name.trim().to_ascii_lowercase().replace(['"', '[', ']', '`'], "");
     let (base, arguments) = split(&lower);
     match dialect {
@@ -21,6 +24,12 @@ pub fn column_type(dialect: Dialect, name: &str) -> ColumnType {
         Dialect::Db2 => db2(&base, &arguments),
         Dialect::Cassandra => cassandra(&base),
     }
+}
+
+/// `integer[]`, `text[3][3]`, `integer ARRAY`.
+fn is_array(name: &str) -> bool {
+    let name = name.trim_end();
+    name.ends_with(']') || name.rsplit(' ').any(|word| word.eq_ignore_ascii_case("array"))
 }
 
 /// `timestamp(3) with time zone` is `timestamp with time zone` and `[3]`.

@@ -129,3 +129,20 @@ proptest::proptest! {
         proptest::prop_assert_eq!(outcome(text(&number.to_string()), &Type::Int.into()), format!("int {number}"));
     }
 }
+
+#[test]
+fn lists_become_arrays() {
+    let array = |text: &'static str| convert(Value::Text(text.into()), &Type::List.into());
+    for (text, expected) in
+        [("[]", "{}"), (r#"[1, null, "a\"b\\c", [true]]"#, r#"{"1",NULL,"a\"b\\c",{"true"}}"#), ("{1,2}", "{1,2}")]
+    {
+        assert_eq!(array(text), Ok(Value::Text(expected.into())), "{text}");
+    }
+    for (text, code) in [
+        ("7", RejectCode::NotConvertible),
+        ("[1", RejectCode::NotConvertible),
+        ("[\"\\u0000\"]", RejectCode::InvalidText),
+    ] {
+        assert_eq!(array(text).unwrap_err().code, code, "{text}");
+    }
+}
