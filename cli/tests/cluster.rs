@@ -145,6 +145,7 @@ fn reshard(cluster: &Cluster, servers: &[usize], moves: usize, random: &mut StdR
 
 /// Ends a move, and tells all servers, so that the next move begins with what they agree on.
 fn close(cluster: &Cluster, servers: &[usize], slot: u16, to: usize) {
+    cluster.agree().unwrap();
     let id = cluster.id(to);
     let others = servers.iter().filter(|at| **at != to);
     for at in [to].iter().chain(others) {

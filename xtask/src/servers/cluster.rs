@@ -147,13 +147,18 @@ impl Cluster {
     /// Begins to move a slot: the target first, so that it takes what the source sends on. Waits first until all servers
     /// that run have heard of the newest epoch, as they have where a person moves the slot next.
     pub fn open_slot(&self, slot: u16, from: usize, to: usize) -> Result<(), Error> {
-        self.until("agreement on the epoch", || {
-            let epochs: Vec<String> = (0..self.nodes.len()).filter_map(|at| self.epoch(at)).collect();
-            epochs.windows(2).all(|pair| pair.first() == pair.last())
-        })?;
+        self.agree()?;
         let (slot, source, target) = (slot.to_string(), self.try_id(from)?, self.try_id(to)?);
         self.run(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source])?;
         self.run(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).map(drop)
+    }
+
+    /// Waits until all servers that run have heard of the newest epoch: two that claim slots before are not told apart.
+    pub fn agree(&self) -> Result<(), Error> {
+        self.until("agreement on the epoch", || {
+            let epochs: Vec<String> = (0..self.nodes.len()).filter_map(|at| self.epoch(at)).collect();
+            epochs.windows(2).all(|pair| pair.first() == pair.last())
+        })
     }
 
     /// The newest epoch that a server has heard of; `None` if it does not answer.
