@@ -2,7 +2,6 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `glob.rs` | key patterns as Redis matches them |
 //! | `rules.rs` | tracking rules: which keys, which changes, which stream |
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
@@ -32,7 +31,6 @@ mod cluster;
 mod commands;
 mod exclude;
 mod ffi;
-mod glob;
 mod image;
 mod pending;
 mod recorder;

@@ -1,7 +1,7 @@
 //! Tracking rules: which keys a job wants, and which changes it does not. It must not know who asks.
 
 use crate::exclude;
-use crate::glob::Glob;
+use redis_wb_record::glob::Glob;
 
 /// One rule, made by `WB.TRACK`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -267,11 +267,16 @@ pub(crate) fn find(context: &Context, rule: &[u8]) {
     }
 }
 
-/// The streams that are here, and those that records will be appended to.
+/// The streams that are here, and those that records will be appended to. The slot of the tag may have gone to another
+/// server since the last record, and whoever reads the streams there must not be sent here.
 pub(crate) fn here(context: &Context) -> Vec<Vec<u8>> {
+    capture::with(|state| state.cluster.is_stale |= state.is_clustered);
+    cluster::look(context, None);
     let (known, own) = capture::with(|state| {
         let known: Vec<Vec<u8>> = state.streams.here().cloned().collect();
-        let own: BTreeSet<Vec<u8>> = state.rules.iter().map(|rule| state.stream(&rule.name)).collect();
+        let stays = !state.is_clustered || state.cluster.place(slot_of(state.streams.tag())) == Place::Own;
+        let rules = state.rules.iter().filter(|_| stays);
+        let own: BTreeSet<Vec<u8>> = rules.map(|rule| state.stream(&rule.name)).collect();
         (known, own)
     })
     .unwrap_or_default();

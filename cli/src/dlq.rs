@@ -1,7 +1,7 @@
 //! `redis-wb dlq`: the records that could not become rows, listed, shown, replayed, dropped; `get-rejected`, RDI's name
 //! for the list.
 
-mod show;
+pub(crate) mod show;
 
 use std::collections::BTreeMap;
 

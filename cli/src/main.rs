@@ -5,11 +5,16 @@
 //! | `check.rs` | `check`: what is wrong with the jobs |
 //! | `compile.rs` | `compile`: the plan, for people or for `run` |
 //! | `run.rs` | `run`: carries changes to their targets |
+//! | `status.rs` | `status`: how each job is |
+//! | `trace.rs` | `trace`: single changes on their way |
+//! | `monitor.rs` | `monitor`: metrics without being a worker |
 //! | `snapshot.rs` | `snapshot`: carries the keys over that are there already |
 //! | `dlq.rs` | `dlq`, `get-rejected`: records that could not become rows |
 //! | `eval.rs` | `eval`: one expression over one JSON document |
 //! | `functions.rs` | `functions`: the builtin functions of expressions |
 //! | `explain.rs` | `explain`: what a code means |
+//! | `otlp.rs` | logs and traces for an OpenTelemetry collector |
+//! | `serve.rs` | metrics and health over HTTP |
 //! | `redis.rs` | where the Redis is: options that commands have in common |
 //! | `plan.rs` | the plan of commands that need no live tables |
 //! | `project.rs` | finds and reads the files that the commands work on |
@@ -24,17 +29,26 @@ mod eval;
 mod exit;
 mod explain;
 mod functions;
+mod monitor;
+mod otlp;
 mod plan;
 mod project;
 mod redis;
 mod run;
+mod serve;
 mod snapshot;
+mod status;
+mod trace;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use otlp::{Collector, Sending};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Write-behind for Redis: carries every change of Redis keys to the database behind it.
 #[derive(Debug, Parser)]
@@ -45,6 +59,9 @@ struct Cli {
     /// How logs are written to standard error; their level is set by `RUST_LOG`.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Send logs and traces to this OpenTelemetry collector, too (OTLP over HTTP): http://host:4318.
+    #[arg(long, global = true, value_name = "URL", env = "REDIS_WB_OTLP", value_parser = Collector::parse)]
+    otlp: Option<Collector>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,6 +80,12 @@ enum Command {
     Compile(compile::Arguments),
     /// Carry changes from Redis to their targets.
     Run(run::Arguments),
+    /// Show how each job is: its state, how far it is behind, what went wrong last and what to do.
+    Status(status::Arguments),
+    /// Follow single changes through the pipeline as they come, up to the statements.
+    Trace(trace::Arguments),
+    /// Export metrics for Prometheus without being a worker.
+    Monitor(monitor::Arguments),
     /// Carry the keys over that are there already, while `run` carries their changes.
     Snapshot(snapshot::Arguments),
     /// List, show, replay or drop the records that could not become rows.
@@ -95,11 +118,15 @@ enum Shell {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.log_format);
+    // The last of them are sent when it is dropped.
+    let _sending = start_logging(cli.log_format, cli.otlp);
     let result = match cli.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Monitor(arguments) => monitor::run(arguments),
         Command::Snapshot(arguments) => snapshot::run(arguments),
         Command::Dlq(arguments) => dlq::run(arguments),
         Command::GetRejected(arguments) => dlq::get_rejected(arguments),
@@ -117,13 +144,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_logging(format: LogFormat) {
+fn start_logging(format: LogFormat, collector: Option<Collector>) -> Option<Sending> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_target(false).with_ansi(colour()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).with_ansi(colour()).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    let mut layers = vec![lines];
+    let sending = collector.map(|collector| {
+        let (exporting, sending) = otlp::begin(collector);
+        layers.push(exporting.with_filter(filter_fn(otlp::is_wanted)).boxed());
+        sending
+    });
+    tracing_subscriber::registry().with(layers).init();
+    sending
 }
 
 /// Colours only on a terminal, and never where `NO_COLOR` is set (<https://no-color.org>).

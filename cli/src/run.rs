@@ -1,6 +1,7 @@
 //! `redis-wb run`: carries changes from Redis to their targets.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,14 @@ use std::time::Duration;
 use clap::Args;
 use redis_wb_compiler::Live;
 use redis_wb_plan::Plan;
-use redis_wb_runtime::{Error, Options, Shutdown};
+use redis_wb_runtime::metrics::Exporter;
+use redis_wb_runtime::{Error, Options, Server, Shutdown, Vitals};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Failure;
 use crate::project::{Location, Project, refuse_bugs};
 use crate::redis::Redis;
+use crate::serve::{Told, address, collect, serve};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -31,7 +34,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = TAKEOVER_MS, env = "REDIS_WB_TAKEOVER_MS",
         value_parser = clap::value_parser!(u64).range(TAKEOVER_MS_MIN..=TAKEOVER_MS_MAX))]
     takeover_ms: u64,
+    /// Answer `/metrics`, `/healthz` and `/readyz` there: a port of this machine such as 9122, or host:port.
+    #[arg(long, value_name = "ADDR", env = "REDIS_WB_METRICS", value_parser = address)]
+    metrics: Option<SocketAddr>,
 }
+
+/// How often streams are looked at for the metrics.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What it is where nothing else is said.
 const TAKEOVER_MS: u64 = 6_000;
@@ -43,14 +52,23 @@ const TAKEOVER_MS_MAX: u64 = 600_000;
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime()?.block_on(async move {
         let shutdown = shutdown("stopping after the current batch")?;
+        let (redis, vitals) = (Server::from(arguments.redis), Arc::new(Vitals::default()));
+        // First, so that whoever looks sees what is waited for.
+        if let Some(address) = arguments.metrics {
+            let exporter = Exporter::of_worker(Arc::clone(&vitals));
+            let told = Arc::new(Told { exporter, vitals: Some(Arc::clone(&vitals)) });
+            serve(address, Arc::clone(&told)).await?;
+            tokio::spawn(collect(redis.clone(), told, COLLECT_INTERVAL));
+        }
         let plan = match &arguments.plan {
             Some(path) => read_plan(path)?,
             None => compile(&arguments.location, &shutdown).await?,
         };
         let options = Options {
-            redis: arguments.redis.into(),
+            redis,
             until_idle: arguments.until_idle,
             takeover: Duration::from_millis(arguments.takeover_ms),
+            vitals,
         };
         let summary = redis_wb_runtime::run(Arc::new(plan), options, shutdown).await.map_err(failure)?;
         tracing::info!(applied = summary.applied, rejected = summary.rejected, "stopped");

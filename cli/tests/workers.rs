@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redis::Commands as _;
 use support::maria::Maria;
 use support::{Project, Row, assert_same_rows, text};
-use xtask::servers::{Process, Redis};
+use xtask::servers::{Cluster, Process, Redis};
 
 const TABLES: &str = "CREATE TABLE emp (id integer PRIMARY KEY, name text);";
 const ROWS: &str = "SELECT CAST(id AS text), name FROM emp ORDER BY emp.id";
@@ -296,6 +296,57 @@ fn a_flush_takes_no_lease() {
     project.drain();
     assert_eq!(project.pg_rows(ROWS), [row(3, "Grace")]);
     assert_eq!(project.pg_rows("SELECT CAST(fence AS text) FROM redis_wb_checkpoint WHERE epoch = 'fence'").len(), 1);
+}
+
+/// In a cluster every shard has a unit. Whoever joins gets its share from those that have more, and whoever goes leaves it
+/// to the others; rows follow all the while.
+#[test]
+fn workers_share_the_units_of_a_cluster() {
+    let cluster = Cluster::start(3, 0);
+    let project = Project::new("emps", &job(&["pg"]), TABLES);
+    let worker = || project.worker_at(&cluster.url(), &[]);
+    let held = || {
+        let mut leases: Vec<String> = Vec::new();
+        for at in 0..3 {
+            let mut redis = cluster.connect(at);
+            for key in redis.keys::<_, Vec<String>>("wb:{*}/lease").unwrap() {
+                let owner: Option<String> = redis.hget(key, "owner").unwrap();
+                leases.extend(owner.filter(|owner| !owner.is_empty()));
+            }
+        }
+        leases
+    };
+    let share = |worker: &Process| {
+        let own = format!("-{}-", worker.pid());
+        held().iter().filter(|owner| owner.contains(&own)).count()
+    };
+    let mut written = 0;
+    let mut follow = |what: &str, holds: &dyn Fn() -> bool| {
+        project.wait(what, || {
+            written += 1;
+            let key = format!("emp:{}", written % 100);
+            let mut hset = redis::cmd("HSET");
+            hset.arg(&key).arg("name").arg(written);
+            // Two of three are told to ask another server.
+            assert!((0..3).any(|at| hset.query::<u32>(&mut cluster.connect(at)).is_ok()));
+            holds()
+        });
+    };
+    let mut first = worker();
+    follow("one holds all", &|| share(&first) == 3);
+    let mut second = worker();
+    follow("two share", &|| held().len() == 3 && share(&second) == 1);
+    let third = worker();
+    follow("three share", &|| [&first, &second, &third].map(&share) == [1, 1, 1]);
+    second.stop();
+    follow("one goes", &|| share(&first) + share(&third) == 3);
+    first.kill();
+    follow("one dies", &|| share(&third) == 3);
+    follow("a hundred keys", &|| project.pg_rows(ROWS).len() == 100);
+    let last = written.to_string();
+    let newest = "SELECT max(CAST(name AS integer))::text FROM emp";
+    project.wait("the last row", || project.pg_rows(newest) == [[last.as_str()]]);
+    assert!(!project.log().contains("fenced off"), "{}", project.log());
 }
 
 #[test]

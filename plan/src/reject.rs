@@ -32,7 +32,7 @@ pub enum RejectCode {
     Unreadable,
     /// A function got an argument that it cannot take.
     InvalidArgument,
-    /// An expression does too much, or a value is nested too deep.
+    /// An expression does too much, a value is nested too deep, or a key or a reply is too large.
     LimitExceeded,
     /// A text is not what a function reads: no JSON, base64, XML or date.
     MalformedText,
@@ -154,8 +154,9 @@ impl RejectCode {
                  Convert the value in the expression, or say what to do without it: `not_null(price, `0`)`."
             }
             Self::LimitExceeded => {
-                "An expression visits or makes more than it may for one record, or a value is nested too deep.\n\
-                 The reason names the limit. Make the expression smaller, or keep such records out by a filter."
+                "An expression visits or makes more than it may for one record, a value is nested too deep, or a key or the\n\
+                 reply to a lookup is larger than a worker takes at once. The reason names the limit. Make the expression\n\
+                 or the value smaller, or keep such records out by a filter before it."
             }
             Self::MalformedText => {
                 "A function of an expression reads a text that is not in its form: no JSON, base64, XML or date.\n\

@@ -6,6 +6,7 @@
 //! | [`Image`] | the content of the key after or before the change |
 //! | [`encode`] | record to MessagePack (in [`RecordWriter`] when the image is written piece by piece) |
 //! | [`key_of`] | the key of a record that is not whole |
+//! | [`glob`] | key patterns as Redis matches them |
 //! | [`decode`] | MessagePack to record; any bytes give a record or a [`DecodeError`], never a panic |
 //!
 //! The record is a public contract, described in `record/FORMAT.md`: whatever appends such records to a stream
@@ -13,6 +14,7 @@
 
 mod decode;
 mod encode;
+pub mod glob;
 
 pub use decode::{DecodeError, decode, key_of};
 pub use encode::{RecordWriter, encode};

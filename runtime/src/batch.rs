@@ -12,9 +12,10 @@ use redis_wb_record::{Flags, Image, Opcode, Record};
 
 use crate::checkpoint::{Advance, Applied};
 use crate::commands::{Command, commands};
+use crate::counts::{Counts, Operation};
 use crate::dead_letters::is_for;
 use crate::error::Failure;
-use crate::evaluate::{Effect, elements, filtered, items};
+use crate::evaluate::{Effect, elements, filtered, filtered_telling, items};
 use crate::layout::Layout;
 use crate::lookup::{Asking, Lookups};
 use crate::order::Order;
@@ -80,6 +81,8 @@ pub(crate) struct Prepared {
     pub(crate) flushed: Vec<usize>,
     /// Entries that were not applied before.
     pub(crate) fresh: usize,
+    /// What became of those, by job; what nothing follows from counts as filtered.
+    pub(crate) counts: Vec<Counts>,
 }
 
 /// Prepares a batch, as what is applied already lets it be. `None` where lookups give more than memory is for: then it
@@ -103,6 +106,7 @@ pub(crate) async fn prepare(
         advances: Vec::new(),
         flushed: Vec::new(),
         fresh: 0,
+        counts: layout.jobs().map(|_| Counts::default()).collect(),
     };
     // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
     let Changes { mut changes, clears } = read(layout, entries, applied, &mut prepared);
@@ -114,11 +118,16 @@ pub(crate) async fn prepare(
     for (entry, job) in clears {
         tables.clear(job, entry);
         prepared.written.push(entry);
+        prepared.count(job, Operation::Deleted);
     }
     for (change, elements) in changes.iter().zip(&elements) {
         match add(layout, &mut tables, change, elements) {
             Ok(Made { commands, is_any }) => {
-                prepared.written.extend(is_any.then_some(change.entry));
+                if is_any {
+                    prepared.written.push(change.entry);
+                    let is_new = change.input.opcode == Opcode::Create.letter();
+                    prepared.count(change.job, Operation::of(change.effect, is_new));
+                }
                 prepared.commands.extend(commands.into_iter().map(|command| (change.entry, command)));
             }
             Err(reject) => prepared.rejected.push(rejected(change.entry, reject)),
@@ -126,7 +135,42 @@ pub(crate) async fn prepare(
     }
     prepared.outputs = tables.finish();
     prepared.rejected.sort_by_key(|rejected| rejected.entry);
+    for at in prepared.rejected.iter().map(|rejected| rejected.entry).collect::<Vec<_>>() {
+        prepared.count(entries.get(at).map_or(usize::MAX, |entry| entry.job), Operation::Rejected);
+    }
     Ok(Some(prepared))
+}
+
+impl Prepared {
+    /// Counts a record of a job as something else than filtered.
+    fn count(&mut self, job: usize, operation: Operation) {
+        if let Some(counts) = self.counts.get_mut(job) {
+            counts.turn(Operation::Filtered, operation);
+        }
+    }
+
+    /// What became of the records, by job, where the target refused some of them.
+    pub(crate) fn counts_without(&self, layout: &Layout, entries: &[Entry], refused: &[Rejected]) -> Vec<Counts> {
+        let mut all = self.counts.clone();
+        for entry in refused.iter().filter_map(|refused| entries.get(refused.entry)) {
+            if let Some(counts) = all.get_mut(entry.job) {
+                counts.turn(operation(layout, entry), Operation::Rejected);
+            }
+        }
+        all
+    }
+}
+
+/// What a record counts as that rows or commands came of.
+fn operation(layout: &Layout, entry: &Entry) -> Operation {
+    let (Ok(record), Some(job)) = (redis_wb_record::decode(&entry.record), layout.job(entry.job)) else {
+        return Operation::Filtered;
+    };
+    if record.opcode == Opcode::Flush {
+        return Operation::Deleted;
+    }
+    let is_new = record.opcode == Opcode::Create;
+    effect(&job.source, &record).map_or(Operation::Filtered, |effect| Operation::of(effect, is_new))
 }
 
 fn rejected(entry: usize, reject: Reject) -> Rejected {
@@ -173,6 +217,35 @@ async fn look_up<'b>(
         stays
     });
     Ok(true)
+}
+
+/// What the steps of a job said of one entry of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct StepsTold {
+    /// Each filter that was asked: its text, and whether the record passes.
+    pub(crate) filters: Vec<(String, bool)>,
+    /// What each lookup gave.
+    pub(crate) replies: Vec<Arc<Value<'static>>>,
+    /// Whether the change concerns rows at all.
+    pub(crate) is_change: bool,
+}
+
+/// What the steps of a job said of an entry, for people.
+pub(crate) fn steps_told(layout: &Layout, at: usize, entry: &Entry, batch: &Prepared) -> StepsTold {
+    let mut told = StepsTold { replies: batch.replies.get(&at).cloned().unwrap_or_default(), ..StepsTold::default() };
+    let Ok(record) = redis_wb_record::decode(&entry.record) else { return told };
+    let Ok(Outcome::Change(effect, mut input, _)) = outcome(layout, entry.job, record, redis_wb_plan::now_us()) else {
+        return told;
+    };
+    told.is_change = true;
+    input.lookups.clone_from(&told.replies);
+    if let Some(job) = layout.job(entry.job) {
+        // Why it cannot be evaluated was told when the batch was prepared.
+        let _ = filtered_telling(job, &input, effect, |filter, passes| {
+            told.filters.push((filter.condition.origin.clone(), passes));
+        });
+    }
+    told
 }
 
 /// The rows of some entries of a batch, in the order given. Those are entries that were written before.
@@ -299,6 +372,9 @@ fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepare
             continue;
         }
         prepared.fresh += 1;
+        if let Some(counts) = prepared.counts.get_mut(entry.job) {
+            counts.add(Operation::Filtered, 1);
+        }
         match entry.found {
             Found::AsWritten => {}
             Found::Nothing => continue,

@@ -301,7 +301,7 @@ fn job_of(queue: &str) -> &str {
     queue.split_once("}:").map_or(queue, |(_, job)| job)
 }
 
-fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
+pub(crate) fn letter(queue: &str, entry: &redis::streams::StreamId) -> DeadLetter {
     let bytes = |field: &str| match entry.map.get(field) {
         Some(Value::BulkString(bytes)) => bytes.clone(),
         _ => Vec::new(),

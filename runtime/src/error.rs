@@ -71,6 +71,17 @@ impl Failure {
         Self::Refused(Refusal { code, reason, statement: None, at_commit: false, has_ended: false })
     }
 
+    /// What kind of failure it is, in one word; of a refusal its code.
+    pub(crate) const fn class(&self) -> &'static str {
+        match self {
+            Self::Transient(_) => "transient",
+            Self::Configuration { .. } => "configuration",
+            Self::Overtaken => "overtaken",
+            Self::Fenced(_) => "fenced",
+            Self::Refused(refusal) => refusal.code.code(),
+        }
+    }
+
     /// The same, with more known of a refusal.
     pub(crate) fn refusal(self, more: impl FnOnce(&mut Refusal)) -> Self {
         match self {

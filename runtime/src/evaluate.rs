@@ -1,7 +1,7 @@
 //! One change into the rows that it asks for: filters, conditions, lists, columns. Knows no other change.
 
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{Condition, Job, OnUnmatched, OnVanished, Output, Step, Strategy};
+use redis_wb_plan::plan::{Condition, Filter, Job, OnUnmatched, OnVanished, Output, Step, Strategy};
 use redis_wb_plan::value::Items;
 use redis_wb_plan::{Reject, RejectCode, Slots, Value};
 
@@ -34,9 +34,21 @@ pub(crate) struct Row<'b> {
 
 /// What the filters of a job leave of a change: `None` where its rows stay as they are.
 pub(crate) fn filtered<'b>(job: &'b Job, input: &'b Input<'b>, effect: Effect) -> Result<Option<Effect>, Reject> {
+    filtered_telling(job, input, effect, |_, _| ())
+}
+
+/// The same; tells of each filter that was asked whether the change passes.
+pub(crate) fn filtered_telling<'b>(
+    job: &'b Job,
+    input: &'b Input<'b>,
+    effect: Effect,
+    mut tell: impl FnMut(&'b Filter, bool),
+) -> Result<Option<Effect>, Reject> {
     for step in &job.steps {
         let Step::Filter(filter) = step else { continue };
-        if !passes(&filter.condition, input, effect)? {
+        let does_pass = passes(&filter.condition, input, effect)?;
+        tell(filter, does_pass);
+        if !does_pass {
             return Ok(match filter.on_unmatched {
                 OnUnmatched::Delete => Some(Effect::Delete),
                 OnUnmatched::Keep => None,

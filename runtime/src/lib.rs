@@ -20,6 +20,10 @@
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
+//! | `vitals`, `counts` | what state each pipeline is in, what it has done; kept beside the streams once a second |
+//! | [`status`] | all that can be seen of the work from outside |
+//! | [`metrics`] | the same, and what a worker has done, for Prometheus |
+//! | [`trace`] | single changes followed through the pipeline, beside the worker |
 //! | `layout`, `rows`, `position` | which jobs a connection has, encoded rows, places in a stream |
 //! | `order` | places among several streams, in a cluster |
 //! | [`unsafe_settings`] | settings of Redis that lose change streams |
@@ -32,6 +36,7 @@
 mod batch;
 mod checkpoint;
 mod commands;
+mod counts;
 mod dead_letters;
 mod error;
 mod evaluate;
@@ -40,6 +45,7 @@ mod layout;
 mod lease;
 mod lookup;
 mod mend;
+pub mod metrics;
 mod order;
 mod pause;
 mod pipeline;
@@ -52,12 +58,15 @@ mod settings;
 mod shard;
 mod shutdown;
 mod snapshot;
+pub mod status;
 mod supervisor;
 mod tables;
 mod target;
 mod tls;
 mod topology;
+pub mod trace;
 mod unit;
+mod vitals;
 mod workers;
 
 use std::collections::BTreeSet;
@@ -69,6 +78,7 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Connection, RedisConnection};
 use redis_wb_plan::schema::Schema;
 
+pub use counts::{Counts, Operation};
 pub use dead_letters::{DeadLetter, DeadLetters, Pages, Replayed, Selection};
 pub use error::Error;
 use error::Failure;
@@ -78,6 +88,7 @@ pub use shutdown::{Shutdown, Trigger};
 pub use snapshot::{Progress, SnapshotOptions, Walked, snapshot};
 use supervisor::Supervisor;
 use topology::Topology;
+pub use vitals::{Phase, Trouble, Vitals};
 
 /// Where a Redis is, and how it is come by.
 #[derive(Clone, Default)]
@@ -110,6 +121,8 @@ pub struct Options {
     pub until_idle: bool,
     /// How long a worker that died is waited for before another takes over.
     pub takeover: Duration,
+    /// Where it tells how it is.
+    pub vitals: Arc<Vitals>,
 }
 
 /// What a run has done.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use redis_wb_plan::RejectCode;
 use redis_wb_plan::plan::Job;
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Applied, Epoch};
@@ -26,6 +27,7 @@ use crate::shard::{Connection, Letter, Settled, Shard};
 use crate::supervisor::Common;
 use crate::target::{Target, Unburied};
 use crate::topology::Tag;
+use crate::vitals::Signs;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
 pub(crate) use turns::BEGINNING_BYTES;
@@ -46,6 +48,8 @@ const SIGN_OF_LIFE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Batch {
     entries: Vec<Entry>,
     prepared: Prepared,
+    /// What is done for it.
+    span: tracing::Span,
 }
 
 /// One pipeline.
@@ -56,6 +60,7 @@ pub(crate) struct Pipeline {
     shard: Shard,
     tenure: Tenure,
     mending: Arc<Mending>,
+    signs: Arc<Signs>,
     /// Whether this fence stands in the target.
     has_claimed: bool,
     shutdown: Shutdown,
@@ -89,10 +94,10 @@ struct Session {
 }
 
 impl Pipeline {
-    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, signs: Arc<Signs>, shutdown: Shutdown) -> Self {
         let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, tenure, mending, has_claimed: false, shutdown, pauses }
+        Self { common, layout, tag, shard, tenure, mending, signs, has_claimed: false, shutdown, pauses }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
@@ -100,7 +105,8 @@ impl Pipeline {
         while !self.shutdown.is_requested() {
             match self.session().await {
                 Ok(()) => break,
-                Err(Failure::Overtaken) => {
+                Err(failure @ Failure::Overtaken) => {
+                    self.signs.failed(&failure);
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
@@ -114,6 +120,7 @@ impl Pipeline {
 
     async fn pause(&mut self, failure: Failure) {
         self.common.look_again.notify_one();
+        self.signs.failed(&failure);
         let pause = self.pauses.next();
         let connection = &self.layout.name;
         let retry_ms = pause.as_millis();
@@ -148,7 +155,7 @@ impl Pipeline {
             };
             match read {
                 Some(Read::Batch(batch)) => {
-                    self.write_patiently(&mut session, batch).await?;
+                    self.write_patiently(&mut session, *batch).await?;
                     self.pauses.reset();
                 }
                 Some(Read::Idle) => return Ok(()),
@@ -191,7 +198,9 @@ impl Pipeline {
             Turns::new(cluster, self.tag.clone(), connection, &streams)
         });
         let layout = Arc::clone(&self.layout);
-        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns);
+        let signs = Arc::clone(&self.signs);
+        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns, signs);
+        self.signs.runs();
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle);
         let mut session = Session { control, target, streams, encode };
@@ -248,12 +257,14 @@ impl Pipeline {
         }
         let mut shutdown = self.shutdown.clone();
         let connection = self.layout.name.clone();
-        let mut write = pin!(self.write(session, batch));
+        let span = batch.span.clone();
+        let mut write = pin!(self.write(session, batch).instrument(span));
         loop {
             tokio::select! {
                 written = &mut write => return written,
                 () = tokio::time::sleep(ANSWER_SECONDS_EXPECTED) => {
-                    tracing::warn!(connection, "the target does not answer; still waiting");
+                    let help = "nothing is lost; look for locks, load or a full disk of the target";
+                    tracing::warn!(connection, help, "the target does not answer; still waiting");
                 }
                 () = shutdown.requested() => break,
             }
@@ -266,7 +277,7 @@ impl Pipeline {
 
     /// Writes a batch. Where the target refuses it, the records that it refuses are found and the rest is written.
     async fn write(&mut self, session: &mut Session, batch: Batch) -> Result<(), Failure> {
-        let Batch { entries, prepared } = batch;
+        let Batch { entries, prepared, .. } = batch;
         if prepared.advances.is_empty() {
             let place = |entry: &Entry| {
                 let record = redis_wb_record::decode(&entry.record).ok()?;
@@ -279,9 +290,11 @@ impl Pipeline {
             return self.settle_again(session, &there).await;
         }
         self.bury(session, &entries, &prepared.rejected).await?;
+        self.signs.writes();
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
-        match session.target.write(&session.streams, &entries, &prepared).await {
+        let commit = tracing::debug_span!("commit", records = prepared.written.len());
+        match session.target.write(&session.streams, &entries, &prepared).instrument(commit).await {
             Err(Failure::Refused(refusal)) => {
                 refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
             }
@@ -293,7 +306,9 @@ impl Pipeline {
                 }
             }
         }
-        self.settle(session, &prepared, prepared.rejected.len() + refused.len()).await
+        self.signs.committed(&self.layout, &entries, &prepared, &refused);
+        let rejected = prepared.rejected.len() + refused.len();
+        self.settle(session, &prepared, rejected).instrument(tracing::debug_span!("settle", rejected)).await
     }
 
     /// Writes all but what the target refuses, which goes to the dead-letter queue.

@@ -22,6 +22,11 @@ impl Cells {
         self.ends.push(self.bytes.len());
     }
 
+    /// Whether a row has a cell here.
+    pub(crate) fn has(&self, row: usize) -> bool {
+        row < self.ends.len()
+    }
+
     /// The encoded cells of a range of rows, one behind the other.
     pub(crate) fn slice(&self, rows: &Range<usize>) -> &[u8] {
         let start = self.start(rows.start);
@@ -65,6 +70,14 @@ impl RowSet {
 pub(crate) struct OutputRows {
     /// What is written one behind the other.
     pub(crate) rounds: Vec<Round>,
+}
+
+impl OutputRows {
+    /// How many rows there are, each counted once for what happens to it.
+    pub(crate) fn len(&self) -> usize {
+        let all = |round: &Round| [&round.cleared, &round.gone, &round.deletes, &round.writes].map(RowSet::len);
+        self.rounds.iter().flat_map(all).sum()
+    }
 }
 
 /// Rows that are written at once, in the order of these parts. Each set has all columns of the output, of which those

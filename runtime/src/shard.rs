@@ -16,7 +16,7 @@ use redis_wb_record::{DataType, Flags, ORDER_FIELD, Opcode, Record, RecordWriter
 
 use crate::batch::{Entry, Found};
 use crate::checkpoint::{Epoch, epoch_text};
-use crate::dead_letters::{Call, is_replay};
+use crate::dead_letters::{Call, gone, is_replay};
 use crate::error::Failure;
 use crate::order::Order;
 use crate::pipeline::BEGINNING_BYTES;
@@ -261,6 +261,16 @@ impl Connection {
         }
     }
 
+    /// The last id that a stream has given out; the start where there is no stream.
+    pub(crate) async fn last_id(&mut self, stream: &str) -> Result<Position, Failure> {
+        if self.query::<u64>(redis::cmd("EXISTS").arg(stream)).await? == 0 {
+            return Ok(Position::START);
+        }
+        let info: redis::streams::StreamInfoStreamReply =
+            self.query(redis::cmd("XINFO").arg("STREAM").arg(stream)).await?;
+        Ok(Position::parse(info.last_generated_id.as_bytes()).unwrap_or(Position::START))
+    }
+
     /// Reads entries behind the positions: at most `count` of each stream. Waits for the first, if it may.
     pub(crate) async fn read(
         &mut self,
@@ -268,10 +278,20 @@ impl Connection {
         count: usize,
         may_wait: bool,
     ) -> Result<Vec<Entry>, Failure> {
+        self.read_within(streams, count, may_wait.then_some(BLOCK_MS)).await
+    }
+
+    /// The same; waits so many milliseconds for the first, or not at all.
+    pub(crate) async fn read_within(
+        &mut self,
+        streams: &[(String, Position)],
+        count: usize,
+        block_ms: Option<u64>,
+    ) -> Result<Vec<Entry>, Failure> {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(count);
-        if may_wait {
-            command.arg("BLOCK").arg(BLOCK_MS);
+        if let Some(block_ms) = block_ms {
+            command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS");
         for (stream, _) in streams {
@@ -338,6 +358,20 @@ impl Connection {
             None => writer.no_image(),
         }
         Ok(Completed::Whole(encoded))
+    }
+
+    /// Gives an entry that says "read the key now" what the key holds now.
+    pub(crate) async fn complete_entry(&mut self, source: &Source, entry: &mut Entry) -> Result<(), Failure> {
+        let Ok(record) = redis_wb_record::decode(&entry.record) else { return Ok(()) };
+        match self.complete(source, &record).await? {
+            Completed::Whole(record) => entry.record = record,
+            Completed::Gone => match gone(record) {
+                Some(record) => entry.record = record,
+                None => entry.found = Found::Nothing,
+            },
+            Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
+        }
+        Ok(())
     }
 
     /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.

@@ -17,6 +17,7 @@ use crate::primaries::{Looked, Primaries};
 use crate::shard::Shard;
 use crate::topology::{Shards, Tag, Topology};
 use crate::unit::Unit;
+use crate::vitals::Vitals;
 use crate::workers::Workers;
 use crate::{Error, Options, Shutdown, Summary, Trigger};
 
@@ -39,6 +40,7 @@ pub(crate) struct Common {
     pub(crate) look_again: Notify,
     pub(crate) counted: Counted,
     pub(crate) workers: Arc<Workers>,
+    pub(crate) vitals: Arc<Vitals>,
     /// How long a lease lasts: then another worker takes over from one that died.
     pub(crate) takeover: Duration,
 }
@@ -97,6 +99,7 @@ impl Supervisor {
             look_again: Notify::new(),
             counted: Counted::default(),
             workers: Workers::new(),
+            vitals: Arc::clone(&options.vitals),
             takeover: options.takeover.max(TAKEOVER_MIN),
         };
         Self {
@@ -195,6 +198,7 @@ impl Supervisor {
         }
         self.units.retain(|_, seat| !seat.is_leaving || !seat.is_done);
         self.common.workers.set_units(shards.units.len());
+        self.common.vitals.set_units(shards.units.len());
         self.registry.send_if_modified(|known| {
             let is_other = known.as_ref() != Some(&shards.registry);
             *known = Some(shards.registry.clone());

@@ -4,6 +4,7 @@
 //! A target connects, tells its tables, keeps the checkpoint, writes a batch in one atomic step with it, and finds the
 //! rows that it refuses; a Redis, which takes nothing back, tells what it refused.
 
+mod meaning;
 mod mysql;
 mod postgres;
 mod redis;
@@ -27,6 +28,7 @@ use crate::rows::{Encode, OutputRows};
 use crate::secret::expand;
 
 pub(crate) use redis::Unburied;
+pub(crate) use steps::Bound;
 
 /// A connected target.
 pub(crate) enum Target {
@@ -211,6 +213,11 @@ pub(crate) async fn schema(connection: &Connection, tables: &[TableName]) -> Res
         Dialect::MariaDb | Dialect::MySql => mysql::schema(connection, tables).await,
         other => Err(compile_only(other)),
     }
+}
+
+/// The statements of a batch for people, in order, each with its parameters.
+pub(crate) fn statements(layout: &Layout, outputs: &[OutputRows]) -> Vec<(String, Vec<Bound>)> {
+    steps::texts(layout, outputs)
 }
 
 /// A Redis has no rows of cells.

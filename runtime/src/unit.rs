@@ -17,6 +17,7 @@ use crate::pipeline::{Ended, Pipeline, Tenant};
 use crate::shard::{Connection, Shard};
 use crate::supervisor::{Common, broken};
 use crate::topology::Tag;
+use crate::vitals::Reporter;
 use crate::{Error, Shutdown};
 
 /// How long to wait before the lease is tried for again.
@@ -49,6 +50,19 @@ enum Worked {
     Fenced(Fence),
     /// Another server owns the unit now.
     Moved,
+}
+
+impl Worked {
+    /// The word that metrics have for it.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "released",
+            Self::GivenBack => "given_back",
+            Self::Lost(_) => "lost",
+            Self::Fenced(_) => "fenced",
+            Self::Moved => "moved",
+        }
+    }
 }
 
 impl Unit {
@@ -155,15 +169,18 @@ impl Unit {
     /// Works at one server for as long as the lease holds.
     async fn hold(&mut self, shard: &Shard, mut lease: Box<Lease>) -> Worked {
         let holding = self.common.workers.hold(&self.tag);
+        let watch = self.common.vitals.watch(&self.tag, &self.common.layouts);
         let tenure = lease.tenure();
+        let reporter = Reporter::begin(&watch, shard.clone(), &self.common.workers.own, tenure.fence);
         tracing::info!(unit = %self.tag, fence = tenure.fence, "this worker has the lease");
         let (trigger, stop) = Shutdown::new();
         let mut pipelines = JoinSet::new();
         let mending = Arc::new(Mending::new(Arc::clone(&self.common.plan), shard.clone(), stop.clone()));
         let (common, tag, shard) = (Arc::clone(&self.common), self.tag.clone(), shard.clone());
         let tenant = Tenant { common, tag, shard, tenure, mending };
-        for layout in &self.common.layouts {
-            pipelines.spawn(Pipeline::new(&tenant, Arc::clone(layout), stop.clone()).run());
+        for (layout, signs) in self.common.layouts.iter().zip(&watch.signs) {
+            let signs = Arc::clone(signs);
+            pipelines.spawn(Pipeline::new(&tenant, Arc::clone(layout), signs, stop.clone()).run());
         }
         let mut is_given_back = false;
         let mut failed = None;
@@ -195,11 +212,15 @@ impl Unit {
         };
         pipelines.shutdown().await;
         drop(holding);
+        watch.ended(worked.word());
         match worked {
             Worked::Lost(_) => {}
             // The server that had it may be gone, and nothing waits for that.
             Worked::Moved => drop(tokio::spawn(lease.release())),
-            _ => lease.release().await,
+            _ => {
+                reporter.end().await;
+                lease.release().await;
+            }
         }
         worked
     }

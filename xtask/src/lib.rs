@@ -5,10 +5,13 @@
 //! | [`tools`] | finds the programs that are needed, installs those that are missing |
 //! | [`cargo`] | builds what is run |
 //! | [`servers`] | starts Redis, PostgreSQL and other processes, and ends them whatever happens |
+//! | [`chaos`] | rounds of random changes while all of these fail, and what must hold afterwards |
 //!
-//! It must not know what redis-wb does: no crate of the workspace is a dependency of this one.
+//! It must not know how redis-wb works: no crate of the workspace is a dependency of this one but `redis-wb-record`,
+//! the public contract between capture and whoever reads.
 
 pub mod cargo;
+pub mod chaos;
 pub mod servers;
 pub mod tools;
 

@@ -30,7 +30,7 @@ const ALLOWED: [&str; 14] = [
 
 /// Old versions that are there beside a newer one: name, version up to its first non-zero part,
 /// and why that is so. An entry that no longer holds is an error too.
-const DOUBLED: [(&str, &str, &str); 21] = [
+const DOUBLED: [(&str, &str, &str); 24] = [
     ("base64", "0.22", "tokio-postgres, until its next release"),
     ("bitflags", "1", "redis-module by nix 0.26"),
     ("block-buffer", "0.10", "mysql_async by mysql_common, until its next release"),
@@ -42,12 +42,15 @@ const DOUBLED: [(&str, &str, &str); 21] = [
     ("getrandom", "0.2", "ring"),
     ("getrandom", "0.3", "mysql_async by mysql_common, until its next release"),
     ("heck", "0.4", "redis-module by strum's macros, when compiling only"),
+    ("itertools", "0.13", "criterion and bindgen, until their next releases; for benchmarks and when compiling only"),
     ("num-traits", "0.1", "redis-module by enum-primitive-derive, when compiling only"),
     ("object", "0.39", "pest by stacker's build script, when compiling only"),
     ("quote", "0.3", "redis-module by enum-primitive-derive, when compiling only"),
     ("sha1", "0.10", "mysql_async by mysql_common, until its next release"),
     ("sha2", "0.10", "mysql_async by mysql_common, until its next release"),
     ("shlex", "1", "redis-module by bindgen, when compiling only"),
+    ("signal-hook", "0.3", "ratatui by crossterm, until its next release"),
+    ("strum_macros", "0.24", "redis-module, when compiling only"),
     ("syn", "0.11", "redis-module by enum-primitive-derive, when compiling only"),
     ("syn", "1", "redis-module by its macros, when compiling only"),
     ("syn", "2", "many macro crates have not moved to syn 3 yet; when compiling only"),

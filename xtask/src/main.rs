@@ -5,6 +5,7 @@
 //! | [`test`] | everything that must hold before `main` moves, step by step |
 //! | [`tidy`], [`licences`], [`snapshots`], [`fuzz`] | the steps that are no command of cargo |
 //! | [`bench`] | measurements, for `docs/benchmarks.md` |
+//! | [`storm`] | `cargo xtask chaos`, by [`xtask::chaos`] |
 //! | [`demo`] | the whole chain on a private Redis and a SQLite file |
 //!
 //! It must not know how the crates work: it builds, starts and looks at them from outside.
@@ -15,6 +16,7 @@ mod fuzz;
 mod licences;
 mod snapshots;
 mod sources;
+mod storm;
 mod test;
 mod tidy;
 
@@ -36,6 +38,8 @@ usage: cargo xtask <task>
   bench capture   what capture costs the writers, and the memory of its streams
   bench snapshot  time how long slices of a snapshot hold Redis up
   bench memory    the peak memory of a worker with 5 million changes waiting
+  chaos           a round of 200,000 changes while workers, servers and network fail at random
+  chaos --rounds N --seed S --changes C --pace CHANGES_PER_S --redis pair|cluster --kinds KIND,KIND
   fuzz            each fuzz target for a minute
   demo            write to a private Redis, watch the rows follow in SQLite
   demo --keep     the same, and leave all running until Ctrl-C";
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         ["bench", "capture"] => bench::capture(),
         ["bench", "snapshot"] => bench::snapshot(),
         ["bench", "memory"] => bench::memory(),
+        ["chaos", arguments @ ..] => storm::run(arguments),
         ["fuzz"] => fuzz::run(60),
         ["demo"] => demo::run(demo::Ending::CleanUp),
         ["demo", "--keep"] => demo::run(demo::Ending::KeepRunning),

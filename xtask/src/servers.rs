@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Process`] | any command; it ends when its owner drops it or dies, even by SIGKILL |
 //! | [`Folder`] | no process, but a folder that goes in the same way |
+//! | [`SmallDisk`] | no process, but a file system that can be full |
 //! | [`Redis`] | a Redis server with the capture module |
 //! | [`Cluster`] | a Redis Cluster, with the capture module |
 //! | [`Sentinel`] | a sentinel of a Redis server and its replicas |
@@ -15,6 +16,7 @@
 //! Functions without `try_` panic: tests call them, and a test without its server has failed.
 
 mod cluster;
+mod disk;
 mod guard;
 mod mariadb;
 mod module;
@@ -26,6 +28,7 @@ mod sentinel;
 mod user;
 
 pub use cluster::Cluster;
+pub use disk::SmallDisk;
 pub use guard::Folder;
 pub use mariadb::MariaDb;
 pub use module::{CAPTURE_FILE, capture_module, rejson_module, try_capture_module};

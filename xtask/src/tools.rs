@@ -104,6 +104,33 @@ pub fn mariadb() -> Result<MariaDbPrograms, Error> {
     })
 }
 
+/// libfaketime, which lets the clock of one process jump.
+pub fn faketime() -> Result<PathBuf, Error> {
+    if let Some(path) = find_faketime() {
+        return Ok(path);
+    }
+    locked(|| match find_faketime() {
+        Some(path) => Ok(path),
+        None => {
+            debian::install(&["libfaketime"])?;
+            find_faketime().ok_or_else(|| Error::new("libfaketime was installed, but was not found"))
+        }
+    })
+}
+
+/// The client of PostgreSQL, which comes with the server.
+pub fn psql() -> Result<PathBuf, Error> {
+    let programs = postgres_programs()?;
+    let beside = Some(programs.join("psql")).filter(|path| path.is_file());
+    beside.or_else(|| on_path("psql")).ok_or_else(|| Error::new("there is no `psql` beside the server of PostgreSQL"))
+}
+
+/// The client of MariaDB, which comes with the server.
+pub fn mariadb_client() -> Result<PathBuf, Error> {
+    mariadb()?;
+    on_path("mariadb").ok_or_else(|| Error::new("there is no `mariadb` beside the server of MariaDB"))
+}
+
 /// libclang, which generates the capture module's bindings; `None` where the build finds it itself.
 pub fn libclang() -> Result<Option<PathBuf>, Error> {
     if env::var_os("LIBCLANG_PATH").is_some() {
@@ -174,6 +201,12 @@ fn find_postgres() -> Option<PathBuf> {
         .max();
     let on_path = || on_path("initdb")?.canonicalize().ok()?.parent().map(Path::to_path_buf);
     newest.map(|(_, programs)| programs).or_else(on_path)
+}
+
+/// The library for processes of many threads.
+fn find_faketime() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file())
 }
 
 fn find_mariadb() -> Option<MariaDbPrograms> {

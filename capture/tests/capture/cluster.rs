@@ -238,6 +238,8 @@ fn a_stream_leaves_with_its_slot_and_another_goes_on() {
     let old = tracked.entries(SOURCE);
     let slot = tracked.slot(&first);
     tracked.cluster.move_slot(slot, SOURCE, 0).unwrap();
+    assert!(!tracked.streams_here(SOURCE).contains(&first), "before any other record is captured");
+    assert!(tracked.streams_here(0).contains(&first));
     tracked.run(SOURCE, &format!("HSET {KEY} a 2"));
     tracked.run(SOURCE, &format!("HSET {KEY} a 3"));
     let second = tracked.stream(SOURCE);

@@ -113,7 +113,7 @@ fn object(letter: &DeadLetter) -> Value {
 }
 
 /// The content of a key; what is no UTF-8 is shown with U+FFFD in its place.
-fn content(image: &Image<'_>) -> Value {
+pub(crate) fn content(image: &Image<'_>) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match image {
         Image::Hash(pairs) => {

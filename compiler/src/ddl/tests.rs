@@ -51,7 +51,7 @@ fn a_dump_of_mysql() {
         assert_eq!(
             line(&read(id, text), "EMP"),
             "id int32!=, we`ird text(40)=, full text(81)=*, short int32=*, active bool!=, seen timestamptz(0)!=, \
-             kind unknown! unique (id) (we`ird, active) (seen) (kind)"
+             kind text! unique (id) (we`ird, active) (seen) (kind)"
         );
     }
 }

@@ -10,5 +10,6 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', ARGV[2],
   'ends', string.format('%.0f', now + ARGV[3]), 'lasts', ARGV[3])
+redis.call('HSETNX', KEYS[1], 'since', string.format('%.0f', now))
 redis.call('HINCRBY', KEYS[1], 'beat', 1)
 return 1

@@ -17,5 +17,6 @@ if owner ~= '' or ARGV[4] ~= '1' then
 end
 local fence = string.format('%.0f', math.max(tonumber(kept[5]) or 0, tonumber(ARGV[3])) + 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence, 'beat', 1,
-  'ends', string.format('%.0f', now + ARGV[2]), 'lasts', ARGV[2])
+  'ends', string.format('%.0f', now + ARGV[2]), 'lasts', ARGV[2],
+  'since', string.format('%.0f', now))
 return {fence, '', '', ARGV[2]}

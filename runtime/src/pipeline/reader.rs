@@ -8,18 +8,19 @@ use redis_wb_plan::plan::{Job, OnGone};
 use redis_wb_record::{Opcode, Record};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::Batch;
 use super::turns::{Obstacle, Turns};
-use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
+use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
-use crate::dead_letters::gone;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
-use crate::shard::{Completed, Connection};
+use crate::shard::Connection;
+use crate::vitals::Signs;
 
 /// How many batches wait for the writing half.
 const BATCHES_AHEAD_MAX: usize = 1;
@@ -39,7 +40,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(5);
 /// What the reading half hands over.
 pub(super) enum Read {
     /// A batch with something to write or to take note of.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// Nothing is left, and that was asked for.
     Idle,
     /// Reading failed.
@@ -61,6 +62,7 @@ pub(super) struct Reader {
     lookups: Lookups,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
+    signs: Arc<Signs>,
     /// How many entries the next command asks of each stream.
     count: usize,
     /// About the largest record of late.
@@ -78,11 +80,12 @@ impl Reader {
         applied: Applied,
         encode: Encode,
         turns: Option<Turns>,
+        signs: Arc<Signs>,
     ) -> Self {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, count, largest, stopped, said }
+        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, largest, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -95,7 +98,7 @@ impl Reader {
                     () = sender.closed() => return,
                 };
                 let (read, is_last) = match read {
-                    Ok(Some(batch)) => (Read::Batch(batch), false),
+                    Ok(Some(batch)) => (Read::Batch(Box::new(batch)), false),
                     Ok(None) if until_idle => (self.stopped().map_or(Read::Idle, Read::Failed), true),
                     Ok(None) => continue,
                     Err(failure) => (Read::Failed(failure), true),
@@ -114,8 +117,11 @@ impl Reader {
         if entries.is_empty() {
             return Ok(None);
         }
+        let (connection, unit) = (&self.layout.name, self.signs.unit());
+        let span = tracing::debug_span!("batch", connection, %unit);
         let prepared = loop {
-            match prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups).await? {
+            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups);
+            match prepared.instrument(tracing::debug_span!(parent: &span, "prepare", records = entries.len())).await? {
                 Some(prepared) => break prepared,
                 // What they look up is too much to be held at once.
                 None => {
@@ -131,7 +137,7 @@ impl Reader {
         }
         // Where nothing advances, all of it was applied before, and waits to be let go of.
         self.applied.committed(&prepared.advances);
-        Ok(Some(Batch { entries, prepared }))
+        Ok(Some(Batch { entries, prepared, span }))
     }
 
     /// The entries of a batch: as many as are there, up to the bounds. Only the first is waited for.
@@ -247,19 +253,10 @@ impl Reader {
 
     /// Gives a record that says "read the key now" what the key holds now.
     async fn complete(&mut self, entry: &mut Entry) -> Result<(), Failure> {
-        if let Some(job) = self.layout.job(entry.job)
-            && let Ok(record) = redis_wb_record::decode(&entry.record)
-        {
-            match self.redis.complete(&job.source, &record).await? {
-                Completed::Whole(record) => entry.record = record,
-                Completed::Gone => match gone(record) {
-                    Some(record) => entry.record = record,
-                    None => entry.found = Found::Nothing,
-                },
-                Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
-            }
+        match self.layout.job(entry.job) {
+            Some(job) => self.redis.complete_entry(&job.source, entry).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// When an entry's turn is.
@@ -281,6 +278,7 @@ impl Reader {
     fn stop(&mut self, job: usize, stop: Stop) {
         self.waiting.retain(|entry| entry.job != job);
         stop.say(&self.layout.name);
+        self.signs.job_stopped(job, &stop.message, &stop.help);
         self.said = Instant::now();
         if let Some(stopped) = self.stopped.get_mut(job) {
             *stopped = Some(stop);

@@ -2,7 +2,7 @@
 
 mod connect;
 mod encode;
-mod failure;
+pub(super) mod failure;
 mod schema;
 
 use std::ops::Range;

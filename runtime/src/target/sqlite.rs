@@ -1,7 +1,7 @@
 //! SQLite: one thread owns the file's connection and writes row by row, in one transaction a batch.
 
 mod encode;
-mod failure;
+pub(super) mod failure;
 mod schema;
 mod thread;
 

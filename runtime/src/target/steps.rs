@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use redis_wb_plan::Statement;
-use redis_wb_plan::plan::{Of, Output};
+use redis_wb_plan::plan::{Of, Output, Param, Shape};
 
 use crate::layout::Layout;
 use crate::rows::{OutputRows, Round, RowSet};
@@ -30,6 +30,45 @@ impl<'s> Step<'s> {
         let (statement, set) = (self.statement, self.set);
         of_parent.chain(rows.flat_map(move |row| cells(statement, Of::Row, set, row)))
     }
+}
+
+/// What a parameter of a statement is bound to.
+pub(crate) enum Bound {
+    /// One value, encoded.
+    Value(Vec<u8>),
+    /// A column of values.
+    Column(Vec<Vec<u8>>),
+}
+
+/// The statements of a batch for people, in order, each with its parameters.
+pub(super) fn texts(layout: &Layout, outputs: &[OutputRows]) -> Vec<(String, Vec<Bound>)> {
+    let mut texts = Vec::new();
+    for step in steps(layout, outputs) {
+        let statement = step.statement;
+        if statement.shape == Shape::Columnar {
+            let column = |param: &Param| {
+                let (set, rows) = match (param.of, step.parent) {
+                    (Of::Parent, Some((set, row))) => (set, row..row + 1),
+                    _ => (step.set, step.rows.clone()),
+                };
+                let cells = set.columns.get(param.column);
+                Bound::Column(rows.filter_map(|row| Some(cells?.cell(row).to_vec())).collect())
+            };
+            texts.push((statement.sql.clone(), statement.params.iter().map(column).collect()));
+            continue;
+        }
+        let mut rows = step.rows.clone();
+        loop {
+            let part = rows.start..rows.end.min(rows.start.saturating_add(statement.rows_max()));
+            let cells = step.cells(part.clone()).map(|cell| Bound::Value(cell.to_vec())).collect();
+            texts.push((statement.text(part.len()).into_owned(), cells));
+            rows.start = part.end;
+            if rows.is_empty() {
+                break;
+            }
+        }
+    }
+    texts
 }
 
 /// The parameters of one row, or of one parent.

@@ -227,9 +227,7 @@ impl Cluster {
 
     /// Who has which slots, as one text: two that are the same mean that no slot has moved in between.
     pub(crate) async fn slots(&self) -> Result<String, Failure> {
-        let mut told = self.told().await?;
-        told.sort_by(|one, other| one.slots.cmp(&other.slots));
-        Ok(format!("{told:?}"))
+        Ok(format!("{:?}", self.told().await?))
     }
 
     /// A connection that finds the server of each key, wherever its slot is on the way.
@@ -360,9 +358,12 @@ fn no_primary() -> Failure {
     Failure::Transient("the cluster has no primary at the moment".to_owned())
 }
 
-/// Reads the reply of `CLUSTER SHARDS`; `asked` is the host of the server that gave it.
+/// Reads the reply of `CLUSTER SHARDS`; `asked` is the host of the server that gave it. Each server tells the shards in
+/// an order of its own; here they have one, so that two looks can be compared whoever told.
 fn read(reply: &Value, asked: &str, has_tls: bool) -> Vec<Told> {
-    parts(reply).iter().map(|shard| read_shard(shard, asked, has_tls)).collect()
+    let mut told: Vec<Told> = parts(reply).iter().map(|shard| read_shard(shard, asked, has_tls)).collect();
+    told.sort_by(|one, other| (&one.slots, &one.primary).cmp(&(&other.slots, &other.primary)));
+    told
 }
 
 fn read_shard(shard: &Value, asked: &str, has_tls: bool) -> Told {
@@ -380,6 +381,7 @@ fn read_shard(shard: &Value, asked: &str, has_tls: bool) -> Told {
         }
         told.servers.push(place);
     }
+    told.servers.sort();
     told
 }
 
@@ -449,5 +451,15 @@ mod tests {
         told.servers = vec![place("asked", 2), place("b", 3), place("c", 4)];
         assert_eq!(read(&list(vec![shard]), "asked", true), [told]);
         assert_eq!(read(&Value::Nil, "asked", false), []);
+    }
+
+    #[test]
+    fn two_servers_tell_the_same_in_whichever_order() {
+        let shard = |first, port| {
+            let slots = list([first, first + 10].map(Value::Int).to_vec());
+            list(vec![word("slots"), slots, word("nodes"), list(vec![node("a", port, "master", "online")])])
+        };
+        let told = |shards: [Value; 2]| read(&list(shards.to_vec()), "asked", false);
+        assert_eq!(told([shard(0, 1), shard(20, 2)]), told([shard(20, 2), shard(0, 1)]));
     }
 }

@@ -1,5 +1,6 @@
 //! A private Redis Cluster. It must not know what the capture module does.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ const MOVE_MS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Redis>,
+    module: PathBuf,
     arguments: Vec<String>,
 }
 
@@ -34,14 +36,16 @@ impl Cluster {
     /// As [`Cluster::start`], with more configuration of the servers.
     #[track_caller]
     pub fn start_with(primaries: usize, replicas: usize, arguments: &[&str]) -> Self {
-        or_panic(Self::try_start(primaries, replicas, arguments))
+        let start = |module: PathBuf| Self::try_start(&module, primaries, replicas, arguments);
+        or_panic(super::try_capture_module().and_then(start))
     }
 
-    fn try_start(primaries: usize, replicas: usize, arguments: &[&str]) -> Result<Self, Error> {
+    /// As [`Cluster::start_with`], for those who must not panic.
+    pub fn try_start(module: &Path, primaries: usize, replicas: usize, arguments: &[&str]) -> Result<Self, Error> {
         let mut all: Vec<String> =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS].map(str::to_owned).into();
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let mut cluster = Self { nodes: Vec::new(), arguments: all };
+        let mut cluster = Self { nodes: Vec::new(), module: module.to_path_buf(), arguments: all };
         for _ in 0..primaries * (1 + replicas) {
             cluster.nodes.push(cluster.launch()?);
         }
@@ -63,8 +67,7 @@ impl Cluster {
     }
 
     fn launch(&self) -> Result<Redis, Error> {
-        let module = super::try_capture_module()?;
-        Redis::try_start(Some(&module), &self.arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        Redis::try_start(Some(&self.module), &self.arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn meet(&self, at: usize) -> Result<(), Error> {
@@ -75,10 +78,17 @@ impl Cluster {
     /// Starts one more server, which has no slots yet; gives its place.
     #[track_caller]
     pub fn add(&mut self) -> usize {
+        or_panic(self.try_add())
+    }
+
+    /// As [`Cluster::add`], for those who must not panic.
+    pub fn try_add(&mut self) -> Result<usize, Error> {
         let at = self.nodes.len();
-        or_panic(self.launch().map(|node| self.nodes.push(node)));
-        or_panic(self.meet(at).and_then(|()| self.try_settle()));
-        at
+        let node = self.launch()?;
+        self.nodes.push(node);
+        self.meet(at)?;
+        self.try_settle()?;
+        Ok(at)
     }
 
     /// The servers, in the order in which they were started: primaries first.
@@ -119,14 +129,20 @@ impl Cluster {
         or_panic(self.try_id(at))
     }
 
-    fn try_id(&self, at: usize) -> Result<String, Error> {
+    /// As [`Cluster::id`], for those who must not panic.
+    pub fn try_id(&self, at: usize) -> Result<String, Error> {
         Ok(text(&self.run(at, &["CLUSTER", "MYID"])?))
     }
 
     /// The place of the server that has a slot, as server `seen_by` sees it.
     #[track_caller]
     pub fn owner(&self, slot: u16, seen_by: usize) -> usize {
-        let nodes = text(&or_panic(self.run(seen_by, &["CLUSTER", "NODES"])));
+        or_panic(self.try_owner(slot, seen_by))
+    }
+
+    /// As [`Cluster::owner`], for those who must not panic.
+    pub fn try_owner(&self, slot: u16, seen_by: usize) -> Result<usize, Error> {
+        let nodes = text(&self.run(seen_by, &["CLUSTER", "NODES"])?);
         let has = |word: &str| {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             matches!((first.parse::<u16>(), last.parse::<u16>()), (Ok(first), Ok(last)) if (first..=last).contains(&slot))
@@ -134,7 +150,7 @@ impl Cluster {
         let owner = nodes.lines().find(|line| line.split(' ').skip(8).any(has));
         let id = owner.and_then(|line| line.split(' ').next()).unwrap_or_default();
         let runs = |at: &usize| self.try_id(*at).is_ok_and(|own| own == id);
-        or_panic((0..self.nodes.len()).find(runs).ok_or_else(|| Error::new(format!("nobody has slot {slot}"))))
+        (0..self.nodes.len()).find(runs).ok_or_else(|| Error::new(format!("nobody has slot {slot}")))
     }
 
     /// Moves a slot with all its keys, as `redis-cli --cluster reshard` does.
@@ -196,7 +212,8 @@ impl Cluster {
         or_panic(self.try_settle());
     }
 
-    fn try_settle(&self) -> Result<(), Error> {
+    /// As [`Cluster::settle`], for those who must not panic.
+    pub fn try_settle(&self) -> Result<(), Error> {
         self.until("agreement of the cluster", || {
             let views: Vec<_> = (0..self.nodes.len()).filter_map(|at| self.view(at)).collect();
             views.first().is_some_and(|first| first.0 && views.iter().all(|view| view == first))

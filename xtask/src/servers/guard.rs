@@ -17,6 +17,9 @@ const KILL: &str = r#"read -r _; kill -"$1" "$2" 2>/dev/null"#;
 /// The same for a folder; servers that live in it are given time to die.
 const REMOVE: &str = r#"read -r _; for pause in 1 5; do sleep $pause; rm -rf -- "$1"; done"#;
 
+/// The same for a mounted file system, whoever uses it still.
+const UNMOUNT: &str = r#"read -r _; umount -l -- "$1""#;
+
 /// A shell that acts when this process dies, unless it was dismissed (dropped) before.
 #[derive(Debug)]
 pub(super) struct Guard(Child);
@@ -31,6 +34,11 @@ impl Guard {
     /// Removes a folder.
     fn remove(folder: &Path) -> Result<Self, Error> {
         Self::post(REMOVE, &[&folder.to_string_lossy()])
+    }
+
+    /// Takes a mounted file system away.
+    pub(super) fn unmount(folder: &Path) -> Result<Self, Error> {
+        Self::post(UNMOUNT, &[&folder.to_string_lossy()])
     }
 
     #[cfg(test)]

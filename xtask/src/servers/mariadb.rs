@@ -88,6 +88,16 @@ impl MariaDb {
         self.process.pid()
     }
 
+    /// Lets it stand still (SIGSTOP) with all connections open.
+    pub fn pause(&mut self) {
+        self.process.pause();
+    }
+
+    /// Lets it go on after [`MariaDb::pause`].
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
     /// Ends it at once: it must recover when it starts again.
     pub fn kill(&mut self) {
         self.process.kill();

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rustix::process::{Signal, geteuid};
 
+use super::process::signal;
 use super::user::{User, give_away, unprivileged};
 use super::{Folder, LOOK_AGAIN, Port, Process, START_SECONDS_MAX, copy, log_tail, or_panic};
 use crate::{Error, tools};
@@ -76,6 +77,30 @@ impl Postgres {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Its working folder, which belongs to the user that it runs as.
+    pub fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Lets it and all its processes stand still (SIGSTOP) with all connections open.
+    pub fn pause(&mut self) {
+        self.process.pause();
+        self.process.children().into_iter().for_each(|child| signal(child, Signal::STOP));
+    }
+
+    /// Lets all of it go on after [`Postgres::pause`].
+    pub fn resume(&self) {
+        self.process.children().into_iter().for_each(|child| signal(child, Signal::CONT));
+        self.process.resume();
+    }
+
+    /// Kills one of its processes by SIGKILL, the one that was started last: the server then ends all of them and
+    /// recovers by itself.
+    pub fn kill_child(&self) {
+        let last = self.process.children().into_iter().max_by_key(|child| child.as_raw_nonzero());
+        last.into_iter().for_each(|child| signal(child, Signal::KILL));
     }
 
     /// Ends it at once, without a checkpoint ("immediate"): it must recover when it starts again.

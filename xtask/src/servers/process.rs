@@ -112,8 +112,21 @@ impl Process {
     }
 
     /// Lets it go on after [`Process::pause`].
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// The processes that it started itself and that run.
+    pub(super) fn children(&self) -> Vec<Pid> {
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let own = self.child.id().to_string();
+        let is_child = |pid: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // `123 (name with blanks) S 122 …`: the parent is the second word behind the name.
+            stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
+        };
+        pids.filter(is_child).filter_map(Pid::from_raw).collect()
     }
 
     pub(super) fn end(&mut self, signal: Signal) {
@@ -127,14 +140,19 @@ impl Process {
         }
     }
 
-    fn signal(&mut self, signal: Signal) {
+    fn signal(&self, with: Signal) {
         // Not waited for yet, so the id is still that of our child, be it alive or a zombie.
         if self.status.is_none()
             && let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
         {
-            kill_process(pid, signal).ok();
+            signal(pid, with);
         }
     }
+}
+
+/// Sends a signal; a process that is gone gets none.
+pub(super) fn signal(pid: Pid, signal: Signal) {
+    kill_process(pid, signal).ok();
 }
 
 impl Drop for Process {

@@ -22,6 +22,7 @@ pub struct Redis {
     // Fields drop in this order: the process ends before its folder and its port are given back.
     process: Process,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     program: PathBuf,
     folder: Folder,
     port: Port,
@@ -67,6 +68,15 @@ impl Redis {
 
     /// Starts a server with `module`, if any, and more configuration.
     pub fn try_start(module: Option<&Path>, arguments: &[&str]) -> Result<Self, Error> {
+        Self::try_start_in(&[], module, arguments)
+    }
+
+    /// The same with more variables in its environment.
+    pub fn try_start_in(
+        environment: &[(String, String)],
+        module: Option<&Path>,
+        arguments: &[&str],
+    ) -> Result<Self, Error> {
         let program = tools::redis_server()?;
         let folder = Folder::create("redis-wb-redis-")?;
         let port = Port::claim()?;
@@ -75,8 +85,8 @@ impl Redis {
             all.extend(["--loadmodule".to_owned(), module.to_string_lossy().into_owned()]);
         }
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let process = launch(Command::new(&program), &folder, &port, &all)?;
-        Ok(Self { process, arguments: all, program, folder, port })
+        let process = launch(command_of(&program, environment), &folder, &port, &all)?;
+        Ok(Self { process, arguments: all, environment: environment.to_vec(), program, folder, port })
     }
 
     /// The port of 127.0.0.1 that it listens on.
@@ -120,7 +130,7 @@ impl Redis {
     }
 
     /// Lets it go on after [`Redis::pause`].
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         self.process.resume();
     }
 
@@ -134,7 +144,7 @@ impl Redis {
     /// As [`Redis::restart`], for those who must not panic.
     pub fn try_restart(&mut self) -> Result<(), Error> {
         self.process.stop();
-        let command = Command::new(&self.program);
+        let command = command_of(&self.program, &self.environment);
         self.process = launch(command, &self.folder, &self.port, &self.arguments)?;
         Ok(())
     }
@@ -142,6 +152,12 @@ impl Redis {
 
 fn log_path(folder: &Folder) -> PathBuf {
     folder.path().join("redis.log")
+}
+
+fn command_of(program: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 /// Starts a server of this family and waits until it answers.

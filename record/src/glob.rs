@@ -3,7 +3,7 @@
 
 /// A pattern, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     /// What every matching key begins with: most keys are told apart here.
     prefix: Vec<u8>,
     rest: Vec<Token>,
@@ -19,7 +19,8 @@ enum Token {
 
 impl Glob {
     /// Reads a pattern; every text is one.
-    pub(crate) fn new(pattern: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(pattern: &[u8]) -> Self {
         let mut tokens = Vec::new();
         let mut rest = pattern;
         while let Some((token, after)) = token(rest) {
@@ -35,12 +36,14 @@ impl Glob {
     }
 
     /// What every matching key begins with.
-    pub(crate) fn prefix(&self) -> &[u8] {
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
         &self.prefix
     }
 
     /// Whether a key matches.
-    pub(crate) fn matches(&self, key: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, key: &[u8]) -> bool {
         let Some(key) = key.strip_prefix(self.prefix.as_slice()) else {
             return false;
         };

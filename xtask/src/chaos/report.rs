@@ -1,0 +1,66 @@
+//! What is printed: a line for each round, a table for all. It must not know how a round is run.
+
+use std::collections::BTreeMap;
+
+use super::faults::{KINDS, Kind};
+use super::round::Outcome;
+use super::side::Shape;
+
+/// How a round went, in one line; and what did not hold, if anything did not.
+pub(super) fn line(outcome: &Outcome) -> String {
+    let shape = if outcome.shape == Shape::Cluster { "a cluster" } else { "a primary with a replica" };
+    let Outcome { seed, changes, recorded, poison, wrote, drained, .. } = outcome;
+    let faults: Vec<String> = outcome.faults.iter().map(|(kind, times)| format!("{} {times}", kind.name())).collect();
+    let total: u64 = outcome.faults.values().sum();
+    let verdict = if outcome.wrong.is_empty() { "clean" } else { "WRONG" };
+    let mut line = format!(
+        "seed {seed}, {shape}: {changes} changes in {:.0} s, {recorded} rows of the log, {poison} poison, {total} faults ({}), \
+         drained in {:.1} s: {verdict}",
+        wrote.as_secs_f64(),
+        faults.join(", "),
+        drained.as_secs_f64(),
+    );
+    for (_, why) in &outcome.missing {
+        line += &format!("\n  left out: {why}");
+    }
+    for wrong in &outcome.wrong {
+        line += &format!("\n  {wrong}");
+    }
+    if let Some(kept) = &outcome.kept {
+        line += &format!("\n  logs, jobs and the list of faults are kept in {}", kept.display());
+    }
+    line
+}
+
+/// All faults, how often each was there, and in how many rounds of these something did not hold.
+pub(super) fn table(outcomes: &[Outcome]) -> String {
+    let mut lines = vec![
+        "| fault | what is done | times | rounds | of these not clean |".to_owned(),
+        "|---|---|--:|--:|--:|".to_owned(),
+    ];
+    for (kind, name, what) in KINDS {
+        let with: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.faults.contains_key(&kind)).collect();
+        if with.is_empty() {
+            continue;
+        }
+        let times: u64 = with.iter().filter_map(|outcome| outcome.faults.get(&kind)).sum();
+        let wrong = with.iter().filter(|outcome| !outcome.wrong.is_empty()).count();
+        lines.push(format!("| `{name}` | {what} | {times} | {} | {wrong} |", with.len()));
+    }
+    let mut all: BTreeMap<Kind, u64> = BTreeMap::new();
+    for outcome in outcomes {
+        outcome.faults.iter().for_each(|(kind, times)| *all.entry(*kind).or_default() += times);
+    }
+    let changes: u64 = outcomes.iter().map(|outcome| outcome.changes).sum();
+    let recorded: usize = outcomes.iter().map(|outcome| outcome.recorded).sum();
+    let poison: usize = outcomes.iter().map(|outcome| outcome.poison).sum();
+    let clean = outcomes.iter().filter(|outcome| outcome.wrong.is_empty()).count();
+    let slowest = outcomes.iter().map(|outcome| outcome.drained.as_secs_f64()).fold(0.0, f64::max);
+    lines.push(format!(
+        "\n{clean} of {} rounds are clean: {changes} changes, {recorded} records of the log, {poison} poison records, {} \
+         faults; drained after at most {slowest:.1} s.",
+        outcomes.len(),
+        all.values().sum::<u64>(),
+    ));
+    lines.join("\n")
+}

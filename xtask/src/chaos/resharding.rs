@@ -1,0 +1,176 @@
+//! What is done to a Redis Cluster: failovers, servers that join, slots that move. It must not know what comes of it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use redis::Value;
+
+use super::driver::Line;
+use super::faults::Kind;
+use super::stage::{Stage, mirror};
+use super::workload::{SLOTS, key};
+use crate::Error;
+use crate::servers::Cluster;
+
+/// How long a replica may take to have what it is asked for, in milliseconds.
+const WAIT_MS_MAX: &str = "30000";
+/// How long a cluster may take to have another primary.
+const FAIL_OVER_SECONDS_MAX: Duration = Duration::from_secs(60);
+/// How long to wait between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How many slots move in one go.
+const MOVES: usize = 6;
+/// How many servers join a cluster, at most.
+const NODES_MAX: usize = 8;
+
+/// Does it. All are over when this comes back.
+pub(super) fn inflict(kind: Kind, stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error> {
+    let tag = random.random_range(0..SLOTS);
+    match kind {
+        Kind::ClusterFailover => stage.side.cluster().map_or(Ok(()), |cluster| fail_over(cluster, tag)),
+        Kind::ClusterPrimaryKill => kill_primary(stage, line, tag),
+        Kind::ClusterPause => stage.side.cluster().map_or(Ok(()), |cluster| {
+            let owner = owner(cluster, tag)?;
+            cluster.node_mut(owner).pause();
+            thread::sleep(Duration::from_millis(random.random_range(200..1_500)));
+            cluster.node_mut(owner).resume();
+            cluster.try_settle()
+        }),
+        Kind::ClusterReshard => stage.side.cluster().map_or(Ok(()), |cluster| reshard(cluster, None, random)),
+        _ => join(stage, line, random),
+    }
+}
+
+/// The place of the server that has the keys of a tag.
+fn owner(cluster: &Cluster, tag: u32) -> Result<usize, Error> {
+    let start = Instant::now();
+    loop {
+        let has = |at: &usize| cluster.run(*at, &["EXISTS", &key("item", tag)]).is_ok();
+        if let Some(at) = (0..cluster.nodes().len()).find(has) {
+            return Ok(at);
+        }
+        if start.elapsed() > FAIL_OVER_SECONDS_MAX {
+            return Err(Error::new(format!("no server has the keys of tag {tag}")));
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// The places of all servers that take writes.
+fn primaries(cluster: &Cluster) -> Vec<usize> {
+    (0..cluster.nodes().len()).filter(|at| role(cluster, *at).is_some_and(|(role, _)| role == "master")).collect()
+}
+
+/// What a server is, and the port of its primary if it is a replica.
+fn role(cluster: &Cluster, at: usize) -> Option<(String, i64)> {
+    let Value::Array(said) = cluster.run(at, &["ROLE"]).ok()? else { return None };
+    let role = redis::from_redis_value(said.first()?.clone()).ok()?;
+    let port = said.get(2).cloned().and_then(|port| redis::from_redis_value(port).ok()).unwrap_or_default();
+    Some((role, port))
+}
+
+/// A replica takes over while its primary lives: nothing is lost.
+fn fail_over(cluster: &Cluster, tag: u32) -> Result<(), Error> {
+    let owner = owner(cluster, tag)?;
+    let port = cluster.nodes().get(owner).map_or(0, |node| i64::from(node.port()));
+    let is_its = |at: &usize| role(cluster, *at).is_some_and(|(role, of)| role == "slave" && of == port);
+    let Some(replica) = (0..cluster.nodes().len()).find(is_its) else { return Ok(()) };
+    cluster.run(replica, &["CLUSTER", "FAILOVER"])?;
+    let start = Instant::now();
+    while start.elapsed() < FAIL_OVER_SECONDS_MAX && role(cluster, replica).is_none_or(|(role, _)| role != "master") {
+        thread::sleep(LOOK_AGAIN);
+    }
+    cluster.try_settle()
+}
+
+/// A primary dies, and its replica is elected. The application stands still meanwhile, the workers too, and the replica
+/// has all that the primary has: what asynchronous replication would lose is not what is tested here.
+fn kill_primary(stage: &mut Stage, line: &Line, tag: u32) -> Result<(), Error> {
+    let ports = line.hold();
+    stage.workers.iter_mut().for_each(|worker| worker.process.pause());
+    let killed = stage.side.space().and_then(|mut space| {
+        space.settle_expiry()?;
+        let client = space.of(tag)?;
+        let failed = |error: redis::RedisError| Error::during("wait for a replica")(error);
+        redis::cmd("INCR").arg(format!("chaos:{{{tag}}}:mark")).exec(client).map_err(failed)?;
+        redis::cmd("WAIT").arg(1).arg(WAIT_MS_MAX).query::<u32>(client).map_err(failed)
+    });
+    let killed = killed.and_then(|replicas| match (replicas, stage.side.cluster()) {
+        // Servers that joined have no replica.
+        (0, _) | (_, None) => Ok(None),
+        (_, Some(cluster)) => {
+            let owner = owner(cluster, tag)?;
+            cluster.node_mut(owner).kill();
+            Ok(Some(owner))
+        }
+    });
+    stage.workers.iter_mut().for_each(|worker| worker.process.resume());
+    let (Some(killed), Some(cluster)) = (killed?, stage.side.cluster()) else { return Ok(()) };
+    owner(cluster, tag)?;
+    drop(ports);
+    cluster.node_mut(killed).try_restart()?;
+    cluster.try_settle()
+}
+
+/// Moves some slots that have keys or streams to other servers, or all to one.
+fn reshard(cluster: &Cluster, to: Option<usize>, random: &mut StdRng) -> Result<(), Error> {
+    let mut slots = slots_in_use(cluster)?;
+    slots.shuffle(random);
+    let primaries = primaries(cluster);
+    for slot in slots.into_iter().take(MOVES) {
+        let from = cluster.try_owner(slot, primaries.first().copied().unwrap_or_default())?;
+        let Some(to) = to.or_else(|| primaries.choose(random).copied()) else { break };
+        if from == to {
+            continue;
+        }
+        cluster.open_slot(slot, from, to)?;
+        thread::sleep(Duration::from_millis(random.random_range(0..100)));
+        while cluster.move_keys(slot, from, to)? > 0 {
+            thread::sleep(Duration::from_millis(random.random_range(0..50)));
+        }
+        close(cluster, &primaries, slot, to)?;
+    }
+    cluster.try_settle()
+}
+
+/// Ends a move and tells all primaries, so that the next move begins with what they agree on.
+fn close(cluster: &Cluster, primaries: &[usize], slot: u16, to: usize) -> Result<(), Error> {
+    let id = cluster.try_id(to)?;
+    for at in [to].iter().chain(primaries.iter().filter(|at| **at != to)) {
+        // A server may have heard of it already.
+        cluster.run(*at, &["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &id]).ok();
+    }
+    Ok(())
+}
+
+/// The slots of all keys of the workload, and those of the change streams several times: they are to move often.
+fn slots_in_use(cluster: &Cluster) -> Result<Vec<u16>, Error> {
+    let mut keys: Vec<String> = (0..SLOTS).map(|tag| key("item", tag)).collect();
+    for at in primaries(cluster) {
+        let streams = cluster.run(at, &["KEYS", "wb:{*}:*"])?;
+        let streams: Vec<String> = redis::from_redis_value(streams).unwrap_or_default();
+        keys.extend(streams.iter().flat_map(|stream| std::iter::repeat_n(stream.clone(), 3)));
+    }
+    let slot = |key: &String| {
+        let slot = cluster.run(0, &["CLUSTER", "KEYSLOT", key])?;
+        redis::from_redis_value(slot).map_err(|error| Error::new(format!("no slot of `{key}`: {error}")))
+    };
+    keys.iter().map(slot).collect()
+}
+
+/// A server joins and takes over slots; the application hears of it.
+fn join(stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error> {
+    let Some(cluster) = stage.side.cluster() else { return Ok(()) };
+    if cluster.nodes().len() >= NODES_MAX {
+        return reshard(cluster, None, random);
+    }
+    let at = cluster.try_add()?;
+    let port = cluster.nodes().get(at).map_or(0, crate::servers::Redis::port);
+    // Before any key of the suite's own rule is there.
+    mirror(&mut super::driver::connect(port).map_err(Error::during("connect to a server that joined"))?)?;
+    line.hold().push(port);
+    reshard(cluster, Some(at), random)
+}
