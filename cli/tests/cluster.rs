@@ -26,6 +26,10 @@ use xtask::servers::Cluster;
 const KEYS: u32 = 120;
 /// How many slots move in each phase.
 const MOVES: usize = 30;
+/// How often the application tries a command again where the cluster asks it to wait, and how long it waits at most, in
+/// milliseconds.
+const RETRIES: u32 = 1_000;
+const RETRY_MS: u64 = 100;
 /// A machine that is busy with other tests must not look like one that died.
 const TAKEOVER: &[&str] = &["--takeover-ms", "5000"];
 
@@ -113,7 +117,10 @@ impl Writer {
 }
 
 fn connect(urls: &[String]) -> ClusterConnection {
-    ClusterClient::builder(urls.to_vec()).retries(64).build().unwrap().get_connection().unwrap()
+    // The pauses of the client grow to minutes by themselves.
+    let builder = ClusterClient::builder(urls.to_vec()).retries(RETRIES).retry_wait_formula(RETRY_MS, 1);
+    let client = builder.min_retry_wait(1).max_retry_wait(RETRY_MS).build().unwrap();
+    client.get_connection().unwrap()
 }
 
 /// Moves slots with keys or streams in them between servers that take writes, two at a time in opposite directions.
@@ -205,11 +212,7 @@ fn changes_of_a_key_stay_in_order_wherever_its_slot_goes() {
     let (dies, replica) = (1, 4);
     assert_eq!(redis::cmd("WAIT").arg(1).arg(20_000).query::<usize>(&mut cluster.connect(dies)).unwrap(), 1);
     cluster.node_mut(dies).kill();
-    project.wait("the replica takes over", || {
-        let role: Vec<redis::Value> = redis::cmd("ROLE").query(&mut cluster.connect(replica)).unwrap();
-        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut cluster.connect(0)).unwrap();
-        role[0] == redis::Value::BulkString(b"master".to_vec()) && info.contains("cluster_state:ok")
-    });
+    cluster.fail_over(replica).unwrap();
     *turn = true;
     drop(turn);
     let servers = [0, replica, 2, fourth];

@@ -21,6 +21,9 @@ use crate::shard::{CONNECT_SECONDS_MAX, Connection, RESPONSE_SECONDS_MAX, Shard,
 const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// How often all servers are asked for their streams until two rounds agree.
 const ROUNDS_MAX: usize = 8;
+/// How long the client that finds keys waits before it tries again; by itself it would wait for minutes in the end.
+const RETRY_MS_MIN: u64 = 10;
+const RETRY_MS_MAX: u64 = 500;
 /// How many servers are looked at to find one that tells of the others.
 const TELLERS_MAX: usize = 32;
 /// Takes away streams that are empty.
@@ -103,7 +106,9 @@ impl Cluster {
     pub(crate) fn new(seeds: Vec<Shard>, certificates: Option<TlsCertificates>) -> Result<Self, Failure> {
         let mut builder: ClusterClientBuilder = ClusterClient::builder(seeds.iter().map(Shard::connection_info))
             .connection_timeout(CONNECT_SECONDS_MAX)
-            .response_timeout(RESPONSE_SECONDS_MAX);
+            .response_timeout(RESPONSE_SECONDS_MAX)
+            .min_retry_wait(RETRY_MS_MIN)
+            .max_retry_wait(RETRY_MS_MAX);
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates);
         }
@@ -177,7 +182,7 @@ impl Cluster {
         for _ in 0..ROUNDS_MAX {
             let told = self.told().await?;
             if told.iter().any(|shard| shard.primary.is_none() && !shard.slots.is_empty()) {
-                return Err(Failure::Transient("a shard of the cluster has no primary at the moment".to_owned()));
+                return Err(Failure::Moving("a shard of the cluster has no primary at the moment".to_owned()));
             }
             let primaries = self.primaries(&told);
             let here = join_all(primaries.iter().map(|primary| self.here(primary))).await;
@@ -190,7 +195,7 @@ impl Cluster {
             }
             last = Some(round);
         }
-        Err(Failure::Transient("the streams of the cluster move too fast to be counted".to_owned()))
+        Err(Failure::Moving("the streams of the cluster move too fast to be counted".to_owned()))
     }
 
     /// The streams of one primary.
@@ -337,7 +342,7 @@ impl Cluster {
         let has = |shard: &&Told| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot));
         let place = told.iter().find(has).and_then(|shard| shard.primary.as_ref());
         let owner = place.and_then(|(host, port)| self.seeds.first()?.elsewhere(host, *port).ok());
-        owner.ok_or_else(|| Failure::Transient(format!("no server of the cluster serves slot {slot} at the moment")))
+        owner.ok_or_else(|| Failure::Moving(format!("no server of the cluster serves slot {slot} at the moment")))
     }
 }
 
@@ -355,7 +360,7 @@ impl Streams {
 }
 
 fn no_primary() -> Failure {
-    Failure::Transient("the cluster has no primary at the moment".to_owned())
+    Failure::Moving("the cluster has no primary at the moment".to_owned())
 }
 
 /// Reads the reply of `CLUSTER SHARDS`; `asked` is the host of the server that gave it. Each server tells the shards in
