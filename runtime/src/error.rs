@@ -29,6 +29,9 @@ impl Error {
 pub(crate) enum Failure {
     /// It passes by itself: a connection, a deadlock, a full disk. Waited out for ever.
     Transient(String),
+    /// Slots of a Redis Cluster are on their way, or a shard has no primary yet. It passes by itself, within moments as a
+    /// rule: where things are is looked at anew at once.
+    Moving(String),
     /// Somebody has to mend something outside: a missing table, a permission, a password.
     Configuration {
         /// What is wrong.
@@ -74,7 +77,7 @@ impl Failure {
     /// What kind of failure it is, in one word; of a refusal its code.
     pub(crate) const fn class(&self) -> &'static str {
         match self {
-            Self::Transient(_) => "transient",
+            Self::Transient(_) | Self::Moving(_) => "transient",
             Self::Configuration { .. } => "configuration",
             Self::Overtaken => "overtaken",
             Self::Fenced(_) => "fenced",
@@ -98,7 +101,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Configuration { message, help } => Self::new(message, help),
-            Failure::Transient(message) => Self { message, help: None },
+            Failure::Transient(message) | Failure::Moving(message) => Self { message, help: None },
             Failure::Overtaken => Self { message: "another worker applies the same changes".to_owned(), help: None },
             Failure::Fenced(known) => {
                 Self { message: format!("a later owner of this unit is known, with fence {known}"), help: None }

@@ -14,6 +14,10 @@ const PAUSE_MS_MIN: u64 = 50;
 
 /// How often the log says that the same is still waited for.
 const SAID_AGAIN: Duration = Duration::from_secs(30);
+/// How long slots of a cluster may be on their way until the log says so.
+const MOVE_SECONDS_EXPECTED: Duration = Duration::from_secs(5);
+/// How long to wait for them before the next try.
+pub(crate) const MOVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The pauses of one pipeline.
 #[derive(Debug)]
@@ -50,31 +54,60 @@ pub(crate) async fn wait(pause: Duration, shutdown: &mut Shutdown) {
     }
 }
 
+/// Since when a try after the other fails because slots of a cluster are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Move(Option<(Instant, Instant)>);
+
+impl Move {
+    /// Whether a failure is one that passes within moments, and has not lasted for longer.
+    pub(crate) fn is_brief(&mut self, failure: &Failure) -> bool {
+        let Failure::Moving(why) = failure else { return false };
+        let is_brief = self.is_brief_at(Instant::now());
+        if is_brief {
+            tracing::debug!("looking again where things are: {why}");
+        }
+        is_brief
+    }
+
+    fn is_brief_at(&mut self, now: Instant) -> bool {
+        let lasts = self.0.filter(|(_, last)| now.duration_since(*last) < MOVE_SECONDS_EXPECTED);
+        let since = lasts.map_or(now, |(since, _)| since);
+        self.0 = Some((since, now));
+        now.duration_since(since) < MOVE_SECONDS_EXPECTED
+    }
+}
+
 /// What the log said last of something that is tried again and again at short intervals.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Option<(String, Instant)>);
+pub(crate) struct Told {
+    said: Option<(String, Instant)>,
+    moves: Move,
+}
 
 impl Told {
     /// Says what is waited for, unless that was said already.
     pub(crate) fn say(&mut self, failure: Failure) {
+        if self.moves.is_brief(&failure) {
+            return;
+        }
         let help = match &failure {
             Failure::Configuration { help, .. } => Some(help.clone()),
             _ => None,
         };
         let text = Error::from(failure).to_string();
-        if self.0.as_ref().is_some_and(|(said, at)| *said == text && at.elapsed() < SAID_AGAIN) {
+        if self.said.as_ref().is_some_and(|(said, at)| *said == text && at.elapsed() < SAID_AGAIN) {
             return;
         }
         match help {
             Some(help) => tracing::error!(help, "waiting: {text}"),
             None => tracing::warn!("waiting: {text}"),
         }
-        self.0 = Some((text, Instant::now()));
+        self.said = Some((text, Instant::now()));
     }
 
     /// It succeeded: what fails from here on is new.
     pub(crate) fn forget(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
 }
 
@@ -92,5 +125,19 @@ mod tests {
         pauses.reset();
         assert!(pauses.next().as_millis() <= 1_000);
         assert!(Pauses::new(0).next().as_millis() >= 25);
+    }
+
+    #[test]
+    fn slots_that_move_are_worth_a_word_only_if_they_take_long() {
+        let (mut moves, mut now) = (Move::default(), Instant::now());
+        assert!(!moves.is_brief(&Failure::Transient("cut".to_owned())));
+        let mut brief = 0;
+        while moves.is_brief_at(now) {
+            brief += 1;
+            now += MOVE_PAUSE;
+        }
+        assert_eq!(brief, 50, "for five seconds");
+        now += MOVE_SECONDS_EXPECTED;
+        assert!(moves.is_brief_at(now), "another move");
     }
 }

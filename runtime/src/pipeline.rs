@@ -20,7 +20,7 @@ use crate::isolate::Isolation;
 use crate::layout::Layout;
 use crate::lease::{Fence, Tenure};
 use crate::mend::{Mending, mends_itself};
-use crate::pause::{Pauses, wait};
+use crate::pause::{MOVE_PAUSE, Move, Pauses, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
@@ -65,6 +65,7 @@ pub(crate) struct Pipeline {
     has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
+    moves: Move,
 }
 
 /// What the pipelines of a unit have in common while this worker has its lease.
@@ -97,7 +98,19 @@ impl Pipeline {
     pub(crate) fn new(tenant: &Tenant, layout: Arc<Layout>, signs: Arc<Signs>, shutdown: Shutdown) -> Self {
         let Tenant { common, tag, shard, tenure, mending } = tenant.clone();
         let pauses = Pauses::new(layout.plan.applier.retry_ms);
-        Self { common, layout, tag, shard, tenure, mending, signs, has_claimed: false, shutdown, pauses }
+        Self {
+            common,
+            layout,
+            tag,
+            shard,
+            tenure,
+            mending,
+            signs,
+            has_claimed: false,
+            shutdown,
+            pauses,
+            moves: Move::default(),
+        }
     }
 
     /// Runs until the shutdown comes or, if that is asked for, nothing is left to do.
@@ -120,6 +133,10 @@ impl Pipeline {
 
     async fn pause(&mut self, failure: Failure) {
         self.common.look_again.notify_one();
+        if self.moves.is_brief(&failure) {
+            wait(MOVE_PAUSE, &mut self.shutdown).await;
+            return;
+        }
         self.signs.failed(&failure);
         let pause = self.pauses.next();
         let connection = &self.layout.name;

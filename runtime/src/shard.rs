@@ -684,5 +684,8 @@ pub(crate) fn failure_of(error: &RedisError) -> Failure {
             "put a user with the needed rights into `--redis redis://user:password@host:port`",
         );
     }
+    if matches!(code, "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN") {
+        return Failure::Moving(format!("Redis: {error}"));
+    }
     Failure::Transient(format!("Redis: {error}"))
 }

@@ -117,7 +117,7 @@ impl Walker<'_> {
         while !self.shutdown.is_requested() {
             match self.session(tell, &mut pauses).await {
                 Ok(is_whole) => return Ok(is_whole),
-                Err(failure @ Failure::Transient(_)) => {
+                Err(failure @ (Failure::Transient(_) | Failure::Moving(_))) => {
                     tell(Progress::Retries(Error::from(failure).to_string()));
                     wait(pauses.next(), self.shutdown).await;
                 }

@@ -111,7 +111,7 @@ impl Trouble {
         let code = failure.class();
         match failure {
             Failure::Configuration { message, help } => Self::new(code, message, help),
-            Failure::Transient(message) => {
+            Failure::Transient(message) | Failure::Moving(message) => {
                 Self::new(code, message, "it passes by itself: nothing is lost; where it lasts, look at what it names")
             }
             Failure::Overtaken => Self::new(code, "another worker moved the checkpoint", "it is read anew by itself"),

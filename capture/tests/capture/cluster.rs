@@ -286,6 +286,7 @@ fn a_promoted_replica_goes_on_in_the_same_stream() {
     tracked.run(SOURCE, "WAIT 1 10000");
     assert_eq!(tracked.stream(replica), stream, "a replica knows the tag");
     tracked.cluster.node_mut(SOURCE).kill();
+    tracked.cluster.fail_over(replica).unwrap();
     tracked.wait_for("takeover", |tracked| tracked.try_run(replica, &format!("HSET {KEY} a 2")).is_ok());
     assert_eq!(tracked.stream(replica), stream);
     let entries = tracked.entries(replica);

@@ -44,7 +44,7 @@ impl Walks<'_> {
         while !shutdown.is_requested() {
             let (places, slots) = match self.look().await {
                 Ok(found) => found,
-                Err(failure @ Failure::Transient(_)) => {
+                Err(failure @ (Failure::Transient(_) | Failure::Moving(_))) => {
                     tell(Progress::Waits(Error::from(failure).to_string()));
                     wait(pauses.next(), shutdown).await;
                     continue;

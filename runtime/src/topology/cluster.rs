@@ -21,6 +21,9 @@ use crate::shard::{CONNECT_SECONDS_MAX, Connection, RESPONSE_SECONDS_MAX, Shard,
 const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// How often all servers are asked for their streams until two rounds agree.
 const ROUNDS_MAX: usize = 8;
+/// How long the client that finds keys waits before it tries again; by itself it would wait for minutes in the end.
+const RETRY_MS_MIN: u64 = 10;
+const RETRY_MS_MAX: u64 = 500;
 /// How many servers are looked at to find one that tells of the others.
 const TELLERS_MAX: usize = 32;
 /// Takes away streams that are empty.
@@ -88,22 +91,22 @@ struct Streams {
     current: BTreeSet<Tag>,
 }
 
-/// One shard, as `CLUSTER SHARDS` tells.
-#[derive(Debug, Clone, PartialEq)]
+/// A server that is counted as a primary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Told {
     /// First and last slots of ranges.
     slots: Vec<(u16, u16)>,
-    /// Where its primary is: host and port.
+    /// Where it is, unless the others found that it failed: host and port.
     primary: Option<(String, u16)>,
-    /// Where all its servers are.
-    servers: Vec<(String, u16)>,
 }
 
 impl Cluster {
     pub(crate) fn new(seeds: Vec<Shard>, certificates: Option<TlsCertificates>) -> Result<Self, Failure> {
         let mut builder: ClusterClientBuilder = ClusterClient::builder(seeds.iter().map(Shard::connection_info))
             .connection_timeout(CONNECT_SECONDS_MAX)
-            .response_timeout(RESPONSE_SECONDS_MAX);
+            .response_timeout(RESPONSE_SECONDS_MAX)
+            .min_retry_wait(RETRY_MS_MIN)
+            .max_retry_wait(RETRY_MS_MAX);
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates);
         }
@@ -183,7 +186,7 @@ impl Cluster {
         for _ in 0..ROUNDS_MAX {
             let told = self.told().await?;
             if told.iter().any(|shard| shard.primary.is_none() && !shard.slots.is_empty()) {
-                return Err(Failure::Transient("a shard of the cluster has no primary at the moment".to_owned()));
+                return Err(Failure::Moving("a shard of the cluster has no primary at the moment".to_owned()));
             }
             let primaries = self.primaries(&told);
             let here = join_all(primaries.iter().map(|primary| self.here(primary))).await;
@@ -196,7 +199,7 @@ impl Cluster {
             }
             last = Some(round);
         }
-        Err(Failure::Transient("the streams of the cluster move too fast to be counted".to_owned()))
+        Err(Failure::Moving("the streams of the cluster move too fast to be counted".to_owned()))
     }
 
     /// The streams of one primary.
@@ -273,16 +276,15 @@ impl Cluster {
         Ok(connection)
     }
 
-    /// What the first server that answers tells of all shards.
+    /// What the first server that answers tells of all primaries.
     async fn told(&self) -> Result<Vec<Told>, Failure> {
         let servers = self.known.lock().await.servers.clone();
         let mut failed = None;
         for server in servers.iter().chain(&self.seeds).take(TELLERS_MAX) {
-            match self.ask::<Value>(server, redis::cmd("CLUSTER").arg("SHARDS")).await {
-                Ok(shards) => {
-                    let told = read(&shards, &server.host(), server.has_tls());
-                    let all = told.iter().flat_map(|shard| &shard.servers);
-                    let all = all.map(|(host, port)| server.elsewhere(host, *port)).collect::<Result<_, _>>()?;
+            match self.told_by(server).await {
+                Ok((told, servers)) => {
+                    let all = servers.iter().map(|(host, port)| server.elsewhere(host, *port));
+                    let all = all.collect::<Result<_, _>>()?;
                     self.known.lock().await.servers = all;
                     return Ok(told);
                 }
@@ -290,6 +292,17 @@ impl Cluster {
             }
         }
         Err(failed.unwrap_or_else(|| Failure::Transient("no server of the cluster is known".to_owned())))
+    }
+
+    /// What one server tells: the primaries, and where all servers are.
+    async fn told_by(&self, server: &Shard) -> Result<(Vec<Told>, Vec<(String, u16)>), Failure> {
+        let shards: Value = self.ask(server, redis::cmd("CLUSTER").arg("SHARDS")).await?;
+        let nodes: Value = self.ask(server, redis::cmd("CLUSTER").arg("NODES")).await?;
+        let places = places(&shards, &server.host(), server.has_tls());
+        let told = read(&text(&nodes), &places);
+        let mut servers: Vec<_> = places.into_values().collect();
+        servers.sort();
+        Ok((told, servers))
     }
 
     fn primaries(&self, told: &[Told]) -> Vec<Shard> {
@@ -343,7 +356,7 @@ impl Cluster {
         let has = |shard: &&Told| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot));
         let place = told.iter().find(has).and_then(|shard| shard.primary.as_ref());
         let owner = place.and_then(|(host, port)| self.seeds.first()?.elsewhere(host, *port).ok());
-        owner.ok_or_else(|| Failure::Transient(format!("no server of the cluster serves slot {slot} at the moment")))
+        owner.ok_or_else(|| Failure::Moving(format!("no server of the cluster serves slot {slot} at the moment")))
     }
 }
 
@@ -361,34 +374,44 @@ impl Streams {
 }
 
 fn no_primary() -> Failure {
-    Failure::Transient("the cluster has no primary at the moment".to_owned())
+    Failure::Moving("the cluster has no primary at the moment".to_owned())
 }
 
-/// Reads the reply of `CLUSTER SHARDS`; `asked` is the host of the server that gave it. Each server tells the shards in
-/// an order of its own; here they have one, so that two looks can be compared whoever told.
-fn read(reply: &Value, asked: &str, has_tls: bool) -> Vec<Told> {
-    let mut told: Vec<Told> = parts(reply).iter().map(|shard| read_shard(shard, asked, has_tls)).collect();
-    told.sort_by(|one, other| (&one.slots, &one.primary).cmp(&(&other.slots, &other.primary)));
-    told
-}
-
-fn read_shard(shard: &Value, asked: &str, has_tls: bool) -> Told {
-    let numbers = field(shard, "slots").map(|slots| parts(slots).iter().filter_map(number).collect::<Vec<u16>>());
-    let slots =
-        numbers.unwrap_or_default().chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
-    let mut told = Told { slots, primary: None, servers: Vec::new() };
-    for node in field(shard, "nodes").map(parts).unwrap_or_default() {
+/// Where each server is, by its id, as `CLUSTER SHARDS` tells: by the names that clients are to use. `asked` is the host of
+/// the server that told.
+fn places(shards: &Value, asked: &str, has_tls: bool) -> BTreeMap<String, (String, u16)> {
+    let nodes = parts(shards).iter().filter_map(|shard| field(shard, "nodes")).flat_map(parts);
+    let place = |node| {
         let text = |name| field(node, name).map(text).unwrap_or_default();
         let host = [text("endpoint"), text("ip")].into_iter().find(|host| !host.is_empty() && host != "?");
-        let Some(port) = field(node, if has_tls { "tls-port" } else { "port" }).and_then(number) else { continue };
-        let place = (host.unwrap_or_else(|| asked.to_owned()), port);
-        if text("role") == "master" && text("health") != "fail" {
-            told.primary = Some(place.clone());
+        let port = field(node, if has_tls { "tls-port" } else { "port" }).and_then(number)?;
+        Some((text("id"), (host.unwrap_or_else(|| asked.to_owned()), port)))
+    };
+    nodes.filter_map(place).collect()
+}
+
+/// The primaries and their slots, as `CLUSTER NODES` tells. `CLUSTER SHARDS` shows a shard without slots as long as a
+/// primary that failed stands first in it (redis/redis#13414). Each server tells them in an order of its own; here they
+/// have one, so that two looks can be compared whoever told.
+fn read(nodes: &str, places: &BTreeMap<String, (String, u16)>) -> Vec<Told> {
+    let primary = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (id, flags) = (*words.first()?, words.get(2)?.split(',').collect::<Vec<_>>());
+        if !flags.contains(&"master") {
+            return None;
         }
-        told.servers.push(place);
-    }
-    told.servers.sort();
+        let slots = words.get(8..).unwrap_or_default().iter().filter_map(|range| slots(range)).collect();
+        Some(Told { slots, primary: places.get(id).filter(|_| !flags.contains(&"fail")).cloned() })
+    };
+    let mut told: Vec<Told> = nodes.lines().filter_map(primary).collect();
+    told.sort();
     told
+}
+
+/// `0-5460` or `77`; not `[77->-id]`, which is on its way.
+fn slots(range: &str) -> Option<(u16, u16)> {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 fn parts(value: &Value) -> &[Value] {
@@ -407,7 +430,7 @@ fn field<'v>(list: &'v Value, name: &str) -> Option<&'v Value> {
 fn text(value: &Value) -> String {
     match value {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::SimpleString(text) => text.clone(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text.clone(),
         _ => String::new(),
     }
 }
@@ -431,41 +454,37 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    fn node(endpoint: &str, port: i64, role: &str, health: &str) -> Value {
-        let pairs = [("endpoint", word(endpoint)), ("port", Value::Int(port)), ("tls-port", Value::Int(port + 1))];
-        let all = pairs.into_iter().chain([("role", word(role)), ("health", word(health))]);
+    fn node(id: &str, endpoint: &str, port: i64) -> Value {
+        let pairs = [("port", Value::Int(port)), ("tls-port", Value::Int(port + 1)), ("id", word(id))];
+        let all = pairs.into_iter().chain([("endpoint", word(endpoint))]);
         list(all.flat_map(|(name, value)| [word(name), value]).collect())
     }
 
     #[test]
-    fn shards_are_read_as_redis_tells_them() {
-        let slots = list([0, 10, 12, 12].map(Value::Int).to_vec());
-        let nodes = list(vec![
-            node("", 1, "master", "fail"),
-            node("b", 2, "master", "online"),
-            node("c", 3, "replica", "online"),
-        ]);
-        let shard = list(vec![word("slots"), slots, word("nodes"), nodes]);
-        let place = |host: &str, port| (host.to_owned(), port);
-        let mut told = Told {
-            slots: vec![(0, 10), (12, 12)],
-            primary: Some(place("b", 2)),
-            servers: vec![place("asked", 1), place("b", 2), place("c", 3)],
-        };
-        assert_eq!(read(&list(vec![shard.clone()]), "asked", false), [told.clone()]);
-        told.primary = Some(place("b", 3));
-        told.servers = vec![place("asked", 2), place("b", 3), place("c", 4)];
-        assert_eq!(read(&list(vec![shard]), "asked", true), [told]);
-        assert_eq!(read(&Value::Nil, "asked", false), []);
+    fn servers_are_where_clients_are_to_look_for_them() {
+        let nodes = list(vec![node("one", "", 1), node("two", "b", 2)]);
+        let shards = list(vec![list(vec![word("slots"), list(Vec::new()), word("nodes"), nodes])]);
+        let found = |has_tls| places(&shards, "asked", has_tls).into_values().collect::<Vec<_>>();
+        assert_eq!(found(false), [("asked".to_owned(), 1), ("b".to_owned(), 2)]);
+        assert_eq!(found(true), [("asked".to_owned(), 2), ("b".to_owned(), 3)]);
+        assert!(places(&Value::Nil, "asked", false).is_empty());
     }
 
     #[test]
-    fn two_servers_tell_the_same_in_whichever_order() {
-        let shard = |first, port| {
-            let slots = list([first, first + 10].map(Value::Int).to_vec());
-            list(vec![word("slots"), slots, word("nodes"), list(vec![node("a", port, "master", "online")])])
+    fn whoever_took_over_has_the_slots() {
+        let places = ["dead", "new", "other"].map(|id| (id.to_owned(), (id.to_owned(), 1))).into();
+        let dead = "dead 127.0.0.1:1@2,,shard-id=a master,fail - 1 1 2 disconnected";
+        let new = "new 127.0.0.1:2@3,,shard-id=a master - 0 1 7 connected 0-10 12 [77->-other]";
+        let other = "other 127.0.0.1:3@4,,shard-id=b myself,master - 0 0 3 connected";
+        let replica = "replica 127.0.0.1:4@5,,shard-id=b slave other 0 1 3 connected";
+        let told = |slots: &[(u16, u16)], id: Option<&str>| Told {
+            slots: slots.to_vec(),
+            primary: id.map(|id| (id.to_owned(), 1)),
         };
-        let told = |shards: [Value; 2]| read(&list(shards.to_vec()), "asked", false);
-        assert_eq!(told([shard(0, 1), shard(20, 2)]), told([shard(20, 2), shard(0, 1)]));
+        let expected = [told(&[], None), told(&[], Some("other")), told(&[(0, 10), (12, 12)], Some("new"))];
+        for lines in [[dead, new, other, replica], [replica, other, new, dead]] {
+            assert_eq!(read(&lines.join("\n"), &places), expected, "whoever tells, in whichever order");
+        }
+        assert_eq!(read("", &places), []);
     }
 }

@@ -27,6 +27,9 @@ pub enum Shape {
     Cluster,
 }
 
+/// How long a server of a cluster may be silent until its replica is elected: failovers are to be many.
+const NODE_TIMEOUT_MS: &str = "2000";
+
 /// The servers. What was acknowledged outlives SIGKILL.
 #[derive(Debug)]
 pub(super) enum Side {
@@ -56,7 +59,10 @@ impl Side {
         let arguments = ["--appendonly", "yes", "--appendfsync", "always", "--loadmodule", &rejson];
         Ok(match shape {
             Shape::Pair => Self::Pair(Box::new(Pair::start(module, &arguments, folder, missing)?)),
-            Shape::Cluster => Self::Cluster(Cluster::try_start(module, PRIMARIES, REPLICAS, &arguments)?),
+            Shape::Cluster => {
+                let arguments = [&["--cluster-node-timeout", NODE_TIMEOUT_MS], arguments.as_slice()].concat();
+                Self::Cluster(Cluster::try_start(module, PRIMARIES, REPLICAS, &arguments)?)
+            }
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::{Connection, RedisResult, Value};
 
@@ -11,8 +11,12 @@ use crate::Error;
 
 /// How many slots a cluster has.
 const SLOTS: u32 = 16_384;
-/// How long a server may be silent until the others count it as failed.
-const NODE_TIMEOUT_MS: &str = "2000";
+/// How long a server may be silent until the others count it as failed: more than a busy machine makes it wait.
+const NODE_TIMEOUT_MS: &str = "10000";
+/// How often a replica is asked to take over until it is elected.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// What Redis says, in lower case, where it only asks to wait: servers that do not hear of each other on a busy machine.
+const PASSING: &[&str] = &["clusterdown", "tryagain", "ioerr"];
 /// How many keys move at a time.
 const MOVED_AT_ONCE: usize = 100;
 /// How long a move of such keys may take.
@@ -123,6 +127,19 @@ impl Cluster {
         reply.map_err(Error::during(format_args!("run {words:?} at server {at}")))
     }
 
+    /// As [`Cluster::run`], again and again where Redis asks to wait. The command must be one that may run twice.
+    fn run_patiently(&self, at: usize, words: &[&str]) -> Result<Value, Error> {
+        let start = Instant::now();
+        loop {
+            let ran = self.run(at, words);
+            let passes = |error: &Error| PASSING.iter().any(|said| error.to_string().to_lowercase().contains(said));
+            if !ran.as_ref().is_err_and(passes) || start.elapsed() > START_SECONDS_MAX {
+                return ran;
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
     /// The id by which a server is known.
     #[track_caller]
     pub fn id(&self, at: usize) -> String {
@@ -163,13 +180,34 @@ impl Cluster {
     /// Begins to move a slot: the target first, so that it takes what the source sends on. Waits first until all servers
     /// that run have heard of the newest epoch, as they have where a person moves the slot next.
     pub fn open_slot(&self, slot: u16, from: usize, to: usize) -> Result<(), Error> {
-        self.until("agreement on the epoch", || {
-            let epochs: Vec<String> = (0..self.nodes.len()).filter_map(|at| self.epoch(at)).collect();
-            epochs.windows(2).all(|pair| pair.first() == pair.last())
-        })?;
+        self.agree()?;
         let (slot, source, target) = (slot.to_string(), self.try_id(from)?, self.try_id(to)?);
         self.run(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source])?;
         self.run(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).map(drop)
+    }
+
+    /// Has a replica elected, whether its primary lives or not, and waits until all servers that run have heard of it.
+    /// What the primary has not sent to it is lost.
+    pub fn fail_over(&self, replica: usize) -> Result<(), Error> {
+        let mut asked: Option<Instant> = None;
+        self.until("takeover", || {
+            if asked.is_none_or(|asked| asked.elapsed() > ASK_AGAIN) {
+                asked = Some(Instant::now());
+                // It is refused as long as an election is under way.
+                let _ = self.run(replica, &["CLUSTER", "FAILOVER", "FORCE"]);
+            }
+            let role = self.run(replica, &["ROLE"]);
+            matches!(role, Ok(Value::Array(role)) if role.first().is_some_and(|role| text(role) == "master"))
+        })?;
+        self.try_settle()
+    }
+
+    /// Waits until all servers that run have heard of the newest epoch: two that claim slots before are not told apart.
+    pub fn agree(&self) -> Result<(), Error> {
+        self.until("agreement on the epoch", || {
+            let epochs: Vec<String> = (0..self.nodes.len()).filter_map(|at| self.epoch(at)).collect();
+            epochs.windows(2).all(|pair| pair.first() == pair.last())
+        })
     }
 
     /// The newest epoch that a server has heard of; `None` if it does not answer.
@@ -187,7 +225,7 @@ impl Cluster {
             let timeout = MOVE_MS_MAX.to_string();
             let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", &timeout, "REPLACE", "KEYS"];
             words.extend(keys.iter().map(String::as_str));
-            self.run(from, &words)?;
+            self.run_patiently(from, &words)?;
         }
         Ok(keys.len())
     }
