@@ -270,7 +270,8 @@ fn look_at_cluster(context: &Context) {
     if due {
         cluster::look(context, None);
     }
-    if waiting && due {
+    // A replica cannot, and may be about to load what another server has.
+    if waiting && due && context.standing().captures() {
         schedule(context);
     }
 }
@@ -306,6 +307,8 @@ pub(crate) fn swapped(context: &Context, dbs: [u32; 2]) {
 pub(crate) fn loading_starts(context: &Context) {
     let lost = with(|state| {
         let lost = state.streams.waiting();
+        // This loss is not one of many alike.
+        state.warned = None;
         state.rules.clear();
         state.pending = Pending::EMPTY;
         state.streams.forget();
