@@ -172,7 +172,11 @@ fn moves(context: &Context, key: &[u8], happening: &Happening<'_>) -> bool {
             }
             comes || overwritten || deleted
         }
-        Running::Sends => deleted,
+        // A key that is sent elsewhere, while its slot stays, is gone from this cluster.
+        Running::Sends => {
+            cluster::look(context, None);
+            deleted && with(|state| state.cluster.place(slot_of(key))) != Some(Place::Own)
+        }
         Running::Other if !deleted => false,
         // Redis throws away the keys of a slot that it finds to be another server's, and tells as of any deletion.
         Running::Other => {
@@ -185,11 +189,14 @@ fn moves(context: &Context, key: &[u8], happening: &Happening<'_>) -> bool {
     }
 }
 
-/// Whether the slot of a key is another server's and not on its way here.
+/// Whether the slot of a key that is not served is another server's and not on its way here. Other servers take a slot
+/// without a command here, so what is not known to be foreign is looked up; all other keys of the slot follow at once.
 fn is_foreign(context: &Context, key: &[u8]) -> bool {
     let slot = slot_of(key);
+    let is_foreign = |state: &mut State| state.cluster.place(slot) == Place::Foreign;
+    with(|state| state.cluster.is_stale |= !is_foreign(state));
     cluster::look(context, Some(slot));
-    with(|state| state.cluster.place(slot)) == Some(Place::Foreign)
+    with(is_foreign) == Some(true)
 }
 
 /// Notes what a key held. An event follows that tells of the change, or came before.
@@ -263,7 +270,8 @@ fn look_at_cluster(context: &Context) {
     if due {
         cluster::look(context, None);
     }
-    if waiting && due {
+    // A replica cannot, and may be about to load what another server has.
+    if waiting && due && context.standing().captures() {
         schedule(context);
     }
 }
@@ -294,14 +302,23 @@ pub(crate) fn swapped(context: &Context, dbs: [u32; 2]) {
     flushed(context, &dbs, "swapdb");
 }
 
-/// Forgets everything: what is loaded brings its own rules, and its changes are records already.
-pub(crate) fn loading_starts() {
-    with(|state| {
+/// Forgets everything: what is loaded brings its own rules, and its changes are records already. Only records that wait
+/// for a slot are nobody else's: this server lost its last one, and follows whoever has it now.
+pub(crate) fn loading_starts(context: &Context) {
+    let lost = with(|state| {
+        let lost = state.streams.waiting();
+        // This loss is not one of many alike.
+        state.warned = None;
         state.rules.clear();
         state.pending = Pending::EMPTY;
         state.streams.forget();
         state.cluster.begins();
+        lost
     });
+    if let Some(lost @ 1..) = lost {
+        let lost = u64::try_from(lost).unwrap_or_default();
+        recorder::failed(context, lost, "the server became a replica while records waited for a slot");
+    }
 }
 
 /// This server begins to capture, or has loaded its data.

@@ -2,11 +2,15 @@
 //! records of a slot stand to those of other servers. It must not know how a record is made or where it goes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::ffi::Context;
+use crate::recorder::now_us;
 
 /// How many slots there are.
 pub(crate) const SLOTS: u16 = 16_384;
+/// How often the cluster is looked at for the sake of slots that are another server's.
+const LOOK_AT_FOREIGN: Duration = Duration::from_millis(100);
 
 /// What a slot is to this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,8 @@ enum Since {
     Owned,
     /// The slot is on its way here.
     Coming,
-    /// The slot is this server's, and keys of it came back: it had been on its way to another server.
+    /// The slot is this server's, and its epoch alone does not put it behind all that was captured before: keys came
+    /// back that had been on their way to another server, or it was captured here while it was on its way here.
     CameBack,
 }
 
@@ -48,6 +53,13 @@ enum Since {
 struct Tenure {
     since: Since,
     /// The cluster's epoch then.
+    epoch: u64,
+    time_us: u64,
+}
+
+/// What was known when this server began to capture again, and had forgotten since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Begun {
     epoch: u64,
     time_us: u64,
 }
@@ -77,6 +89,10 @@ pub(crate) struct Cluster {
     own_epoch: u64,
     newest_epoch: u64,
     tenures: BTreeMap<u16, Tenure>,
+    begun: Option<Begun>,
+    /// Whether the next look is the first since then.
+    has_forgotten: bool,
+    looked: Option<Instant>,
     /// Whether something happened since the last look.
     pub(crate) is_stale: bool,
     pub(crate) running: Running,
@@ -91,6 +107,9 @@ impl Cluster {
         own_epoch: 0,
         newest_epoch: 0,
         tenures: BTreeMap::new(),
+        begun: None,
+        has_forgotten: false,
+        looked: None,
         is_stale: true,
         running: Running::Other,
         goes_with_slot: false,
@@ -108,7 +127,7 @@ impl Cluster {
     }
 
     /// Takes note of a command that is about to run.
-    pub(crate) fn runs(&mut self, words: &[&[u8]]) {
+    pub(crate) fn runs(&mut self, words: &[&[u8]], time_us: impl FnOnce() -> u64) {
         let [name, rest @ ..] = words else { return };
         let is = |word: &[u8], other: &str| word.eq_ignore_ascii_case(other.as_bytes());
         self.running = match name.len() {
@@ -118,10 +137,13 @@ impl Cluster {
                 self.is_stale = true;
                 if let [sub, slot, how, ..] = rest
                     && is(sub, "setslot")
-                    && !is(how, "migrating")
+                    && is(how, "importing")
                     && let Some(slot) = std::str::from_utf8(slot).ok().and_then(|slot| slot.parse().ok())
                 {
-                    self.tenures.remove(&slot);
+                    // What was captured here before is over. All other ends and turns of a move leave the tenure as it
+                    // is: what was captured in it must not come behind what follows.
+                    let (since, epoch) = (Since::Coming, self.newest_epoch);
+                    self.tenures.insert(slot, Tenure { since, epoch, time_us: time_us() });
                 }
                 Running::Other
             }
@@ -139,6 +161,8 @@ impl Cluster {
     /// Forgets since when slots were captured: this server begins to.
     pub(crate) fn begins(&mut self) {
         self.tenures.clear();
+        self.begun = None;
+        self.has_forgotten = true;
         self.is_stale = true;
     }
 
@@ -146,14 +170,26 @@ impl Cluster {
     pub(crate) fn order(&mut self, slot: u16, time_us: u64) -> Order {
         let coming = !matches!(self.place(slot), Place::Own | Place::Leaving);
         let (since, epoch) = if coming { (Since::Coming, self.newest_epoch) } else { (Since::Owned, self.own_epoch) };
-        let begun = Tenure { since, epoch, time_us };
-        let tenure = self.tenures.entry(slot).or_insert(begun);
+        let begins = Tenure { since, epoch, time_us };
+        let first = match self.begun {
+            // This server may have captured the slot as one that came back, and not remember it.
+            Some(Begun { epoch, time_us }) if !coming && epoch >= self.own_epoch => {
+                Tenure { since: Since::CameBack, epoch, time_us }
+            }
+            _ => begins,
+        };
+        let tenure = self.tenures.entry(slot).or_insert(first);
         match tenure.since {
             // The epoch may have grown.
             same if same == since => tenure.epoch = epoch,
-            // It stays in the epoch in which it came back.
-            Since::CameBack if !coming => {}
-            _ => *tenure = begun,
+            // It stays in the epoch in which it came back, until this server claims slots in a newer one.
+            Since::CameBack if !coming && tenure.epoch >= epoch => {}
+            // Redis raises the epoch of the server that a slot comes to, but not if it is the greatest already.
+            Since::Coming if tenure.epoch >= epoch => {
+                let time_us = time_us.max(tenure.time_us.saturating_add(1));
+                *tenure = Tenure { since: Since::CameBack, epoch: tenure.epoch, time_us };
+            }
+            _ => *tenure = begins,
         }
         let letter = match tenure.since {
             Since::Owned => 'o',
@@ -164,8 +200,9 @@ impl Cluster {
     }
 
     /// Takes in what `CLUSTER NODES` and `CLUSTER INFO` say.
-    fn read(&mut self, nodes: &str, info: &str) {
+    fn read(&mut self, nodes: &str, info: &str, time_us: u64) {
         self.is_stale = false;
+        self.looked = Some(Instant::now());
         let newest = info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
         self.newest_epoch = newest.and_then(|epoch| epoch.trim().parse().ok()).unwrap_or(self.newest_epoch);
         self.places = vec![Place::Foreign; usize::from(SLOTS)];
@@ -176,8 +213,31 @@ impl Cluster {
         for range in words.skip(1) {
             self.read_range(range);
         }
+        if std::mem::take(&mut self.has_forgotten) {
+            self.begin(time_us);
+        }
         let places = &self.places;
         self.tenures.retain(|slot, _| places.get(usize::from(*slot)).is_some_and(|place| *place != Place::Foreign));
+    }
+
+    /// Notes what is known at first. Other servers capture keys of a slot that leaves already: only its epoch tells that
+    /// this server was before them.
+    fn begin(&mut self, time_us: u64) {
+        self.begun = Some(Begun { epoch: self.newest_epoch, time_us });
+        for slot in (0..SLOTS).filter(|slot| self.place(*slot) == Place::Leaving).collect::<Vec<_>>() {
+            let (since, epoch) = (Since::Owned, self.own_epoch);
+            self.tenures.entry(slot).or_insert(Tenure { since, epoch, time_us });
+        }
+    }
+
+    /// Whether the cluster has to be looked at before a slot's place counts.
+    fn is_due(&self, slot: Option<u16>) -> bool {
+        self.is_stale
+            || slot.is_some_and(|slot| match self.place(slot) {
+                Place::Own | Place::Leaving => false,
+                Place::Coming => true,
+                Place::Foreign => self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AT_FOREIGN),
+            })
     }
 
     /// One of `0-5460`, `77`, `[77->-id]`, `[93-<-id]`.
@@ -205,17 +265,15 @@ impl Cluster {
     }
 }
 
-/// Looks at the cluster if something happened, or if a slot is on its way here, whose order hangs on the newest epoch.
+/// Looks at the cluster if something happened, or if a slot is on its way here, whose order hangs on the newest epoch. For
+/// slots of other servers, not at every key: Redis may throw away very many at once.
 pub(crate) fn look(context: &Context, slot: Option<u16>) {
-    let stale = |cluster: &Cluster| {
-        cluster.is_stale || slot.is_some_and(|slot| matches!(cluster.place(slot), Place::Coming | Place::Foreign))
-    };
-    if crate::capture::with(|state| stale(&state.cluster)) != Some(true) {
+    if crate::capture::with(|state| state.cluster.is_due(slot)) != Some(true) {
         return;
     }
     if let (Ok(nodes), Ok(info)) = (context.cluster(c"NODES"), context.cluster(c"INFO")) {
         let [nodes, info] = [nodes.text(), info.text()].map(|text| String::from_utf8_lossy(text).into_owned());
-        crate::capture::with(|state| state.cluster.read(&nodes, &info));
+        crate::capture::with(|state| state.cluster.read(&nodes, &info, now_us()));
     }
 }
 
@@ -269,7 +327,7 @@ e7d1 127.0.0.1:30001@31001,host myself,master - 0 0 7 connected 0-5459 5460 [77-
 
     fn cluster() -> Cluster {
         let mut cluster = Cluster::UNKNOWN;
-        cluster.read(NODES, "cluster_state:ok\r\ncluster_current_epoch:9\r\ncluster_my_epoch:7\r\n");
+        cluster.read(NODES, "cluster_state:ok\r\ncluster_current_epoch:9\r\ncluster_my_epoch:7\r\n", 0x9);
         cluster
     }
 
@@ -299,14 +357,61 @@ e7d1 127.0.0.1:30001@31001,host myself,master - 0 0 7 connected 0-5459 5460 [77-
         assert_eq!(shown(&mut cluster, 9000, 0xa), "2328 9 i a");
         assert_eq!(shown(&mut cluster, 16, 0xb), "10 7 o a", "still the same");
         // The slot is this server's now, which claimed it in a new epoch.
-        cluster.runs(&[b"CLUSTER", b"SETSLOT", b"9000", b"NODE", b"e7d1"]);
+        cluster.runs(&[b"CLUSTER", b"SETSLOT", b"9000", b"NODE", b"e7d1"], || 0xc);
         assert!(cluster.is_stale);
         let after = NODES.replace("0 0 7 connected", "0 0 10 connected").replace("[9000-<-67ed]", "9000");
-        cluster.read(&after, "cluster_current_epoch:10\r\n");
+        cluster.read(&after, "cluster_current_epoch:10\r\n", 0xc);
         assert_eq!(shown(&mut cluster, 9000, 0xc), "2328 a o c");
         // A key comes back, since its slot does not move after all.
         cluster.arrived(b"{user1000}", 0xd);
         assert_eq!(shown(&mut cluster, 3443, 0xe), "d73 a b d");
+        // The move is over, and nothing else changed.
+        cluster.runs(&[b"cluster", b"setslot", b"3443", b"stable"], || 0xf);
+        assert_eq!(shown(&mut cluster, 3443, 0xf), "d73 a b d");
+        // It claims slots in a newer epoch.
+        cluster.read(&NODES.replace("0 0 7 connected", "0 0 11 connected"), "cluster_current_epoch:11\r\n", 0x10);
+        assert_eq!(shown(&mut cluster, 3443, 0x10), "d73 b o 10");
+    }
+
+    #[test]
+    fn a_slot_that_comes_to_the_greatest_epoch_goes_on_behind_what_was_captured() {
+        let nodes = NODES.replace("0 0 7 connected", "0 0 9 connected");
+        let info = "cluster_current_epoch:9\r\n";
+        for captures_while_open in [true, false] {
+            let mut cluster = Cluster::UNKNOWN;
+            cluster.read(&nodes.replace(" [9000-<-67ed]", ""), info, 0x1);
+            cluster.runs(&[b"cluster", b"setslot", b"9000", b"importing", b"67ed"], || 0xa);
+            cluster.read(&nodes, info, 0xa);
+            if captures_while_open {
+                assert_eq!(cluster.order(9000, 0xb).to_string(), "2328 9 i a");
+            }
+            cluster.runs(&[b"cluster", b"setslot", b"9000", b"node", b"e7d1"], || 0xc);
+            cluster.read(&nodes.replace("[9000-<-67ed]", "9000"), info, 0xc);
+            // No `o`: that would come before what was captured here, or where keys came back to.
+            assert_eq!(cluster.order(9000, 0xd).to_string(), "2328 9 b d");
+            assert_eq!(cluster.order(9000, 0xe).to_string(), "2328 9 b d", "and stays there");
+        }
+    }
+
+    #[test]
+    fn a_server_that_begins_is_behind_what_it_forgot() {
+        let mut cluster = cluster();
+        cluster.arrived(b"{user1000}", 0xa);
+        assert_eq!(cluster.order(3443, 0xb).to_string(), "d73 9 b a");
+        cluster.begins();
+        cluster.read(NODES, "cluster_current_epoch:9\r\n", 0xc);
+        assert_eq!(cluster.order(3443, 0xd).to_string(), "d73 9 b c");
+        assert_eq!(cluster.order(77, 0xd).to_string(), "4d 7 o c", "others capture keys of it already");
+    }
+
+    #[test]
+    fn foreign_slots_are_looked_at_now_and_then() {
+        let mut cluster = cluster();
+        assert_eq!([0, 77, 9000, 5461].map(|slot| cluster.is_due(Some(slot))), [false, false, true, false]);
+        cluster.looked = None;
+        assert!(cluster.is_due(Some(5461)) && !cluster.is_due(None));
+        cluster.begins();
+        assert!(cluster.is_due(None));
     }
 
     #[test]
@@ -318,7 +423,7 @@ e7d1 127.0.0.1:30001@31001,host myself,master - 0 0 7 connected 0-5459 5460 [77-
             (&[b"restore-asking", b"a"], Running::Receives),
             (&[b"restore", b"a"], Running::Other),
         ] {
-            cluster.runs(words);
+            cluster.runs(words, || 0);
             assert_eq!(cluster.running, running);
         }
     }

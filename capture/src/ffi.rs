@@ -633,7 +633,7 @@ unsafe extern "C" fn command_runs(filter: *mut raw::RedisModuleCommandFilterCtx)
     let count = call!(RedisModule_CommandFilterArgsCount(filter)).unwrap_or_default();
     let words = [0, 1, 2, 3].map(word);
     let known = words.get(..usize::try_from(count).unwrap_or_default()).unwrap_or(&words);
-    capture::with(|state| state.cluster.runs(known));
+    capture::with(|state| state.cluster.runs(known, crate::recorder::now_us));
 }
 
 /// What this module calls itself is not passed to [`command_runs`].
@@ -670,7 +670,7 @@ unsafe extern "C" fn server_event(
             capture::settled(&context);
         }
         (raw::REDISMODULE_EVENT_LOADING, raw::REDISMODULE_SUBEVENT_LOADING_FAILED) => {}
-        (raw::REDISMODULE_EVENT_LOADING, _) => capture::loading_starts(),
+        (raw::REDISMODULE_EVENT_LOADING, _) => capture::loading_starts(&context),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, now) if now == NOW_PRIMARY => {
             capture::draw_epoch();
             capture::begins();

@@ -210,14 +210,16 @@ impl Recorder {
         }
         let len = order.len();
         capture::with(|state| {
-            if let Some(before) = state.streams.before(&rule.name) {
+            if len > 0
+                && let Some(before) = state.streams.before(&rule.name)
+            {
                 order.extend([" ", before]);
             }
         });
         let appended = context.append(stream, record, Some(order.as_bytes()).filter(|order| !order.is_empty()));
         order.truncate(len);
         let id = appended?;
-        capture::with(|state| state.streams.appended(&rule.name, id.text()));
+        capture::with(|state| state.streams.appended(&rule.name, id.text(), len > 0));
         Ok(())
     }
 }

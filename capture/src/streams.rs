@@ -128,9 +128,18 @@ impl Streams {
         self.before.get(rule).map(String::as_str)
     }
 
-    /// Takes note of an entry that a rule got.
-    pub(crate) fn appended(&mut self, rule: &[u8], id: &[u8]) {
-        self.before.remove(rule);
+    /// The order of a record with what it is behind; `None` where it has none.
+    fn whole_order(&self, rule: &[u8], order: &str) -> Option<String> {
+        let before = self.before(rule).map(|before| format!(" {before}")).unwrap_or_default();
+        (!order.is_empty()).then(|| format!("{order}{before}"))
+    }
+
+    /// Takes note of an entry that a rule got; one without an order (a flush) cannot say what it is behind, and leaves
+    /// that to the next.
+    pub(crate) fn appended(&mut self, rule: &[u8], id: &[u8], has_order: bool) {
+        if has_order {
+            self.before.remove(rule);
+        }
         let id = std::str::from_utf8(id).ok().and_then(|id| id.split_once('-'));
         let Some((Ok(ms), Ok(seq))) = id.map(|(ms, seq)| (ms.parse(), seq.parse())) else { return };
         match self.last.get_mut(rule) {
@@ -226,20 +235,18 @@ pub(crate) fn append_waiting(context: &Context) -> bool {
     while let Some(next) = capture::with(|state| state.streams.next()).flatten() {
         cluster::look(context, None);
         settle_tag(context);
-        let (stream, order) = capture::with(|state| {
-            let before = state.streams.before(&next.rule).map(|before| format!(" {before}"));
-            (state.stream(&next.rule), format!("{}{}", next.order, before.unwrap_or_default()))
-        })
-        .unwrap_or_default();
+        let (stream, order) =
+            capture::with(|state| (state.stream(&next.rule), state.streams.whole_order(&next.rule, &next.order)))
+                .unwrap_or_default();
         context.select(STREAMS_DB);
         let id = if stream.is_empty() {
             Err(String::new())
         } else {
-            context.append(&stream, &next.record, Some(order.as_bytes()))
+            context.append(&stream, &next.record, order.as_ref().map(String::as_bytes))
         };
         match id {
             Ok(id) => {
-                capture::with(|state| state.streams.appended(&next.rule, id.text()));
+                capture::with(|state| state.streams.appended(&next.rule, id.text(), order.is_some()));
             }
             Err(_) => {
                 capture::with(|state| {
@@ -320,15 +327,20 @@ mod tests {
         let rules = || [&b"emp"[..], b"dept"].into_iter();
         streams.rename(b"a", rules());
         assert_eq!(streams.before(b"emp"), None);
-        streams.appended(b"emp", b"17-3");
+        streams.appended(b"emp", b"17-3", true);
         streams.rename(b"b", rules());
         assert_eq!(streams.before(b"emp"), Some("a 17-3"));
         assert!(streams.before(b"dept").unwrap().ends_with("-18446744073709551615"), "all until now");
-        streams.appended(b"dept", b"18-0");
+        streams.appended(b"dept", b"17-9", false);
+        assert!(
+            streams.before(b"dept").is_some() && streams.whole_order(b"dept", "").is_none(),
+            "a flush says nothing"
+        );
+        streams.appended(b"dept", b"18-0", true);
         streams.rename(b"c", rules());
         assert_eq!(streams.before(b"emp"), Some("a 17-3"), "nothing was appended in between");
         assert_eq!(streams.before(b"dept"), Some("b 18-0"));
-        streams.appended(b"emp", b"19-0");
+        streams.appended(b"emp", b"19-0", true);
         assert_eq!(streams.before(b"emp"), None);
         // A promoted replica knows the two tags only.
         let mut promoted = Streams::EMPTY;
