@@ -10,12 +10,10 @@ use crate::{ColumnType, Type};
 /// values are sent as text and cast by the target.
 #[must_use]
 pub fn column_type(dialect: Dialect, name: &str) -> ColumnType {
-    if dialect == Dialect::PostgreSql && is_array(name) {
-        return Type::List.into();
-    }
     let lower = name.trim().to_ascii_lowercase().replace(['"', '[', ']', '`'], "");
     let (base, arguments) = split(&lower);
     match dialect {
+        Dialect::PostgreSql if is_array(name) => Type::List.into(),
         Dialect::PostgreSql => postgresql(&base, &arguments),
         Dialect::MySql | Dialect::MariaDb => members(name).unwrap_or_else(|| mysql(&base, &arguments)),
         Dialect::Sqlite => sqlite(&base, &arguments),
