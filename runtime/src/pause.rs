@@ -16,8 +16,9 @@ const PAUSE_MS_MIN: u64 = 50;
 const SAID_AGAIN: Duration = Duration::from_secs(30);
 /// How long slots of a cluster may be on their way until the log says so.
 const MOVE_SECONDS_EXPECTED: Duration = Duration::from_secs(5);
-/// How long to wait for them before the next try.
+/// How long to wait for them before the next try, and how long once it has been said.
 pub(crate) const MOVE_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const MOVE_LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pauses of one pipeline.
 #[derive(Debug)]
@@ -56,11 +57,11 @@ pub(crate) async fn wait(pause: Duration, shutdown: &mut Shutdown) {
 
 /// Since when a try after the other fails because slots of a cluster are on their way.
 #[derive(Debug, Default)]
-pub(crate) struct Move(Option<(Instant, Instant)>);
+struct Move(Option<(Instant, Instant)>);
 
 impl Move {
     /// Whether a failure is one that passes within moments, and has not lasted for longer.
-    pub(crate) fn is_brief(&mut self, failure: &Failure) -> bool {
+    fn is_brief(&mut self, failure: &Failure) -> bool {
         let Failure::Moving(why) = failure else { return false };
         let is_brief = self.is_brief_at(Instant::now());
         if is_brief {
@@ -87,9 +88,18 @@ pub(crate) struct Told {
 impl Told {
     /// Says what is waited for, unless that was said already.
     pub(crate) fn say(&mut self, failure: Failure) {
-        if self.moves.is_brief(&failure) {
-            return;
+        if !self.is_brief(&failure) {
+            self.say_now(failure);
         }
+    }
+
+    /// Whether it is only that slots are on their way, and not for long yet.
+    pub(crate) fn is_brief(&mut self, failure: &Failure) -> bool {
+        self.moves.is_brief(failure)
+    }
+
+    /// As [`Told::say`], however brief it is.
+    pub(crate) fn say_now(&mut self, failure: Failure) {
         let help = match &failure {
             Failure::Configuration { help, .. } => Some(help.clone()),
             _ => None,

@@ -20,7 +20,7 @@ use crate::isolate::Isolation;
 use crate::layout::Layout;
 use crate::lease::{Fence, Tenure};
 use crate::mend::{Mending, mends_itself};
-use crate::pause::{MOVE_PAUSE, Move, Pauses, wait};
+use crate::pause::{MOVE_LONG_PAUSE, MOVE_PAUSE, Pauses, Told, wait};
 use crate::position::Position;
 use crate::rows::Encode;
 use crate::shard::{Connection, Letter, Settled, Shard};
@@ -65,7 +65,8 @@ pub(crate) struct Pipeline {
     has_claimed: bool,
     shutdown: Shutdown,
     pauses: Pauses,
-    moves: Move,
+    /// What was said of slots that are on their way.
+    told: Told,
 }
 
 /// What the pipelines of a unit have in common while this worker has its lease.
@@ -109,7 +110,7 @@ impl Pipeline {
             has_claimed: false,
             shutdown,
             pauses,
-            moves: Move::default(),
+            told: Told::default(),
         }
     }
 
@@ -133,8 +134,8 @@ impl Pipeline {
 
     async fn pause(&mut self, failure: Failure) {
         self.common.look_again.notify_one();
-        if self.moves.is_brief(&failure) {
-            wait(MOVE_PAUSE, &mut self.shutdown).await;
+        if let Failure::Moving(_) = &failure {
+            self.pause_for_move(failure).await;
             return;
         }
         self.signs.failed(&failure);
@@ -150,6 +151,18 @@ impl Pipeline {
                 tracing::warn!(connection, retry_ms, "waiting: {error}");
             }
         }
+        wait(pause, &mut self.shutdown).await;
+    }
+
+    /// Waits for slots that are on their way: not for long, since nothing has to recover.
+    async fn pause_for_move(&mut self, failure: Failure) {
+        let pause = if self.told.is_brief(&failure) {
+            MOVE_PAUSE
+        } else {
+            self.signs.failed(&failure);
+            self.told.say_now(failure);
+            MOVE_LONG_PAUSE
+        };
         wait(pause, &mut self.shutdown).await;
     }
 

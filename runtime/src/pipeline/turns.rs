@@ -133,16 +133,16 @@ impl Turns {
         let last = last_of_interest(&orders);
         let behind: Vec<(Tag, Position)> = orders.iter().flat_map(|order| order.behind.clone()).collect();
         // From here on: every entry above was read already, so what comes before it is in its stream by now.
-        let mut streams = self.cluster.streams().await?;
+        let mut streams = self.cluster.streams().await.map_err(elsewhere)?;
         streams.retain(|stream, _| Tag::of(stream).is_some_and(|tag| tag.stream(job) == *stream && tag != self.tag));
         let scans = streams.iter().map(|(stream, home)| self.scan(home, stream, last, usize::MAX, &slots));
-        let scans = join_all(scans).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let scans = join_all(scans).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(elsewhere)?;
         let others: Vec<_> = streams.iter().zip(scans).map(|((stream, home), found)| (stream, home, found)).collect();
         let mut unfinished = BTreeMap::new();
         for (tag, at) in behind {
             let stream = tag.stream(job);
             if let Some(home) = streams.get(&stream)
-                && !self.scan(home, &stream, Some(at), 1, &BTreeSet::new()).await?.is_empty()
+                && !self.scan(home, &stream, Some(at), 1, &BTreeSet::new()).await.map_err(elsewhere)?.is_empty()
             {
                 unfinished.insert((tag, at), Obstacle { stream, at, home: home.clone() });
             }
@@ -195,6 +195,16 @@ impl Turns {
             }
             from = next;
         }
+    }
+}
+
+/// What fails at another server passes as soon as it is back, or another took over.
+fn elsewhere(failure: Failure) -> Failure {
+    match failure {
+        Failure::Transient(why) => {
+            Failure::Moving(format!("whether a key's earlier changes wait elsewhere is not known: {why}"))
+        }
+        other => other,
     }
 }
 
