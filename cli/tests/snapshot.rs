@@ -48,8 +48,9 @@ fn write_until(done: &AtomicBool, mut client: redis::Connection, mut random: Std
     while !done.load(Ordering::Relaxed) {
         let mut pipe = redis::pipe();
         for _ in 0..50 {
-            let key = format!("item:{}", random.random_range(0..KEYS + KEYS / 10));
-            let other = format!("item:{}", random.random_range(0..KEYS + KEYS / 10));
+            let (all, id) = (KEYS + KEYS / 10, random.random_range(0..KEYS + KEYS / 10));
+            // Redis copies no key to itself.
+            let (key, other) = (format!("item:{id}"), format!("item:{}", (id + random.random_range(1..all)) % all));
             match random.random_range(0..5) {
                 0 => pipe.del(key),
                 1 => pipe.cmd("COPY").arg(key).arg(other).arg("REPLACE"),
