@@ -233,8 +233,9 @@ fn changes_of_a_key_stay_in_order_wherever_its_slot_goes() {
         assert!(worker.status().unwrap().success(), "{}", project.log());
     }
     assert!(!project.log().contains("Redis has lost"), "{}", project.log());
-    let output = project.command(&["run", "--until-idle", "--redis", &urls[0]]).output().unwrap();
-    assert!(output.status.success(), "{}", support::text(&output.stderr));
+    let mut last = project.worker_at(&urls[0], &["--until-idle"]);
+    project.wait("the rest is drained", || !last.runs());
+    assert!(last.status().unwrap().success(), "{}", project.log());
 
     assert_same_rows(
         &project.lite_rows("SELECT CAST(id AS text), CAST(version AS text), note FROM item ORDER BY item.id"),
