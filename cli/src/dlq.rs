@@ -5,11 +5,12 @@ pub(crate) mod show;
 
 use std::collections::BTreeMap;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp};
 use redis_wb_runtime::{DeadLetter, DeadLetters, Selection, Server};
 
 use crate::exit::{Failure, print};
+use crate::format::Format;
 use crate::plan::PlanArguments;
 use crate::redis::Redis;
 use crate::run::{failure, runtime};
@@ -123,14 +124,6 @@ pub(crate) struct GetRejected {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// An array of objects.
-    Json,
 }
 
 /// A time, or how long ago, as milliseconds since 1970.

@@ -18,6 +18,7 @@
 //! | `redis.rs` | where the Redis is: options that commands have in common |
 //! | `plan.rs` | the plan of commands that need no live tables |
 //! | `project.rs` | finds and reads the files that the commands work on |
+//! | `format.rs` | for whom a command prints |
 //! | `exit.rs` | how a command ends, and what is printed then |
 //!
 //! It only connects the compiler and the runtime to files, terminals and signals.
@@ -28,6 +29,7 @@ mod dlq;
 mod eval;
 mod exit;
 mod explain;
+mod format;
 mod functions;
 mod monitor;
 mod otlp;

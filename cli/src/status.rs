@@ -3,10 +3,11 @@
 mod live;
 mod table;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use redis_wb_runtime::status::Observer;
 
 use crate::exit::{Failure, print};
+use crate::format::Format;
 use crate::redis::Redis;
 use crate::run::{failure, runtime};
 
@@ -20,14 +21,6 @@ pub(crate) struct Arguments {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One object, with an array of rows.
-    Json,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use redis_wb_compiler::Live;
 use redis_wb_record::Record;
 use redis_wb_runtime::trace::{Outcome, TraceOptions, Traced, TracedConnection, TracedRow, TracedStatement, trace};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::dlq::show::content;
 use crate::exit::{Failure, print, say};
+use crate::format::Format;
 use crate::project::{Location, refuse_bugs};
 use crate::redis::Redis;
 use crate::run::{failure, read_plan, runtime, shutdown};
@@ -43,14 +44,6 @@ pub(crate) struct Arguments {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -429,19 +429,14 @@ impl Connection {
             let mut call = script.prepare_invoke();
             call.key(step.stream).key(beside(step.stream, "applied", "")).key(beside(step.stream, "open", connection));
             call.arg(connection).arg(epoch_text(step.epoch)).arg(ms).arg(seq).arg(&step.connections);
-            match call.invoke_async::<()>(&mut self.redis).await {
-                // A slot on its way lets no script at all of its keys: the next commit, or session, notes it.
-                Err(error) if is_moving(&error) => tracing::debug!(stream = step.stream, "not settled yet: {error}"),
-                settled => settled.map_err(failure)?,
+            match call.invoke_async::<()>(&mut self.redis).await.map_err(failure) {
+                // A slot on its way lets no script at its keys: the next commit, or session, notes it.
+                Err(Failure::Moving(why)) => tracing::debug!(stream = step.stream, "not settled yet: {why}"),
+                settled => settled?,
             }
         }
         Ok(())
     }
-}
-
-/// Whether a server refuses since the slot is, or goes, elsewhere.
-fn is_moving(error: &RedisError) -> bool {
-    matches!(error.code(), Some("TRYAGAIN" | "ASK" | "MOVED"))
 }
 
 /// A page of what waits in a stream.
