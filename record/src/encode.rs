@@ -2,6 +2,9 @@
 
 use crate::{DataType, FORMAT_VERSION, Flags, Image, Opcode, Record};
 
+/// The longest text whose length stands in MessagePack's marker.
+const FIXSTR_BYTES_MAX: usize = 31;
+
 /// Encodes a whole record, appending to `out`.
 pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
     let mut writer = RecordWriter::new(out);
@@ -145,6 +148,13 @@ impl<'o> RecordWriter<'o> {
     }
 
     fn bin(&mut self, bytes: &[u8]) {
+        // A byte less each: the greater part of the fields and values that records have.
+        if bytes.len() <= FIXSTR_BYTES_MAX && bytes.is_ascii() {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 31")]
+            self.out.push(0xa0 | bytes.len() as u8);
+            self.out.extend_from_slice(bytes);
+            return;
+        }
         infallible(rmp::encode::write_bin(self.out, bytes));
     }
 }

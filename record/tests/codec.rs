@@ -148,10 +148,25 @@ fn sample() -> Vec<u8> {
 
 #[test]
 fn a_record_is_these_bytes() {
-    let head = b"\x9b\x01\x01\x02\x03\xc4\x05emp:1\xa1u\xa4hset\x01\x00";
-    let after = b"\x92\x01\x94\xc4\x01a\xc4\x011\xc4\x01b\xc4\x012";
-    let before = b"\x92\x04\x92\xc4\x01m\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00";
+    let head = b"\x9b\x01\x01\x02\x03\xa5emp:1\xa1u\xa4hset\x01\x00";
+    let after = b"\x92\x01\x94\xa1a\xa11\xa1b\xa12";
+    let before = b"\x92\x04\x92\xa1m\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00";
     assert_eq!(sample(), [&head[..], &after[..], &before[..]].concat());
+}
+
+#[test]
+fn bytes_that_are_short_ascii_take_the_shorter_form() {
+    for (member, header) in [
+        (&[b'm'; 31][..], &b"\xbf"[..]),
+        (&[b'm'; 32], b"\xc4\x20"),
+        (&[0xff], b"\xc4\x01"),
+        ("ü".as_bytes(), b"\xc4\x02"),
+        (b"", b"\xa0"),
+    ] {
+        let mut message = Vec::new();
+        RecordWriter::new(&mut message).member(member);
+        assert_eq!(message, [header, member].concat());
+    }
 }
 
 #[test]
@@ -174,8 +189,8 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(spoiled(1, 2).to_string().contains(&format!("reads up to {FORMAT_VERSION}")));
     assert_eq!(spoiled(0, 0x9a), malformed(2, "at least 11 elements"));
     assert_eq!(spoiled(0, 0x01), malformed(1, "an array"));
-    assert_eq!(spoiled(13, b'x'), malformed(14, "an opcode: c, u, d or f"));
-    assert_eq!(spoiled(23, 0x93), malformed(24, "an even number of parts"));
+    assert_eq!(spoiled(12, b'x'), malformed(13, "an opcode: c, u, d or f"));
+    assert_eq!(spoiled(22, 0x93), malformed(23, "an even number of parts"));
     assert_eq!(decode(b""), Err(malformed(0, "an array")));
     // A length that no message can hold neither allocates nor runs on.
     let endless = b"\x9b\x01\x01\x02\x03\xc0\xa1u\xa4hset\x01\x00";

@@ -89,22 +89,29 @@ async fn copy(mut client: Client, rows: &[Row], batch: usize) {
     }
 }
 
+/// A statement of MariaDB has at most 65,535 parameters; beyond some hundred rows a longer one is no faster.
+const MARIADB_ROWS: usize = 1_000;
+
 async fn mariadb(address: &str, rows: &[Row], batch: usize) {
     let mut client = mysql_async::Conn::from_url(address).await.unwrap();
-    for rows in rows.chunks(batch) {
-        let values = vec!["(?,?,?,?,?,?,?,?)"; rows.len()].join(",");
-        let sql = format!(
+    let sql = |rows: usize| {
+        let values = vec!["(?,?,?,?,?,?,?,?)"; rows].join(",");
+        format!(
             "INSERT INTO emp VALUES {values} ON DUPLICATE KEY UPDATE fname = VALUES(fname), lname = VALUES(lname), \
              title = VALUES(title), salary = VALUES(salary), hired = VALUES(hired), email = VALUES(email), \
              note = VALUES(note)"
-        );
-        let mut params: Vec<mysql_async::Value> = Vec::with_capacity(rows.len() * 8);
-        for (key, texts) in rows {
-            params.push((*key).into());
-            params.extend(texts.iter().map(|text| mysql_async::Value::from(text.as_str())));
-        }
+        )
+    };
+    for rows in rows.chunks(batch) {
         client.query_drop("BEGIN").await.unwrap();
-        client.exec_drop(sql, params).await.unwrap();
+        for rows in rows.chunks(MARIADB_ROWS) {
+            let mut params: Vec<mysql_async::Value> = Vec::with_capacity(rows.len() * 8);
+            for (key, texts) in rows {
+                params.push((*key).into());
+                params.extend(texts.iter().map(|text| mysql_async::Value::from(text.as_str())));
+            }
+            client.exec_drop(sql(rows.len()), params).await.unwrap();
+        }
         client.query_drop("COMMIT").await.unwrap();
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let (stream, payload) = memory(&mut matching.client).map_err(Error::during("measure the stream"))?;
     let section = format!(
         "{HEADING}\n`cargo xtask bench capture`: HSET of {FIELDS} fields of 10 bytes, writes a second beside a server without the \
-         module, medians of {RUNS} runs in turns; and the memory of the stream beside the bytes of keys, names and values; {}.\n\n\
+         module, medians of {RUNS} runs in turns; and what the server's memory grows by beside the bytes of keys, names and values; {}.\n\n\
          | | share | goal |\n|---|--:|--:|\n{rows}\n| memory of the stream | payload | times | goal |\n|--:|--:|--:|--:|\n\
          | {stream} bytes a change | {payload} bytes | {:.2} | 1.5 |\n",
         machine(),
@@ -105,14 +105,21 @@ fn write(client: &mut Connection, writes: usize, at_once: usize) -> redis::Redis
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The bytes of the stream for each change, and those of what it carries.
+/// The bytes that the server's memory grows by for each change of keys that it has, and those of what a change carries.
 #[expect(clippy::cast_precision_loss, reason = "some bytes")]
 fn memory(client: &mut Connection) -> redis::RedisResult<(f64, f64)> {
     redis::cmd("DEL").arg("wb:{0}:k").exec(client)?;
+    let before = used(client)?;
     write(client, PIPELINED, PIPELINE)?;
-    let bytes: u64 = redis::cmd("MEMORY").arg(&["USAGE", "wb:{0}:k", "SAMPLES", "0"]).query(client)?;
+    let bytes = used(client)?.saturating_sub(before);
     let payload = "k:000000".len() + FIELDS * ("field_0000".len() + 10);
     Ok(((bytes as f64 / PIPELINED as f64).round(), payload as f64))
+}
+
+/// What the server has allocated, in bytes.
+fn used(client: &mut Connection) -> redis::RedisResult<u64> {
+    let info: redis::InfoDict = redis::cmd("INFO").arg("memory").query(client)?;
+    Ok(info.get("used_memory").unwrap_or_default())
 }
 
 fn median(seconds: &[f64]) -> f64 {
