@@ -30,10 +30,16 @@ pub enum DecodeError {
 /// [`DecodeError`] for anything that is not a record; no input panics.
 pub fn decode(message: &[u8]) -> Result<Record<'_>, DecodeError> {
     let mut rest = message;
-    record(&mut rest).map_err(|failure| match failure {
-        Failure::Expected(expected) => DecodeError::Malformed { at: message.len() - rest.len(), expected },
-        Failure::Version(found) => DecodeError::Version { found },
-    })
+    record(&mut rest).map_err(|failure| failure.at(message, rest))
+}
+
+/// Decodes a record but for its images, which are not looked at.
+///
+/// # Errors
+/// As [`decode`] has them.
+pub fn decode_head(message: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let mut rest = message;
+    head(&mut rest).map_err(|failure| failure.at(message, rest))
 }
 
 /// The key of a record of which only the beginning is at hand: as much of it as is there, and whether that is all.
@@ -57,7 +63,22 @@ pub(crate) enum Failure {
     Version(u64),
 }
 
+impl Failure {
+    /// With its place: what is left of a message begins there.
+    fn at(self, message: &[u8], rest: &[u8]) -> DecodeError {
+        match self {
+            Self::Expected(expected) => DecodeError::Malformed { at: message.len() - rest.len(), expected },
+            Self::Version(found) => DecodeError::Version { found },
+        }
+    }
+}
+
 fn record<'a>(rest: &mut &'a [u8]) -> Result<Record<'a>, Failure> {
+    let head = head(rest)?;
+    Ok(Record { after: image(rest)?, before: image(rest)?, ..head })
+}
+
+fn head<'a>(rest: &mut &'a [u8]) -> Result<Record<'a>, Failure> {
     let len = mp::read_array_len(rest).map_err(|_| Failure::Expected("an array"))?;
     let version = uint(rest, "the format version")?;
     if version != u64::from(FORMAT_VERSION) {
@@ -75,8 +96,8 @@ fn record<'a>(rest: &mut &'a [u8]) -> Result<Record<'a>, Failure> {
         command: std::str::from_utf8(bytes(rest)?).map_err(|_| Failure::Expected("a command in UTF-8"))?,
         data_type: data_type(rest)?,
         flags: Flags::from_bits(narrow(uint(rest, "the flags")?, "flags below 2^32")?),
-        after: image(rest)?,
-        before: image(rest)?,
+        after: None,
+        before: None,
     })
 }
 

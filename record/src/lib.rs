@@ -16,7 +16,7 @@ mod decode;
 mod encode;
 pub mod glob;
 
-pub use decode::{DecodeError, decode, key_of};
+pub use decode::{DecodeError, decode, decode_head, key_of};
 pub use encode::{RecordWriter, encode};
 
 /// The version of the format that this crate writes, and the highest that it reads.

@@ -15,7 +15,7 @@ use crate::commands::{Command, commands};
 use crate::counts::{Counts, Operation};
 use crate::dead_letters::is_for;
 use crate::error::Failure;
-use crate::evaluate::{Effect, elements, filtered, filtered_telling, items};
+use crate::evaluate::{self, Effect, Item, elements, filtered, filtered_telling};
 use crate::layout::Layout;
 use crate::lookup::{Asking, Lookups};
 use crate::order::Order;
@@ -115,13 +115,14 @@ pub(crate) async fn prepare(
     }
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
+    let mut items = Vec::new();
     for (entry, job) in clears {
         tables.clear(job, entry);
         prepared.written.push(entry);
         prepared.count(job, Operation::Deleted);
     }
     for (change, elements) in changes.iter().zip(&elements) {
-        match add(layout, &mut tables, change, elements) {
+        match add(layout, &mut tables, &mut items, change, elements) {
             Ok(Made { commands, is_any }) => {
                 if is_any {
                     prepared.written.push(change.entry);
@@ -271,27 +272,33 @@ pub(crate) fn rows_of(
     let Changes { changes, clears } = changes;
     let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
     let mut tables = Tables::new(layout, encode);
+    let mut items = Vec::new();
     for (entry, job) in clears {
         tables.clear(job, entry);
     }
     for (change, elements) in changes.iter().zip(&elements) {
         // Whatever can be rejected here was rejected when the batch was prepared.
-        let _ = add(layout, &mut tables, change, elements);
+        let _ = add(layout, &mut tables, &mut items, change, elements);
     }
     tables.finish()
 }
 
-/// The elements that each output of a change makes rows of.
+/// The elements that each output of a change makes rows of; of none where no output has any.
 type Elements<'b> = Result<Vec<Vec<Input<'b>>>, Reject>;
 
 fn elements_of<'b>(layout: &'b Layout, change: &'b Change<'b>) -> Elements<'b> {
+    if layout.outputs_of(change.job).all(|(_, output)| output.foreach.is_none()) {
+        return Ok(Vec::new());
+    }
     layout.outputs_of(change.job).map(|(_, output)| elements(output, &change.input)).collect()
 }
 
-/// Evaluates one change into rows and commands; they count only if all of them could be made.
+/// Evaluates one change into rows and commands; they count only if all of them could be made. `items` is where rows are
+/// until then, kept from change to change.
 fn add<'b>(
     layout: &'b Layout,
     tables: &mut Tables<'b>,
+    items: &mut Vec<(usize, Item<'b>)>,
     change: &'b Change<'b>,
     elements: &'b Elements<'b>,
 ) -> Result<Made, Reject> {
@@ -301,13 +308,14 @@ fn add<'b>(
     let Some(effect) = filtered(job, &change.input, change.effect)? else {
         return Ok(made);
     };
-    let mut all = Vec::new();
     let is_for = |keeps_changes: bool| is_for(change.command, &layout.name, keeps_changes);
-    for ((at, output), elements) in layout.outputs_of(change.job).zip(elements) {
+    items.clear();
+    for (nth, (at, output)) in layout.outputs_of(change.job).enumerate() {
         if !is_for(output.strategy == Strategy::Append) {
             continue;
         }
-        all.push((at, items(output, &change.input, elements, effect)?));
+        let elements = elements.get(nth).map_or(&[][..], Vec::as_slice);
+        evaluate::items(output, &change.input, elements, effect, |item| items.push((at, item)))?;
     }
     for write in layout.writes_of(change.job) {
         if !is_for(matches!(write.content, RedisContent::Stream(_))) {
@@ -315,10 +323,8 @@ fn add<'b>(
         }
         made.commands.extend(commands(write, &change.input, effect)?);
     }
-    made.is_any = !made.commands.is_empty() || all.iter().any(|(_, items)| !items.is_empty());
-    for (output, items) in all {
-        items.into_iter().for_each(|item| tables.place(output, change.entry, item));
-    }
+    made.is_any = !made.commands.is_empty() || !items.is_empty();
+    items.drain(..).for_each(|(output, item)| tables.place(output, change.entry, item));
     Ok(made)
 }
 

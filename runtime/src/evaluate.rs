@@ -93,18 +93,19 @@ pub(crate) fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<V
     Ok(list.into_iter().map(of_element).collect())
 }
 
-/// What an output gets from a change; `elements` are those of [`elements`].
+/// Tells what an output gets from a change; `elements` are those of [`elements`].
 pub(crate) fn items<'b>(
     output: &'b Output,
     input: &'b Input<'b>,
     elements: &'b [Input<'b>],
     effect: Effect,
-) -> Result<Vec<Item<'b>>, Reject> {
+    mut tell: impl FnMut(Item<'b>),
+) -> Result<(), Reject> {
     let effect = told(output, input, effect)?;
     if let Some(condition) = &output.when
         && !passes(condition, input, effect)?
     {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let keeps_vanished = output.foreach.as_ref().is_some_and(|foreach| foreach.on_vanished == OnVanished::Keep);
     // Where elements that vanish keep their rows, only the end of the key concerns all rows of a parent.
@@ -116,15 +117,14 @@ pub(crate) fn items<'b>(
         }
         let has_rows = effect == Effect::Upsert;
         let rows = elements.iter().filter(|_| has_rows).map(|element| row(output, element, effect));
-        return Ok(vec![Item::Family { parent, rows: rows.collect::<Result<_, _>>()? }]);
+        tell(Item::Family { parent, rows: rows.collect::<Result<_, _>>()? });
+        return Ok(());
     }
-    if output.foreach.is_some() {
-        return elements
-            .iter()
-            .map(|element| Ok(Item::Row(Row { effect, values: row(output, element, effect)? })))
-            .collect();
+    let own = std::slice::from_ref(input);
+    for element in if output.foreach.is_some() { elements } else { own } {
+        tell(Item::Row(Row { effect, values: row(output, element, effect)? }));
     }
-    Ok(vec![Item::Row(Row { effect, values: row(output, input, effect)? })])
+    Ok(())
 }
 
 /// What the opcode of the record itself says, where the output reads one.

@@ -4,6 +4,7 @@
 mod reader;
 mod turns;
 
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,8 @@ struct Session {
     target: Target,
     streams: Arc<[String]>,
     encode: Encode,
+    /// What is committed and not let go of yet: by stream, the last that was applied.
+    committed: Vec<(usize, Epoch, Position)>,
 }
 
 impl Pipeline {
@@ -174,9 +177,13 @@ impl Pipeline {
         };
         let (mut session, mut batches) = begun;
         loop {
+            // Where the next batch is there already, it is written while this is done.
+            if batches.is_empty() {
+                session.let_go(&self.layout).await?;
+            }
             let read = tokio::select! {
                 biased;
-                () = shutdown.requested() => return Ok(()),
+                () = shutdown.requested() => return session.let_go(&self.layout).await,
                 read = batches.recv() => read,
                 () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
                     session.target.ping().await?;
@@ -188,7 +195,7 @@ impl Pipeline {
                     self.write_patiently(&mut session, *batch).await?;
                     self.pauses.reset();
                 }
-                Some(Read::Idle) => return Ok(()),
+                Some(Read::Idle) => return session.let_go(&self.layout).await,
                 Some(Read::Failed(failure)) => return Err(failure),
                 None => return Err(Failure::Transient("the reader ended".to_owned())),
             }
@@ -229,13 +236,14 @@ impl Pipeline {
         });
         let layout = Arc::clone(&self.layout);
         let signs = Arc::clone(&self.signs);
-        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, encode, turns, signs);
+        let reader = Reader::new(layout, self.shard.connect().await?, starts, applied, turns, signs);
         self.signs.runs();
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
-        let batches = reader.start(self.common.until_idle);
-        let mut session = Session { control, target, streams, encode };
+        let batches = reader.start(self.common.until_idle, encode);
+        // Whoever committed that may have ended before it let go of it.
+        let mut session = Session { control, target, streams, encode, committed: there };
         self.bury_left(&mut session).await?;
-        self.settle_again(&mut session, &there).await?;
+        session.let_go(&self.layout).await?;
         Ok((session, batches))
     }
 
@@ -316,15 +324,21 @@ impl Pipeline {
             // In their order: the last of each stream counts.
             let there: Vec<_> = entries.iter().filter_map(place).collect();
             let last = |at: usize| there.iter().rev().find(|(stream, ..)| *stream == at).copied();
-            let there: Vec<_> = (0..session.streams.len()).filter_map(last).collect();
-            return self.settle_again(session, &there).await;
+            session.committed = (0..session.streams.len()).filter_map(last).collect();
+            return Ok(());
         }
         self.bury(session, &entries, &prepared.rejected).await?;
         self.signs.writes();
         let prepared = Arc::new(prepared);
         let mut refused = Vec::new();
         let commit = tracing::debug_span!("commit", records = prepared.written.len());
-        match session.target.write(&session.streams, &entries, &prepared).instrument(commit).await {
+        let Session { control, target, streams, committed, .. } = session;
+        let before = mem::take(committed);
+        let (written, let_go) = tokio::join!(
+            target.write(streams, &entries, &prepared).instrument(commit),
+            settle(&self.layout, streams, control, &before),
+        );
+        match written {
             Err(Failure::Refused(refusal)) => {
                 refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
             }
@@ -338,7 +352,10 @@ impl Pipeline {
         }
         self.signs.committed(&self.layout, &entries, &prepared, &refused);
         let rejected = prepared.rejected.len() + refused.len();
-        self.settle(session, &prepared, rejected).instrument(tracing::debug_span!("settle", rejected)).await
+        self.common.counted.add(prepared.fresh.saturating_sub(rejected), rejected);
+        let last = prepared.advances.iter().filter(|advance| advance.is_last);
+        session.committed = last.map(|advance| (advance.stream, advance.epoch, advance.to)).collect();
+        let_go
     }
 
     /// Writes all but what the target refuses, which goes to the dead-letter queue.
@@ -407,31 +424,33 @@ impl Pipeline {
         }
         Ok(())
     }
+}
 
-    /// Lets go of entries that were applied before, by stream, the last of each: whoever did so may have ended before it
-    /// let go of them. They must be there, since positions say nothing of a stream that began anew.
-    async fn settle_again(&mut self, session: &mut Session, there: &[(usize, Epoch, Position)]) -> Result<(), Failure> {
-        let step = |(at, epoch, position): &(usize, Epoch, Position)| {
-            let (stream, job) = session.streams.get(*at).zip(self.layout.job(*at))?;
-            Some(Settled { stream, epoch: *epoch, position: *position, connections: connections(job) })
-        };
-        let steps: Vec<Settled<'_>> = there.iter().filter_map(step).collect();
-        session.control.settle(&self.layout.name, &steps).await
+impl Session {
+    /// Lets go of what is committed, in Redis.
+    async fn let_go(&mut self, layout: &Layout) -> Result<(), Failure> {
+        let committed = mem::take(&mut self.committed);
+        settle(layout, &self.streams, &mut self.control, &committed).await
     }
+}
 
-    /// After a commit: lets go of what nobody needs any more.
-    async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
-        self.common.counted.add(batch.fresh.saturating_sub(rejected), rejected);
-        let mut steps = Vec::new();
-        for advance in batch.advances.iter().filter(|advance| advance.is_last) {
-            let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
-            if let Some((stream, job)) = names {
-                let connections = connections(job);
-                steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
-            }
-        }
-        session.control.settle(&self.layout.name, &steps).await
+/// Lets go of what nobody needs any more, by stream, up to the last entry that is applied. That must be there, since
+/// positions say nothing of a stream that began anew.
+async fn settle(
+    layout: &Layout,
+    streams: &[String],
+    control: &mut Connection,
+    applied: &[(usize, Epoch, Position)],
+) -> Result<(), Failure> {
+    let step = |(at, epoch, position): &(usize, Epoch, Position)| {
+        let (stream, job) = streams.get(*at).zip(layout.job(*at))?;
+        Some(Settled { stream, epoch: *epoch, position: *position, connections: connections(job) })
+    };
+    let steps: Vec<Settled<'_>> = applied.iter().filter_map(step).collect();
+    if steps.is_empty() {
+        return Ok(());
     }
+    control.settle(&layout.name, &steps).instrument(tracing::debug_span!("settle")).await
 }
 
 /// All connections that a job writes to.

@@ -1,4 +1,5 @@
-//! The reading half of a pipeline: entries off the streams, made into batches ahead of the writing half.
+//! The reading half of a pipeline: entries off the streams, gathered by one task and prepared by another ahead of the
+//! writing half, so that Redis, this process and the target work at the same time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::rows::Encode;
 use crate::shard::Connection;
 use crate::vitals::Signs;
 
-/// How many batches wait for the writing half.
+/// How many batches wait for each of those who go on with them.
 const BATCHES_AHEAD_MAX: usize = 1;
 /// How many bytes of records make a batch; it ends with the record that passes this.
 const BATCH_BYTES_AIM: usize = 16 * 1024 * 1024;
@@ -37,10 +38,9 @@ const STOPPED_SAID_AGAIN: Duration = Duration::from_secs(60);
 /// How long to wait where no stream is read.
 const STOPPED_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the reading half hands over.
-pub(super) enum Read {
-    /// A batch with something to write or to take note of.
-    Batch(Box<Batch>),
+/// What the reading half hands over: batches with something to write or to take note of.
+pub(super) enum Read<B = Box<Batch>> {
+    Batch(B),
     /// Nothing is left, and that was asked for.
     Idle,
     /// Reading failed.
@@ -57,9 +57,8 @@ pub(super) struct Reader {
     places: Vec<(String, Position)>,
     /// What was read and is in no batch yet.
     waiting: VecDeque<Entry>,
+    /// What was applied when the session began.
     applied: Applied,
-    encode: Encode,
-    lookups: Lookups,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
     signs: Arc<Signs>,
@@ -72,35 +71,49 @@ pub(super) struct Reader {
     said: Instant,
 }
 
+/// Makes of entries what is written.
+struct Preparer {
+    layout: Arc<Layout>,
+    applied: Applied,
+    encode: Encode,
+    lookups: Lookups,
+    signs: Arc<Signs>,
+}
+
 impl Reader {
     pub(super) fn new(
         layout: Arc<Layout>,
         redis: Connection,
         places: Vec<(String, Position)>,
         applied: Applied,
-        encode: Encode,
         turns: Option<Turns>,
         signs: Arc<Signs>,
     ) -> Self {
-        let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, largest, stopped, said }
+        Self { layout, redis, places, waiting, applied, turns, signs, count, largest, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
-    pub(super) fn start(mut self, until_idle: bool) -> mpsc::Receiver<Read> {
-        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
+    pub(super) fn start(mut self, until_idle: bool, encode: Encode) -> mpsc::Receiver<Read> {
+        let (sender, gathered) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let preparer = Preparer {
+            layout: Arc::clone(&self.layout),
+            applied: self.applied.clone(),
+            encode,
+            lookups: Lookups::new(&self.layout.plan),
+            signs: Arc::clone(&self.signs),
+        };
         tokio::spawn(async move {
             loop {
-                let read = tokio::select! {
-                    read = self.read(!until_idle) => read,
+                let gathered = tokio::select! {
+                    gathered = self.gather(!until_idle) => gathered,
                     () = sender.closed() => return,
                 };
-                let (read, is_last) = match read {
-                    Ok(Some(batch)) => (Read::Batch(Box::new(batch)), false),
-                    Ok(None) if until_idle => (self.stopped().map_or(Read::Idle, Read::Failed), true),
-                    Ok(None) => continue,
+                let (read, is_last) = match gathered {
+                    Ok(entries) if !entries.is_empty() => (Read::Batch(entries), false),
+                    Ok(_) if until_idle => (self.stopped().map_or(Read::Idle, Read::Failed), true),
+                    Ok(_) => continue,
                     Err(failure) => (Read::Failed(failure), true),
                 };
                 if sender.send(read).await.is_err() || is_last {
@@ -108,36 +121,7 @@ impl Reader {
                 }
             }
         });
-        receiver
-    }
-
-    /// One batch; `None` where no entry was there to read.
-    async fn read(&mut self, may_wait: bool) -> Result<Option<Batch>, Failure> {
-        let mut entries = self.gather(may_wait).await?;
-        if entries.is_empty() {
-            return Ok(None);
-        }
-        let (connection, unit) = (&self.layout.name, self.signs.unit());
-        let span = tracing::debug_span!("batch", connection, %unit);
-        let prepared = loop {
-            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups);
-            match prepared.instrument(tracing::debug_span!(parent: &span, "prepare", records = entries.len())).await? {
-                Some(prepared) => break prepared,
-                // What they look up is too much to be held at once.
-                None => {
-                    let rest = entries.split_off(entries.len() / 2);
-                    rest.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
-                }
-            }
-        };
-        for at in &prepared.flushed {
-            if let Some(entry) = entries.get(*at) {
-                self.say_what_stays(entry);
-            }
-        }
-        // Where nothing advances, all of it was applied before, and waits to be let go of.
-        self.applied.committed(&prepared.advances);
-        Ok(Some(Batch { entries, prepared, span }))
+        preparer.start(gathered)
     }
 
     /// The entries of a batch: as many as are there, up to the bounds. Only the first is waited for.
@@ -261,7 +245,7 @@ impl Reader {
 
     /// When an entry's turn is.
     fn turn(&self, entry: &Entry) -> Turn {
-        let Ok(record) = redis_wb_record::decode(&entry.record) else { return Turn::Now };
+        let Ok(record) = redis_wb_record::decode_head(&entry.record) else { return Turn::Now };
         let Some(job) = self.layout.job(entry.job).filter(|_| record.opcode == Opcode::Flush) else {
             return if is_thin(&record) { Turn::Completed } else { Turn::Now };
         };
@@ -296,6 +280,61 @@ impl Reader {
             self.stopped.iter().flatten().for_each(|stop| stop.say(&self.layout.name));
             self.said = Instant::now();
         }
+    }
+
+}
+
+impl Preparer {
+    /// Prepares what is gathered, in the background, until nobody listens any more.
+    fn start(mut self, mut gathered: mpsc::Receiver<Read<Vec<Entry>>>) -> mpsc::Receiver<Read> {
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
+        tokio::spawn(async move {
+            while let Some(read) = gathered.recv().await {
+                let done = match read {
+                    Read::Batch(entries) => self.prepare(entries, &sender).await,
+                    Read::Idle => sender.send(Read::Idle).await.map_err(drop),
+                    Read::Failed(failure) => sender.send(Read::Failed(failure)).await.map_err(drop),
+                };
+                if done.is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Hands over entries as a batch, or as several where what they look up is too much to be held at once. Fails where
+    /// nobody listens any more, or will.
+    async fn prepare(&mut self, entries: Vec<Entry>, sender: &mpsc::Sender<Read>) -> Result<(), ()> {
+        let mut parts = vec![entries];
+        while let Some(mut entries) = parts.pop() {
+            let (connection, unit) = (&self.layout.name, self.signs.unit());
+            let span = tracing::debug_span!("batch", connection, %unit);
+            let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups)
+                .instrument(tracing::debug_span!(parent: &span, "prepare", records = entries.len()));
+            let prepared = tokio::select! {
+                prepared = prepared => prepared,
+                () = sender.closed() => return Err(()),
+            };
+            match prepared {
+                Ok(Some(prepared)) => {
+                    prepared.flushed.iter().filter_map(|at| entries.get(*at)).for_each(|entry| self.say_what_stays(entry));
+                    // Where nothing advances, all of it was applied before, and waits to be let go of.
+                    self.applied.committed(&prepared.advances);
+                    sender.send(Read::Batch(Box::new(Batch { entries, prepared, span }))).await.map_err(drop)?;
+                }
+                Ok(None) => {
+                    let rest = entries.split_off(entries.len() / 2);
+                    parts.extend([rest, entries]);
+                }
+                Err(failure) => {
+                    // It is the last that is said.
+                    let _ = sender.send(Read::Failed(failure)).await;
+                    return Err(());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Says that a flush leaves the rows as they are.

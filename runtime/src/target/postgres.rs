@@ -4,6 +4,7 @@ mod connect;
 mod encode;
 pub(super) mod failure;
 mod schema;
+mod stage;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(super) use connect::check;
 use encode::Array;
 pub(super) use encode::encode;
 pub(super) use schema::schema;
+use stage::{STAGE_ROWS_MIN, Stage};
 
 /// A connected PostgreSQL with its prepared statements.
 pub(crate) struct Postgres {
@@ -46,6 +48,8 @@ struct Prepares {
     /// Deletes all rows.
     clear: Option<Bound>,
     write: Vec<Bound>,
+    /// The other way of many rows to be written.
+    stage: Option<Stage>,
     /// Deletes all rows of parents.
     all: Option<Bound>,
     /// Deletes the rows of parents but those that are written.
@@ -59,8 +63,17 @@ struct Bound {
     sql: String,
 }
 
+/// What is sent at once.
+enum Piece<'p> {
+    Execution(Execution<'p>),
+    /// The rows of a COPY.
+    Copy(&'p Stage, &'p RowSet),
+    /// What follows it.
+    Merge(&'p Stage),
+}
+
 /// One execution of a statement.
-struct Piece<'p> {
+struct Execution<'p> {
     statement: &'p Bound,
     set: &'p RowSet,
     rows: Range<usize>,
@@ -112,6 +125,9 @@ impl Postgres {
             for statement in &output.write {
                 prepares.write.push(bound(&session.client, statement).await?);
             }
+            if let ([statement], [bound]) = (output.write.as_slice(), prepares.write.as_slice()) {
+                prepares.stage = Stage::prepare(&session.client, outputs.len(), statement, bound).await?;
+            }
             outputs.push(prepares);
         }
         let rows_max = layout.plan.applier.write_batch_rows_max;
@@ -154,12 +170,12 @@ impl Postgres {
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
         let client = &self.session.client;
-        let pieces = self.pieces(&batch.outputs);
+        let pieces = self.pieces(&batch.outputs, true);
         let mut sent = vec![async { client.batch_execute("BEGIN").await.map_err(failure::of) }.boxed()];
         if !batch.advances.is_empty() {
             sent.push(self.advance(streams, &batch.advances).boxed());
         }
-        sent.extend(pieces.iter().map(|piece| self.execute(piece).boxed()));
+        sent.extend(pieces.iter().map(|piece| self.send(piece).boxed()));
         if let Some(failed) = in_order(sent).await {
             // Where even this fails the connection is gone, and with it the transaction.
             client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
@@ -179,8 +195,8 @@ impl Postgres {
     pub(super) async fn attempt(&mut self, rows: &[OutputRows], checks_deferred: bool) -> Result<(), Failure> {
         let client = &self.session.client;
         client.batch_execute("SAVEPOINT piece").await.map_err(failure::of)?;
-        let pieces = self.pieces(rows);
-        let mut failed = in_order(pieces.iter().map(|piece| self.execute(piece).boxed()).collect()).await;
+        let pieces = self.pieces(rows, false);
+        let mut failed = in_order(pieces.iter().map(|piece| self.send(piece).boxed()).collect()).await;
         if failed.is_none() && checks_deferred {
             // What is deferred is checked now, and deferred again for those that come.
             let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").await;
@@ -196,11 +212,13 @@ impl Postgres {
     }
 
     /// The executions that rows take, round by round: first what goes, children before parents, so that a row can take
-    /// over what another gave up; then what comes, parents before children.
-    fn pieces<'p>(&'p self, outputs: &'p [OutputRows]) -> Vec<Piece<'p>> {
+    /// over what another gave up; then what comes, parents before children. `may_stage`: many rows may go by COPY.
+    fn pieces<'p>(&'p self, outputs: &'p [OutputRows], may_stage: bool) -> Vec<Piece<'p>> {
         let rounds = outputs.iter().map(|rows| rows.rounds.len()).max().unwrap_or_default();
         let mut pieces = Vec::new();
         for round in 0..rounds {
+            // A table holds the rows of one transaction.
+            let may_stage = may_stage && round == 0;
             let outputs: Vec<_> = self
                 .outputs
                 .iter()
@@ -212,16 +230,22 @@ impl Postgres {
                 let spared = prepares.others.as_ref().or(prepares.all.as_ref());
                 self.add(&mut pieces, prepares.clear.as_ref(), &round.cleared);
                 self.add(&mut pieces, prepares.all.as_ref(), &round.gone);
-                pieces.extend(spared.filter(|_| round.parents.len() > 0).map(|statement| Piece {
+                let spared = spared.filter(|_| round.parents.len() > 0).map(|statement| Execution {
                     statement,
                     set: if prepares.others.is_some() { &round.writes } else { &round.parents },
                     rows: 0..if prepares.others.is_some() { round.writes.len() } else { round.parents.len() },
                     parents: &round.parents,
-                }));
+                });
+                pieces.extend(spared.map(Piece::Execution));
                 self.add(&mut pieces, prepares.delete.as_ref(), &round.deletes);
             }
             for (prepares, round) in &outputs {
-                prepares.write.iter().for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
+                match prepares.stage.as_ref().filter(|_| may_stage && round.writes.len() >= STAGE_ROWS_MIN) {
+                    Some(stage) => pieces.extend([Piece::Copy(stage, &round.writes), Piece::Merge(stage)]),
+                    None => {
+                        prepares.write.iter().for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
+                    }
+                }
             }
         }
         pieces
@@ -232,11 +256,20 @@ impl Postgres {
         let rows_max = self.rows_max.max(1);
         for start in (0..set.len()).step_by(rows_max) {
             let rows = start..set.len().min(start + rows_max);
-            pieces.extend(statement.map(|statement| Piece { statement, set, rows, parents: set }));
+            let execution = statement.map(|statement| Execution { statement, set, rows, parents: set });
+            pieces.extend(execution.map(Piece::Execution));
         }
     }
 
-    async fn execute(&self, piece: &Piece<'_>) -> Result<(), Failure> {
+    async fn send(&self, piece: &Piece<'_>) -> Result<(), Failure> {
+        match piece {
+            Piece::Execution(execution) => self.execute(execution).await,
+            Piece::Copy(stage, set) => stage.copy(&self.session.client, set).await,
+            Piece::Merge(stage) => stage.merge(&self.session.client).await,
+        }
+    }
+
+    async fn execute(&self, piece: &Execution<'_>) -> Result<(), Failure> {
         let array = |param: &Param| {
             let (set, rows) = match param.of {
                 Of::Row => (piece.set, piece.rows.clone()),
