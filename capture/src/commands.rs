@@ -1,12 +1,14 @@
-//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.STREAMS`, `WB.TAG`, `WB.SNAPSHOT`, the INFO section, saving and loading of rules, the module's arguments.
-//! It must not know how changes become records.
+//! `WB.TRACK`, `WB.UNTRACK`, `WB.RULES`, `WB.STREAMS`, `WB.TAG`, `WB.READ`, `WB.SNAPSHOT`, the INFO section, saving and
+//! loading of rules, the module's arguments. It must not know how changes become records.
 
 use std::sync::Arc;
+
+use redis_wb_record::{EntryWriter, ORDER_FIELD, STREAM_FIELD};
 
 use crate::capture::{self, State};
 use crate::cluster;
 use crate::exclude;
-use crate::ffi::{Context, Info, Standing, Storage};
+use crate::ffi::{Context, Id, Info, Key, Kind, Standing, Storage};
 use crate::rules::{RULES_MAX, Rule, WORDS_MAX};
 use crate::snapshot::{self, Request};
 use crate::streams;
@@ -107,6 +109,51 @@ pub(crate) fn tag(context: &Context, words: &[&[u8]]) -> Answer {
         }
         _ => Answer::Error("ERR the module picks the tag itself".to_owned()),
     }
+}
+
+/// `WB.READ stream id rows bytes`: the entries of a stream behind an id, as one string, which `record/FORMAT.md` describes.
+/// It ends with the entry that passes the bytes, and has no more rows.
+pub(crate) fn read(context: &Context, words: &[&[u8]]) -> Answer {
+    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u64>().ok();
+    let &[stream, id, rows, bytes] = words else {
+        return Answer::Error("ERR wrong number of arguments: WB.READ stream id rows bytes".to_owned());
+    };
+    let (Some(behind), Some(rows), Some(bytes)) = (read_id(id), number(rows), number(bytes)) else {
+        return Answer::Error("ERR WB.READ wants an id, a number of rows and a number of bytes".to_owned());
+    };
+    let Some(key) = context.open(stream) else { return Answer::Text(Vec::new()) };
+    match key.kind() {
+        Kind::Stream => Answer::Text(entries(&key, behind, rows, bytes)),
+        Kind::Empty => Answer::Text(Vec::new()),
+        _ => Answer::Error("WRONGTYPE this key holds no stream".to_owned()),
+    }
+}
+
+/// The id of an entry in words.
+fn read_id(word: &[u8]) -> Option<Id> {
+    let (ms, seq) = std::str::from_utf8(word).ok()?.split_once('-')?;
+    Some((ms.parse().ok()?, seq.parse().ok()?))
+}
+
+fn entries(key: &Key<'_>, behind: Id, rows: u64, bytes: u64) -> Vec<u8> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut out = Vec::new();
+    let mut writer = EntryWriter::new(&mut out);
+    let mut left = rows;
+    key.entries(behind, |(ms, seq), field| {
+        match field {
+            None if left == 0 || writer.len() >= bytes => return false,
+            None => {
+                left -= 1;
+                writer.entry(ms, seq);
+            }
+            Some((name, value)) if name == STREAM_FIELD.as_bytes() => writer.record(value),
+            Some((name, value)) if name == ORDER_FIELD.as_bytes() => writer.order(value),
+            Some(_) => {}
+        }
+        true
+    });
+    out
 }
 
 /// `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]`: appends records of the next keys that a rule wants. Gives the cursor

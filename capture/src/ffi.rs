@@ -315,6 +315,9 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// The id of an entry of a stream: milliseconds, and the number among those of one.
+pub(crate) type Id = (u64, u64);
+
 /// An open key.
 pub(crate) struct Key<'c> {
     raw: *mut raw::RedisModuleKey,
@@ -362,6 +365,32 @@ impl Key<'_> {
             }
         }
         call!(RedisModule_ScanCursorDestroy(cursor));
+    }
+
+    /// Calls `visit` with the entries of a stream behind an id, as long as it returns true: first without a field, then
+    /// with each.
+    pub(crate) fn entries(&self, behind: Id, mut visit: impl FnMut(Id, Option<(&[u8], &[u8])>) -> bool) {
+        /// `REDISMODULE_STREAM_ITERATOR_EXCLUSIVE`, which is 1.
+        const BEHIND: c_int = 1;
+        let mut start = raw::RedisModuleStreamID { ms: behind.0, seq: behind.1 };
+        let end = ptr::null_mut();
+        if call!(RedisModule_StreamIteratorStart(self.raw, BEHIND, &raw mut start, end)) != Some(OK) {
+            return;
+        }
+        let mut id = raw::RedisModuleStreamID { ms: 0, seq: 0 };
+        let mut fields = 0;
+        let mut goes_on = true;
+        while goes_on && call!(RedisModule_StreamIteratorNextID(self.raw, &raw mut id, &raw mut fields)) == Some(OK) {
+            goes_on = visit((id.ms, id.seq), None);
+            let (mut name, mut value) = (ptr::null_mut(), ptr::null_mut());
+            while goes_on
+                && call!(RedisModule_StreamIteratorNextField(self.raw, &raw mut name, &raw mut value)) == Some(OK)
+            {
+                let (name, value) = (Text(name), Text(value));
+                goes_on = visit((id.ms, id.seq), Some((string_bytes(name.0, &name), string_bytes(value.0, &value))));
+            }
+        }
+        call!(RedisModule_StreamIteratorStop(self.raw));
     }
 
     fn db(&self) -> u32 {
@@ -576,6 +605,7 @@ unsafe extern "C" fn command<const WHICH: u8>(
         SNAPSHOT => commands::snapshot(&context, &words),
         STREAMS => commands::streams(&context, &words),
         TAG => commands::tag(&context, &words),
+        READ => commands::read(&context, &words),
         _ => commands::rules(&words),
     });
     OK
@@ -587,6 +617,7 @@ const RULES: u8 = 2;
 const SNAPSHOT: u8 = 3;
 const STREAMS: u8 = 4;
 const TAG: u8 = 5;
+const READ: u8 = 6;
 
 unsafe extern "C" fn key_event(
     context: *mut raw::RedisModuleCtx,
@@ -749,18 +780,20 @@ fn start(context: &Context, words: &[&[u8]]) -> Result<(), String> {
     }
     let options = c_int::try_from(raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS).unwrap_or_default();
     call!(RedisModule_SetModuleOptions(context.0, options));
-    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc); 6] = [
+    let commands: [(&CStr, &CStr, raw::RedisModuleCmdFunc, c_int); 7] = [
         // Without `deny-oom`: a worker tracks again whenever it starts, also while memory is short.
-        (c"wb.track", c"write admin", Some(command::<TRACK>)),
-        (c"wb.untrack", c"write admin", Some(command::<UNTRACK>)),
-        (c"wb.rules", c"readonly admin", Some(command::<RULES>)),
-        (c"wb.streams", c"readonly admin", Some(command::<STREAMS>)),
-        (c"wb.tag", c"write admin", Some(command::<TAG>)),
+        (c"wb.track", c"write admin", Some(command::<TRACK>), 0),
+        (c"wb.untrack", c"write admin", Some(command::<UNTRACK>), 0),
+        (c"wb.rules", c"readonly admin", Some(command::<RULES>), 0),
+        (c"wb.streams", c"readonly admin", Some(command::<STREAMS>), 0),
+        (c"wb.tag", c"write admin", Some(command::<TAG>), 0),
+        // With its key, so that a cluster says where the stream is.
+        (c"wb.read", c"readonly", Some(command::<READ>), 1),
         // With it: what a snapshot appends no write has made room for.
-        (c"wb.snapshot", c"write deny-oom admin", Some(command::<SNAPSHOT>)),
+        (c"wb.snapshot", c"write deny-oom admin", Some(command::<SNAPSHOT>), 0),
     ];
-    for (name, flags, body) in commands {
-        let made = call!(RedisModule_CreateCommand(context.0, name.as_ptr(), body, flags.as_ptr(), 0, 0, 0));
+    for (name, flags, body, key) in commands {
+        let made = call!(RedisModule_CreateCommand(context.0, name.as_ptr(), body, flags.as_ptr(), key, key, key));
         done(made, "register its commands")?;
     }
     let keyspace = call!(RedisModule_SubscribeToKeyspaceEvents(context.0, KEYSPACE_EVENTS, Some(key_event)));

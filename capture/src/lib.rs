@@ -22,6 +22,7 @@
 //! | `WB.RULES` | all rules |
 //! | `WB.STREAMS` | the change streams that are here, in a cluster also those that came with a slot |
 //! | `WB.TAG tag before` | how a primary tells its replicas and its AOF which tag its streams have |
+//! | `WB.READ stream id rows bytes` | entries of a stream behind an id as one string, as many as asked for; ends with the one that passes the bytes |
 //! | `WB.SNAPSHOT name cursor [COUNT n] [TYPE t]` | appends a record for each of the next keys that the rule wants, of one type if it is named; gives `[cursor, keys seen, records appended, thousandths of the database walked]`, and goes from cursor `0` to cursor `0`; `STALE` where a walk cannot be gone on with |
 //!
 //! It knows the change record and nothing of jobs, plans or targets.

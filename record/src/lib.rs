@@ -6,6 +6,7 @@
 //! | [`Image`] | the content of the key after or before the change |
 //! | [`encode`] | record to MessagePack (in [`RecordWriter`] when the image is written piece by piece) |
 //! | [`key_of`] | the key of a record that is not whole |
+//! | [`read_entries`] | entries of a change stream as one string (written by [`EntryWriter`]) |
 //! | [`glob`] | key patterns as Redis matches them |
 //! | [`decode`] | MessagePack to record; any bytes give a record or a [`DecodeError`], never a panic |
 //!
@@ -14,10 +15,12 @@
 
 mod decode;
 mod encode;
+mod entries;
 pub mod glob;
 
 pub use decode::{DecodeError, decode, decode_head, key_of};
 pub use encode::{RecordWriter, encode};
+pub use entries::{EntryWriter, StreamEntry, read_entries};
 
 /// The version of the format that this crate writes, and the highest that it reads.
 pub const FORMAT_VERSION: u8 = 1;

@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use redis_wb_record::{
-    DataType, DecodeError, FORMAT_VERSION, Flags, Image, Opcode, Record, RecordWriter, decode, encode,
+    DataType, DecodeError, EntryWriter, FORMAT_VERSION, Flags, Image, Opcode, Record, RecordWriter, StreamEntry, decode,
+    encode, read_entries,
 };
 
 /// An image with content of its own; [`Image`] borrows.
@@ -227,4 +228,51 @@ fn the_key_is_known_from_the_beginning() {
     }
     assert_eq!(redis_wb_record::key_of(b""), None);
     assert_eq!(redis_wb_record::key_of(&[0x9b, 2, 1, 1, 0, 0xc4, 0]), None, "another version");
+}
+
+fn entries_of(entries: &[(u64, u64, &[u8], Option<&[u8]>)]) -> Vec<u8> {
+    let mut reply = Vec::new();
+    let mut writer = EntryWriter::new(&mut reply);
+    for (ms, seq, record, order) in entries {
+        writer.entry(*ms, *seq);
+        if let Some(order) = order {
+            writer.order(order);
+        }
+        writer.record(record);
+    }
+    reply
+}
+
+#[test]
+fn entries_come_back_as_they_were_written() {
+    let written: &[(u64, u64, &[u8], Option<&[u8]>)] =
+        &[(1, 0, b"first", None), (u64::MAX, 7, b"", Some(b"2f 5 o 1")), (3, u64::MAX, &[b'x'; 70_000], None)];
+    let reply = entries_of(written);
+    let read: Vec<_> = read_entries(&reply)
+        .unwrap()
+        .into_iter()
+        .map(|entry| (entry.ms, entry.seq, &reply[entry.record], entry.order.map(|order| &reply[order])))
+        .collect();
+    assert_eq!(read, written);
+    assert_eq!(read_entries(b""), Some(Vec::new()));
+    // A stream may have an entry of somebody else.
+    let mut reply = Vec::new();
+    EntryWriter::new(&mut reply).entry(5, 6);
+    assert_eq!(read_entries(&reply), Some(vec![StreamEntry { ms: 5, seq: 6, record: 20..20, order: None }]));
+}
+
+#[test]
+fn a_reply_that_ends_early_is_none() {
+    let reply = entries_of(&[(1, 2, b"record", Some(b"order"))]);
+    for len in 1..reply.len() {
+        assert_eq!(read_entries(&reply[..len]), None, "{len} bytes of it");
+    }
+    for at in 16..reply.len() {
+        let mut spoiled = reply.clone();
+        spoiled[at] = 0xff;
+        // None, or another reply; never a place outside.
+        for entry in read_entries(&spoiled).unwrap_or_default() {
+            assert!(spoiled.get(entry.record).is_some());
+        }
+    }
 }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{DataType, OnGone, RedisContent, Source, Strategy};
 use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
@@ -31,7 +32,7 @@ pub(crate) struct Entry {
     /// Its id.
     pub(crate) position: Position,
     /// The change record, encoded.
-    pub(crate) record: Vec<u8>,
+    pub(crate) record: Bytes,
     /// Where it stands among those of other streams, as long as that matters.
     pub(crate) order: Option<Order>,
     /// What its key was found to hold, where it said "read the key now".

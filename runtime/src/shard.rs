@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
 use redis::{TlsCertificates, Value};
 use redis_wb_plan::plan::{Job, Source};
-use redis_wb_record::{DataType, Flags, ORDER_FIELD, Opcode, Record, RecordWriter, STREAM_FIELD};
+use redis_wb_record::{DataType, Flags, ORDER_FIELD, Opcode, Record, RecordWriter, STREAM_FIELD, StreamEntry};
 
 use crate::batch::{Entry, Found};
 use crate::checkpoint::{Epoch, epoch_text};
@@ -271,17 +272,38 @@ impl Connection {
         Ok(Position::parse(info.last_generated_id.as_bytes()).unwrap_or(Position::START))
     }
 
-    /// Reads entries behind the positions: at most `count` of each stream. Waits for the first, if it may.
+    /// The entries behind a place of each stream, as many as are asked for, as the capture module gives them.
     pub(crate) async fn read(
         &mut self,
         streams: &[(String, Position)],
-        count: usize,
-        may_wait: bool,
+        rows: usize,
+        bytes: usize,
     ) -> Result<Vec<Entry>, Failure> {
-        self.read_within(streams, count, may_wait.then_some(BLOCK_MS)).await
+        let mut pipe = redis::pipe();
+        for (stream, position) in streams {
+            pipe.cmd("WB.READ").arg(stream).arg(position.to_string()).arg(rows).arg(bytes);
+        }
+        let replies: Vec<Vec<u8>> = pipe.query_async(&mut self.redis).await.map_err(unread)?;
+        let mut all = Vec::new();
+        for (job, reply) in replies.into_iter().enumerate() {
+            let reply = Bytes::from(reply);
+            let entries = redis_wb_record::read_entries(&reply)
+                .ok_or_else(|| Failure::Transient("the capture module gave what are no entries".to_owned()))?;
+            all.extend(entries.into_iter().map(|StreamEntry { ms, seq, record, order }| {
+                let order = order.and_then(|order| Order::parse(reply.get(order)?));
+                let (position, record) = (Position { ms, seq }, reply.slice(record));
+                Entry { job, position, record, order, found: Found::AsWritten }
+            }));
+        }
+        Ok(all)
     }
 
-    /// The same; waits so many milliseconds for the first, or not at all.
+    /// Waits for entries behind a place of a stream; gives the first of each stream that has one, or none after a while.
+    pub(crate) async fn wait(&mut self, streams: &[(String, Position)]) -> Result<Vec<Entry>, Failure> {
+        self.read_within(streams, 1, Some(BLOCK_MS)).await
+    }
+
+    /// Entries behind a place of each stream; waits so many milliseconds for the first, or not at all.
     pub(crate) async fn read_within(
         &mut self,
         streams: &[(String, Position)],
@@ -364,9 +386,9 @@ impl Connection {
     pub(crate) async fn complete_entry(&mut self, source: &Source, entry: &mut Entry) -> Result<(), Failure> {
         let Ok(record) = redis_wb_record::decode(&entry.record) else { return Ok(()) };
         match self.complete(source, &record).await? {
-            Completed::Whole(record) => entry.record = record,
+            Completed::Whole(record) => entry.record = record.into(),
             Completed::Gone => match gone(record) {
-                Some(record) => entry.record = record,
+                Some(record) => entry.record = record.into(),
                 None => entry.found = Found::Nothing,
             },
             Completed::TooLarge(bytes) => entry.found = Found::TooLarge(bytes),
@@ -547,7 +569,7 @@ fn entries(job: usize, list: Value) -> Vec<Entry> {
         let (record, order) = record_and_order(fields);
         let position = Position::parse(&id)?;
         let order = order.and_then(|order| Order::parse(&order));
-        Some(Entry { job, position, record, order, found: Found::AsWritten })
+        Some(Entry { job, position, record: record.into(), order, found: Found::AsWritten })
     };
     list.into_iter().filter_map(entry).collect()
 }
@@ -661,6 +683,17 @@ fn untracked(job: &Job, error: &RedisError) -> Failure {
         ),
         _ => failure_of(error),
     }
+}
+
+/// Why change streams cannot be read.
+fn unread(error: RedisError) -> Failure {
+    if error.detail().unwrap_or_default().contains("unknown command") {
+        return Failure::configuration(
+            "the capture module that Redis has loaded is older than this redis-wb",
+            "restart the server with the `libredis_wb_capture.so` of this version: `MODULE LOAD` does not replace one",
+        );
+    }
+    failure_of(&error)
 }
 
 fn failure(error: RedisError) -> Failure {

@@ -9,6 +9,7 @@
 //! | `units.rs` | write and record are one unit, for a replica, for the AOF, after a SIGKILL |
 //! | `rules.rs` | what survives what, and what is refused |
 //! | `replicas.rs` | who captures, and in which epoch |
+//! | `reading.rs` | `WB.READ` gives what XRANGE gives |
 //! | `snapshots.rs` | the keys that are there as records, in slices, among live changes |
 //! | `cluster.rs` | servers of a Redis Cluster, while slots move and servers fail |
 //! | `failures.rs` | records that cannot be appended, memory that is full |
@@ -22,6 +23,8 @@ mod cluster;
 mod databases;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod reading;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]

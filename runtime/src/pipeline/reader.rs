@@ -27,12 +27,10 @@ use crate::vitals::Signs;
 const BATCHES_AHEAD_MAX: usize = 1;
 /// How many bytes of records make a batch; it ends with the record that passes this.
 const BATCH_BYTES_AIM: usize = 16 * 1024 * 1024;
-/// The most entries of one stream that one command reads: it bounds what a run of large records can bring at once.
-const READ_ROWS_MAX: usize = 128;
-/// The same for the first command, when nothing is known of the records.
-const READ_ROWS_FIRST: usize = 8;
-/// How much less the largest record counts with each command.
-const LARGEST_FADES: usize = 4;
+/// How many entries of one stream one command reads at most, and how many bytes of records, so that Redis soon has time
+/// for others; it ends with the record that passes them.
+const READ_ROWS_MAX: usize = 1_000;
+const READ_BYTES_AIM: usize = 512 * 1024;
 /// How often the log says that a job is stopped.
 const STOPPED_SAID_AGAIN: Duration = Duration::from_secs(60);
 /// How long to wait where no stream is read.
@@ -62,10 +60,6 @@ pub(super) struct Reader {
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
     signs: Arc<Signs>,
-    /// How many entries the next command asks of each stream.
-    count: usize,
-    /// About the largest record of late.
-    largest: usize,
     /// Why a job is stopped: its stream is not read any more.
     stopped: Vec<Option<Stop>>,
     said: Instant,
@@ -90,8 +84,8 @@ impl Reader {
         signs: Arc<Signs>,
     ) -> Self {
         let stopped = places.iter().map(|_| None).collect();
-        let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
-        Self { layout, redis, places, waiting, applied, turns, signs, count, largest, stopped, said }
+        let (waiting, said) = (VecDeque::new(), Instant::now());
+        Self { layout, redis, places, waiting, applied, turns, signs, stopped, said }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -201,19 +195,21 @@ impl Reader {
             }
             return Ok(false);
         }
-        let mut entries = self.redis.read(&places, self.count, may_wait).await?;
+        let mut entries = if may_wait {
+            self.redis.wait(&places).await?
+        } else {
+            let bytes = READ_BYTES_AIM.min(BATCH_BYTES_AIM / places.len());
+            self.redis.read(&places, READ_ROWS_MAX, bytes).await?
+        };
         for entry in &mut entries {
             entry.job = jobs.get(entry.job).copied().unwrap_or(entry.job);
         }
-        let Some(largest) = entries.iter().map(|entry| entry.record.len()).max() else {
+        if entries.is_empty() {
             if may_wait {
                 self.look_for_new_streams().await?;
             }
             return Ok(false);
-        };
-        // Where large and small ones take turns, the next is taken for a large one.
-        self.largest = largest.max(self.largest / LARGEST_FADES);
-        self.count = (BATCH_BYTES_AIM / self.largest.max(1) / self.places.len().max(1)).clamp(1, READ_ROWS_MAX);
+        }
         for entry in &entries {
             if let Some((_, place)) = self.places.get_mut(entry.job) {
                 *place = entry.position;
