@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redis_wb_plan::plan::{Job, OnGone};
 use redis_wb_record::{Opcode, Record};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -308,11 +309,8 @@ impl Preparer {
             let span = tracing::debug_span!("batch", connection, %unit);
             let prepared = prepare(&self.layout, &entries, &self.applied, self.encode, &mut self.lookups)
                 .instrument(tracing::debug_span!(parent: &span, "prepare", records = entries.len()));
-            let prepared = tokio::select! {
-                prepared = prepared => prepared,
-                () = sender.closed() => return Err(()),
-            };
-            match prepared {
+            // It is work without a pause, and the target must not wait until this thread has time for its answer.
+            match tokio::task::block_in_place(|| Handle::current().block_on(prepared)) {
                 Ok(Some(prepared)) => {
                     prepared.flushed.iter().filter_map(|at| entries.get(*at)).for_each(|entry| self.say_what_stays(entry));
                     // Where nothing advances, all of it was applied before, and waits to be let go of.
