@@ -30,7 +30,6 @@ use crate::topology::Tag;
 use crate::vitals::Signs;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
-pub(crate) use turns::BEGINNING_BYTES;
 use turns::Turns;
 
 /// How long to wait before the position is read anew after another transaction was first.

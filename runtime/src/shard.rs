@@ -19,7 +19,6 @@ use crate::checkpoint::{Epoch, epoch_text};
 use crate::dead_letters::{Call, gone, is_replay};
 use crate::error::Failure;
 use crate::order::Order;
-use crate::pipeline::BEGINNING_BYTES;
 use crate::position::Position;
 use crate::redis_server::certificates;
 use crate::tls::{self, Mode};
@@ -307,11 +306,11 @@ impl Connection {
     /// Entries of a stream that a connection has not applied: each with its order and the beginning of its record, and
     /// where the next page begins; empty where this was the last.
     pub(crate) async fn waiting(&mut self, page: &Waiting<'_>) -> Result<(String, Vec<Unapplied>), Failure> {
-        let Waiting { stream, connection, from, last, rows, slots } = page;
+        let Waiting { stream, connection, from, last, rows, bytes, slots } = page;
         let script = redis::Script::new(WAITING_SCRIPT);
         let mut call = script.key(*stream);
         call.key(beside(stream, "applied", "")).arg(*connection).arg(*from);
-        call.arg(last.map_or_else(|| "+".to_owned(), |last| last.to_string())).arg(*rows).arg(BEGINNING_BYTES);
+        call.arg(last.map_or_else(|| "+".to_owned(), |last| last.to_string())).arg(*rows).arg(*bytes);
         if slots.is_empty() {
             call.arg("*");
         }
@@ -448,6 +447,8 @@ pub(crate) struct Waiting<'w> {
     /// The last entry that matters, if not all do.
     pub(crate) last: Option<Position>,
     pub(crate) rows: usize,
+    /// How much of each record is given.
+    pub(crate) bytes: usize,
     /// The slots of the keys; any where none is named.
     pub(crate) slots: &'w BTreeSet<String>,
 }

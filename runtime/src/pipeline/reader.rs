@@ -185,7 +185,7 @@ impl Reader {
     /// In a cluster: whether something that comes before an entry, the next of its job, waits in another stream.
     async fn is_blocked(&mut self, at: usize, blocked: &mut Blocked) -> Result<bool, Failure> {
         let (Some(turns), Some(next)) = (&mut self.turns, self.waiting.get(at)) else { return Ok(false) };
-        let Some(job) = self.layout.job(next.job).filter(|_| !turns.is_clear(next)) else { return Ok(false) };
+        let Some(job) = self.layout.job(next.job).filter(|_| next.order.is_some()) else { return Ok(false) };
         let (place, record) = (next.job, redis_wb_record::decode(&next.record));
         if record.is_ok_and(|record| self.applied.holds(place, record.epoch, next.position)) {
             return Ok(false);
@@ -234,6 +234,9 @@ impl Reader {
             if let Some((_, place)) = self.places.get_mut(entry.job) {
                 *place = entry.position;
             }
+        }
+        if let Some(turns) = &self.turns {
+            turns.clear(&mut entries);
         }
         self.waiting.extend(entries);
         Ok(true)

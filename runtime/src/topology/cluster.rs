@@ -1,8 +1,9 @@
 //! A Redis Cluster: its primaries, the streams that each has, and who has a key. Slots, servers and streams come and
 //! go; nothing here is believed for longer than one look. Knows no target, and no worker.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -50,17 +51,25 @@ pub(crate) type Homes = BTreeMap<String, Shard>;
 #[derive(Default)]
 pub(crate) struct Settled(std::sync::Mutex<HashMap<(String, String), HashMap<String, u64>>>);
 
+/// The same, held for several questions.
+pub(crate) struct HeldSettled<'s>(MutexGuard<'s, HashMap<(String, String), HashMap<String, u64>>>);
+
 impl Settled {
+    /// Holds it for questions and notes that belong together.
+    pub(crate) fn hold(&self) -> HeldSettled<'_> {
+        HeldSettled(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl HeldSettled<'_> {
     /// Whether that is known of a slot.
-    pub(crate) fn holds(&self, of: &(String, String), slot: &str, since_us: u64) -> bool {
-        let settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.get(of).and_then(|slots| slots.get(slot)) == Some(&since_us)
+    pub(crate) fn has(&self, of: &(String, String), slot: &str, since_us: u64) -> bool {
+        self.0.get(of).and_then(|slots| slots.get(slot)) == Some(&since_us)
     }
 
     /// Takes note of it.
-    pub(crate) fn note(&self, of: &(String, String), slot: &str, since_us: u64) {
-        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.entry(of.clone()).or_default().insert(slot.to_owned(), since_us);
+    pub(crate) fn note(&mut self, of: &(String, String), slot: &str, since_us: u64) {
+        self.0.entry(of.clone()).or_default().insert(slot.to_owned(), since_us);
     }
 }
 
