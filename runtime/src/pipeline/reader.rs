@@ -191,6 +191,7 @@ impl Reader {
             return Ok(false);
         }
         let obstacle = turns.look(place, &job.name, &mut self.waiting).await?;
+        self.signs.job_waits(place, obstacle.as_ref().map(ToString::to_string));
         Ok(obstacle.is_some_and(|obstacle| blocked.insert(place, obstacle).is_none()))
     }
 
