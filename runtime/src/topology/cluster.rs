@@ -7,6 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue, TlsCertificates, Value};
@@ -25,8 +26,11 @@ const ROUNDS_MAX: usize = 8;
 /// How long the client that finds keys waits before it tries again; by itself it would wait for minutes in the end.
 const RETRY_MS_MIN: u64 = 10;
 const RETRY_MS_MAX: u64 = 500;
-/// How many servers are looked at to find one that tells of the others.
+/// How many servers are asked what they know of the others.
 const TELLERS_MAX: usize = 32;
+/// How long the others are waited for once one that knows them has answered, and how long once one has that does not.
+const OTHERS_MS_MAX: Duration = Duration::from_millis(200);
+const BETTER_MS_MAX: Duration = Duration::from_secs(1);
 /// Takes away streams that are empty.
 const DROP_EMPTY_SCRIPT: &str = include_str!("../drop_empty.lua");
 /// A key in the slot of all that workers keep for each other.
@@ -107,6 +111,25 @@ struct Told {
     slots: Vec<(u16, u16)>,
     /// Where it is, unless the others found that it failed: host and port.
     primary: Option<(String, u16)>,
+}
+
+/// How much a server knows of the cluster; more is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Knows {
+    /// Whether it is with most of the others, and sees all slots served.
+    is_ok: bool,
+    /// The newest epoch that it has heard of.
+    epoch: u64,
+}
+
+impl Knows {
+    /// Reads what `CLUSTER INFO` says.
+    fn read(info: &str) -> Self {
+        let value = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let epoch = value("cluster_current_epoch").and_then(|epoch| epoch.trim().parse().ok());
+        let is_ok = value("cluster_state").is_some_and(|state| state.trim() == "ok");
+        Self { is_ok, epoch: epoch.unwrap_or(0) }
+    }
 }
 
 impl Cluster {
@@ -285,11 +308,10 @@ impl Cluster {
         Ok(connection)
     }
 
-    /// What the first server that answers tells of all primaries.
+    /// What the server that knows best tells of all primaries.
     async fn told(&self) -> Result<Vec<Told>, Failure> {
-        let servers = self.known.lock().await.servers.clone();
-        let mut failed = None;
-        for server in servers.iter().chain(&self.seeds).take(TELLERS_MAX) {
+        let (tellers, mut failed) = self.tellers().await;
+        for server in &tellers {
             match self.told_by(server).await {
                 Ok((told, servers)) => {
                     let all = servers.iter().map(|(host, port)| server.elsewhere(host, *port));
@@ -301,6 +323,41 @@ impl Cluster {
             }
         }
         Err(failed.unwrap_or_else(|| Failure::Transient("no server of the cluster is known".to_owned())))
+    }
+
+    /// The servers that answer, who knows best first: one that is cut off from the others, or has left them, tells what was.
+    /// Also what the others failed with. Nobody waits for a server that is silent where another has answered.
+    async fn tellers(&self) -> (Vec<Shard>, Option<Failure>) {
+        let mut servers = self.known.lock().await.servers.clone();
+        self.seeds.iter().for_each(|seed| servers.extend((!servers.contains(seed)).then(|| seed.clone())));
+        servers.truncate(TELLERS_MAX);
+        let mut asked: FuturesUnordered<_> =
+            servers.iter().enumerate().map(|(at, server)| async move { (at, self.knows(server).await) }).collect();
+        let (mut known, mut failed) = (Vec::new(), None);
+        let mut patience = None;
+        loop {
+            let next = match patience {
+                Some(until) => tokio::time::timeout_at(until, asked.next()).await.unwrap_or(None),
+                None => asked.next().await,
+            };
+            match next {
+                Some((at, Ok(knows))) => {
+                    known.push((knows, at));
+                    let until = Instant::now() + if knows.is_ok { OTHERS_MS_MAX } else { BETTER_MS_MAX };
+                    patience = patience.min(Some(until)).or(Some(until));
+                }
+                Some((_, Err(failure))) => failed = Some(failure),
+                None => break,
+            }
+        }
+        known.sort_by_key(|(knows, at)| (Reverse(*knows), *at));
+        (known.iter().filter_map(|(_, at)| servers.get(*at).cloned()).collect(), failed)
+    }
+
+    /// How much one server knows of the cluster.
+    async fn knows(&self, server: &Shard) -> Result<Knows, Failure> {
+        let info: Value = self.ask(server, redis::cmd("CLUSTER").arg("INFO")).await?;
+        Ok(Knows::read(&text(&info)))
     }
 
     /// What one server tells: the primaries, and where all servers are.
@@ -477,6 +534,15 @@ mod tests {
         assert_eq!(found(false), [("asked".to_owned(), 1), ("b".to_owned(), 2)]);
         assert_eq!(found(true), [("asked".to_owned(), 2), ("b".to_owned(), 3)]);
         assert!(places(&Value::Nil, "asked", false).is_empty());
+    }
+
+    #[test]
+    fn whoever_is_with_most_of_the_others_knows_best() {
+        let read = |state: &str, epoch: u32| {
+            Knows::read(&format!("cluster_state:{state}\r\ncluster_slots_ok:1\r\ncluster_current_epoch:{epoch}\r\n"))
+        };
+        let all = [Knows::read(""), read("fail", 5), read("fail", 19), read("ok", 5), read("ok", 6), read("ok", 10)];
+        assert!(all.is_sorted() && all.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
     }
 
     #[test]
