@@ -11,7 +11,6 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue, TlsCertificates, Value};
-use redis_wb_record::STREAM_FIELD;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -104,11 +103,24 @@ struct Streams {
     current: BTreeSet<Tag>,
 }
 
+/// Where a record goes that no shard captured.
+pub(crate) struct Place {
+    /// The server that has its key.
+    pub(crate) owner: Shard,
+    /// The stream there.
+    pub(crate) stream: String,
+    /// Where the record stands among those of its key in other streams: behind what was captured by shards that had the
+    /// slot before, as all that this one captures.
+    pub(crate) order: String,
+}
+
 /// A server that is counted as a primary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Told {
     /// First and last slots of ranges.
     slots: Vec<(u16, u16)>,
+    /// The cluster's epoch in which it claimed them.
+    epoch: u64,
     /// Where it is, unless the others found that it failed: host and port.
     primary: Option<(String, u16)>,
 }
@@ -245,25 +257,62 @@ impl Cluster {
         Ok(primaries.into_iter().map(|primary| primary.of_cluster(self)).collect())
     }
 
-    /// Appends records, those that are not empty, to the stream of a job at the shard that has a key.
-    pub(crate) async fn append(&self, key: &[u8], job: &str, records: &[&[u8]]) -> Result<(), Failure> {
+    /// Where records of a job go, each to the stream of the shard that has its key.
+    pub(crate) async fn places(&self, job: &str, keys: &[&[u8]]) -> Result<Vec<Place>, Failure> {
         let told = self.told().await?;
         let first = self.primaries(&told).into_iter().next().ok_or_else(no_primary)?;
-        let slot: u16 = self.ask(&first, redis::cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;
-        let owner = self.owner(slot, &told)?;
-        let rules = self.connection(&owner).await?.rules().await?;
-        let stream = rules.into_iter().find(|rule| rule.name == job).map(|rule| rule.stream);
-        let stream = stream.filter(|stream| !stream.is_empty()).ok_or_else(|| {
-            Failure::configuration(
-                format!("{owner} captures no keys of job `{job}`"),
-                "start `redis-wb run`, which has them captured, then replay again",
-            )
-        })?;
-        let mut append = redis::pipe();
-        for record in records.iter().filter(|record| !record.is_empty()) {
-            append.cmd("XADD").arg(&stream).arg("*").arg(STREAM_FIELD).arg(*record).ignore();
+        let mut slots = redis::pipe();
+        for key in keys {
+            slots.cmd("CLUSTER").arg("KEYSLOT").arg(*key);
         }
-        self.connection(&owner).await?.run(append.atomic()).await
+        let slots: Vec<u16> = self.connection(&first).await?.ask_all(&slots).await?;
+        let since = redis_wb_plan::now_us();
+        let mut streams: BTreeMap<String, String> = BTreeMap::new();
+        let mut places = Vec::with_capacity(keys.len());
+        for slot in slots {
+            let owner = self.owner(slot, &told)?;
+            let stream = match streams.get(&owner.to_string()) {
+                Some(stream) => stream.clone(),
+                None => {
+                    let stream = self.stream(&owner, job).await?;
+                    streams.insert(owner.to_string(), stream.clone());
+                    stream
+                }
+            };
+            let epoch = shard_of(slot, &told).map_or(0, |shard| shard.epoch);
+            places.push(Place { owner, stream, order: format!("{slot:x} {epoch:x} o {since:x}") });
+        }
+        Ok(places)
+    }
+
+    /// The stream that a server appends the records of a job to.
+    async fn stream(&self, server: &Shard, job: &str) -> Result<String, Failure> {
+        let rules = self.connection(server).await?.rules().await?;
+        match rules.into_iter().find(|rule| rule.name == job).map(|rule| rule.stream) {
+            Some(stream) if stream.is_empty() => {
+                Err(Failure::Moving(format!("{server} has no slot for the stream of job `{job}` at the moment")))
+            }
+            Some(stream) => Ok(stream),
+            None => Err(Failure::configuration(
+                format!("{server} captures no keys of job `{job}`"),
+                "start `redis-wb run`, which has them captured, then try again",
+            )),
+        }
+    }
+
+    /// Appends records of a job, each to the stream of the shard that has its key, which stands first; those of a key in
+    /// their order.
+    pub(crate) async fn append(&self, job: &str, records: &[(&[u8], &[u8])]) -> Result<(), Failure> {
+        let keys: Vec<&[u8]> = records.iter().map(|(key, _)| *key).collect();
+        let places = self.places(job, &keys).await?;
+        let mut parts: BTreeMap<&str, (&Shard, Vec<(&[u8], &str)>)> = BTreeMap::new();
+        for ((_, record), Place { owner, stream, order }) in records.iter().zip(&places) {
+            parts.entry(stream).or_insert_with(|| (owner, Vec::new())).1.push((record, order));
+        }
+        for (stream, (owner, records)) in parts {
+            self.connection(owner).await?.append(stream, &records).await?;
+        }
+        Ok(())
     }
 
     /// Who has which slots, as one text: two that are the same mean that no slot has moved in between.
@@ -419,8 +468,7 @@ impl Cluster {
 
     /// The server that has a slot.
     fn owner(&self, slot: u16, told: &[Told]) -> Result<Shard, Failure> {
-        let has = |shard: &&Told| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot));
-        let place = told.iter().find(has).and_then(|shard| shard.primary.as_ref());
+        let place = shard_of(slot, told).and_then(|shard| shard.primary.as_ref());
         let owner = place.and_then(|(host, port)| self.seeds.first()?.elsewhere(host, *port).ok());
         owner.ok_or_else(|| Failure::Moving(format!("no server of the cluster serves slot {slot} at the moment")))
     }
@@ -437,6 +485,10 @@ impl Streams {
         }
         left
     }
+}
+
+fn shard_of(slot: u16, told: &[Told]) -> Option<&Told> {
+    told.iter().find(|shard| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot)))
 }
 
 fn no_primary() -> Failure {
@@ -467,7 +519,8 @@ fn read(nodes: &str, places: &BTreeMap<String, (String, u16)>) -> Vec<Told> {
             return None;
         }
         let slots = words.get(8..).unwrap_or_default().iter().filter_map(|range| slots(range)).collect();
-        Some(Told { slots, primary: places.get(id).filter(|_| !flags.contains(&"fail")).cloned() })
+        let epoch = words.get(6).and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        Some(Told { slots, epoch, primary: places.get(id).filter(|_| !flags.contains(&"fail")).cloned() })
     };
     let mut told: Vec<Told> = nodes.lines().filter_map(primary).collect();
     told.sort();
@@ -552,11 +605,12 @@ mod tests {
         let new = "new 127.0.0.1:2@3,,shard-id=a master - 0 1 7 connected 0-10 12 [77->-other]";
         let other = "other 127.0.0.1:3@4,,shard-id=b myself,master - 0 0 3 connected";
         let replica = "replica 127.0.0.1:4@5,,shard-id=b slave other 0 1 3 connected";
-        let told = |slots: &[(u16, u16)], id: Option<&str>| Told {
+        let told = |slots: &[(u16, u16)], epoch, id: Option<&str>| Told {
             slots: slots.to_vec(),
+            epoch,
             primary: id.map(|id| (id.to_owned(), 1)),
         };
-        let expected = [told(&[], None), told(&[], Some("other")), told(&[(0, 10), (12, 12)], Some("new"))];
+        let expected = [told(&[], 2, None), told(&[], 3, Some("other")), told(&[(0, 10), (12, 12)], 7, Some("new"))];
         for lines in [[dead, new, other, replica], [replica, other, new, dead]] {
             assert_eq!(read(&lines.join("\n"), &places), expected, "whoever tells, in whichever order");
         }
