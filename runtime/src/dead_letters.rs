@@ -11,6 +11,7 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{Flags, Opcode, Record};
 
+use crate::again;
 use crate::position::Position;
 use crate::shard::Connection;
 use crate::topology::{Cluster, Topology};
@@ -387,12 +388,13 @@ fn kinds(job: &Job, connection: &str) -> (bool, bool) {
     (all.contains(&true), all.contains(&false))
 }
 
-/// Whether a record was replayed: what it says of the content before is that of the letter, and not of the change.
+/// Whether a record says what becomes of rows whose key is gone, since it was replayed, or put back where they were to go:
+/// what it says of the content before is that of the record then, and not of the key now.
 pub(crate) fn is_replay(command: &str) -> bool {
-    command == PRESENT
+    command == PRESENT || again::deletes(command)
 }
 
-/// What a record that was replayed, and says "read the key now", says of a key that is gone.
+/// What such a record, which says "read the key now", says of a key that is gone.
 pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
     if !is_replay(record.command) {
         return None;
@@ -402,8 +404,12 @@ pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
     Some(encoded)
 }
 
-/// Whether a record that was replayed is for an output: one that keeps every change, or one that says how a key is now.
+/// Whether a record that was replayed, or put back, is for an output: one that keeps every change, or one that says how a
+/// key is now.
 pub(crate) fn is_for(command: &str, connection: &str, keeps_changes: bool) -> bool {
+    if let Some(own) = again::connection(command) {
+        return !keeps_changes && own == connection;
+    }
     match command.strip_prefix(PRESENT) {
         None => true,
         Some("") => !keeps_changes,

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::again::Parted;
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::counts::{Counts, Operation};
 use crate::error::Failure;
@@ -386,16 +387,16 @@ impl Signs {
     }
 
     /// The batch is committed, without the records that the target refused.
-    pub(crate) fn committed(&self, layout: &Layout, entries: &[Entry], batch: &Prepared, refused: &[Rejected]) {
+    pub(crate) fn committed(&self, layout: &Layout, entries: &[Entry], batch: &Prepared, parted: &Parted) {
         let rows = batch.outputs.iter().map(OutputRows::len).sum::<usize>() + batch.commands.len();
         self.batch_rows.observe(float(rows));
         self.batch_bytes.observe(float(entries.iter().map(|entry| entry.record.len()).sum()));
-        for (job, counts) in self.jobs.iter().zip(batch.counts_without(layout, entries, refused)) {
+        for (job, counts) in self.jobs.iter().zip(batch.counts_without(layout, entries, parted)) {
             for (counter, operation) in job.counts.iter().zip(Operation::ALL) {
                 counter.inc_by(counts.of(operation));
             }
         }
-        for rejected in batch.rejected.iter().chain(refused) {
+        for rejected in batch.rejected.iter().chain(&parted.refused) {
             self.rejects(entries.get(rejected.entry).map_or(usize::MAX, |entry| entry.job), rejected);
         }
         let mut state = self.state();

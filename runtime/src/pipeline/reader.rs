@@ -12,7 +12,8 @@ use tracing::Instrument as _;
 
 use super::Batch;
 use super::turns::{Obstacle, Turns};
-use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
+use crate::again::{self, AGAIN_MS};
+use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -70,6 +71,8 @@ pub(super) struct Reader {
     /// Why a job is stopped: its stream is not read any more.
     stopped: Vec<Option<Stop>>,
     said: Instant,
+    /// Up to which time of their ids, in milliseconds, the turn of records has come that were put back.
+    due_ms: u64,
 }
 
 impl Reader {
@@ -85,7 +88,23 @@ impl Reader {
         let lookups = Lookups::new(&layout.plan);
         let stopped = places.iter().map(|_| None).collect();
         let (waiting, count, largest, said) = (VecDeque::new(), READ_ROWS_FIRST, 0, Instant::now());
-        Self { layout, redis, places, waiting, applied, encode, lookups, turns, signs, count, largest, stopped, said }
+        let due_ms = 0;
+        Self {
+            layout,
+            redis,
+            places,
+            waiting,
+            applied,
+            encode,
+            lookups,
+            turns,
+            signs,
+            count,
+            largest,
+            stopped,
+            said,
+            due_ms,
+        }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -166,8 +185,13 @@ impl Reader {
             match self.turn(&entry) {
                 Turn::Now => {}
                 Turn::Completed => self.complete(&mut entry).await?,
+                Turn::Elsewhere => entry.found = Found::Nothing,
+                Turn::Again if entries.is_empty() || entry.position.ms <= self.due_ms => {
+                    self.wait_for_turn(entry.position).await?;
+                    self.complete(&mut entry).await?;
+                }
                 Turn::First if entries.is_empty() => {}
-                Turn::First => {
+                Turn::First | Turn::Again => {
                     self.waiting.insert(at, entry);
                     break;
                 }
@@ -263,11 +287,30 @@ impl Reader {
         }
     }
 
+    /// Waits until the turn of a record has come that was put back. Where the clock of Redis jumps, it is not waited for.
+    async fn wait_for_turn(&mut self, place: Position) -> Result<(), Failure> {
+        if place.ms <= self.due_ms {
+            return Ok(());
+        }
+        let now_ms = self.redis.now_us().await? / 1_000;
+        let left_ms = place.ms.saturating_add(AGAIN_MS).saturating_sub(now_ms).min(AGAIN_MS);
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
+        // Those that were put back with it have theirs now, too.
+        self.due_ms = place.ms.saturating_add(AGAIN_MS / 10).max(now_ms.saturating_sub(AGAIN_MS));
+        Ok(())
+    }
+
     /// When an entry's turn is.
     fn turn(&self, entry: &Entry) -> Turn {
         let Ok(record) = redis_wb_record::decode(&entry.record) else { return Turn::Now };
         let Some(job) = self.layout.job(entry.job).filter(|_| record.opcode == Opcode::Flush) else {
-            return if is_thin(&record) { Turn::Completed } else { Turn::Now };
+            return match again::connection(record.command) {
+                Some(_) if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
+                Some(own) if own == self.layout.name => Turn::Again,
+                Some(_) => Turn::Elsewhere,
+                None if is_thin(&record) => Turn::Completed,
+                None => Turn::Now,
+            };
         };
         match job.source.on_flush {
             _ if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
@@ -330,6 +373,10 @@ enum Turn {
     Now,
     /// With what its key holds now.
     Completed,
+    /// It was put back: not at once, and with what its key holds now.
+    Again,
+    /// It was put back for another connection.
+    Elsewhere,
     /// It begins a batch.
     First,
     /// Its job stops before it.

@@ -305,12 +305,15 @@ impl Cluster {
     pub(crate) async fn append(&self, job: &str, records: &[(&[u8], &[u8])]) -> Result<(), Failure> {
         let keys: Vec<&[u8]> = records.iter().map(|(key, _)| *key).collect();
         let places = self.places(job, &keys).await?;
-        let mut parts: BTreeMap<&str, (&Shard, Vec<(&[u8], &str)>)> = BTreeMap::new();
-        for ((_, record), Place { owner, stream, order }) in records.iter().zip(&places) {
-            parts.entry(stream).or_insert_with(|| (owner, Vec::new())).1.push((record, order));
+        let mut parts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, place) in places.iter().enumerate() {
+            parts.entry(&place.stream).or_default().push(at);
         }
-        for (stream, (owner, records)) in parts {
-            self.connection(owner).await?.append(stream, &records).await?;
+        for (stream, part) in parts {
+            let Some(first) = part.first().and_then(|at| places.get(*at)) else { continue };
+            let own = |at: &usize| Some((records.get(*at)?.1, places.get(*at)?.order.as_str()));
+            let own: Vec<(&[u8], &str)> = part.iter().filter_map(own).collect();
+            self.connection(&first.owner).await?.append(stream, &own).await?;
         }
         Ok(())
     }
