@@ -312,6 +312,76 @@ fn commands_reach_all_shards() {
     worker.stop();
 }
 
+/// A key's slot moved, and nobody works the stream that has its earlier change.
+#[test]
+fn a_job_that_waits_for_another_shard_says_so() {
+    let project = Project::new("items", ITEM, TABLES);
+    let cluster = Cluster::start(3, 0);
+    let url = cluster.nodes()[0].url();
+    let redis_wb = |arguments: &[&str]| {
+        let output = project.command(arguments).args(["--redis", &url]).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", support::text(&output.stderr));
+        support::text(&output.stdout)
+    };
+    redis_wb(&["run", "--until-idle"]);
+    let (slot, from) = (slots_in_use(&cluster, &[0, 1, 2])[0], 0);
+    let from = cluster.owner(slot, from);
+    let to = (from + 1) % 3;
+    let tag = |at: usize| {
+        let info: redis::InfoDict = redis::cmd("INFO").arg("wb").query(&mut cluster.connect(at)).unwrap();
+        info.get::<String>("wb_tag").unwrap()
+    };
+    let (earlier, later) = (tag(from), tag(to));
+    let lease = format!("wb:{{{earlier}}}/lease");
+    let held = ["HSET", &lease, "owner", "nobody", "beat", "1", "ends", "99999999999999", "lasts", "99999999"];
+    cluster.run(from, &held).unwrap();
+    let mut worker = project.worker_at(&url, TAKEOVER);
+    let mut redis = connect(std::slice::from_ref(&url));
+    let mut write = |version: u32| {
+        let () = redis::Commands::hset(&mut redis, "item:0", "v", version).unwrap();
+    };
+    write(1);
+    cluster.move_slot(slot, from, to).unwrap();
+    cluster.settle();
+    write(2);
+    let seen = |unit: &str| -> serde_json::Value {
+        let status: serde_json::Value = serde_json::from_str(&redis_wb(&["status", "--format", "json"])).unwrap();
+        status["rows"].as_array().unwrap().iter().find(|row| row["unit"] == unit).cloned().unwrap_or_default()
+    };
+    project.wait("it says that it waits", || seen(&later)["state"] == "waiting");
+    let waiting = seen(&later);
+    let stream = format!("wb:{{{earlier}}}:items");
+    assert!(waiting["last_error"]["message"].as_str().is_some_and(|said| said.contains(&stream)), "{waiting}");
+    assert_eq!(waiting["lag_records"], 1);
+    let select = "SELECT CAST(id AS text), CAST(version AS text), note FROM item";
+    assert_eq!(project.lite_rows(select), Vec::<Row>::new());
+    cluster.run(from, &["HDEL", &lease, "owner", "ends"]).unwrap();
+    project.wait("the row", || project.lite_rows(select) == [["0", "2", "∅"]]);
+    project.wait("it says that it works", || seen(&later)["state"] == "running");
+    worker.stop();
+}
+
+/// A server that left the cluster answers, and knows nothing of it.
+#[test]
+fn the_server_that_knows_best_is_believed() {
+    let project = Project::new("items", ITEM, TABLES);
+    let mut cluster = Cluster::start(3, 0);
+    let left = cluster.add();
+    let urls: Vec<String> = cluster.nodes().iter().map(xtask::servers::Redis::url).collect();
+    cluster.run(left, &["CLUSTER", "RESET"]).unwrap();
+    let seeds = [urls[left].as_str(), urls[1].as_str()].join(",");
+    let mut worker = project.worker_at(&seeds, TAKEOVER);
+    project.wait("all shards track the job", || (0..3).all(|at| rules(&cluster, at) == 1));
+    let mut redis = connect(&urls[..1]);
+    for id in 0..KEYS {
+        let () = redis::Commands::hset(&mut redis, format!("item:{id}"), "v", 1).unwrap();
+    }
+    let all = expected(&mut redis);
+    let select = "SELECT CAST(id AS text), CAST(version AS text), note FROM item ORDER BY item.id";
+    project.wait("all rows", || project.lite_rows(select) == all);
+    worker.stop();
+}
+
 /// Waits until a replica has all that its primary has. `WAIT` counts from the last write of its own connection.
 fn wait_for_replica(redis: &mut redis::Connection) {
     let mut writes = (0..).map(|nth| redis::cmd("SET").arg(format!("mark:{nth}")).arg(1).exec(redis).is_ok());

@@ -38,9 +38,7 @@ output:
 fn project() -> (Project, Redis, Sentinel) {
     let project = Project::new("emps", JOB, TABLES);
     let replica = Redis::start_replica_of(&project.redis);
-    project.wait("the replica follows", || {
-        redis::cmd("WAIT").arg(1).arg(1_000).query::<u32>(&mut project.client()).unwrap() == 1
-    });
+    project.wait("the replica follows", || has_all(&project.redis));
     let sentinel = Sentinel::start("shop", &project.redis, 1);
     let mut client = client(sentinel.port());
     project.wait("the sentinel knows the replica", || {
@@ -72,6 +70,13 @@ fn has_role(redis: &Redis, name: &str) -> bool {
     let client = redis::Client::open(redis.url()).unwrap();
     let role = client.get_connection().and_then(|mut redis| redis::cmd("ROLE").query::<Vec<redis::Value>>(&mut redis));
     role.is_ok_and(|role| role.first() == Some(&redis::Value::BulkString(name.into())))
+}
+
+/// Whether the replica of a primary has all that it has. `WAIT` counts from the last write of its own connection.
+fn has_all(primary: &Redis) -> bool {
+    let mut client = client(primary.port());
+    let () = client.set("mark", 1).unwrap();
+    redis::cmd("WAIT").arg(1).arg(1_000).query::<u32>(&mut client).unwrap() == 1
 }
 
 fn expected(redis: &Redis) -> Vec<Row> {
@@ -109,9 +114,7 @@ fn a_worker_follows_a_failover_under_load() {
     // The old primary comes back as a replica, and takes over again.
     project.redis.restart();
     project.wait("the old primary follows", || has_role(&project.redis, "slave"));
-    project.wait("it has caught up", || {
-        redis::cmd("WAIT").arg(1).arg(1_000).query::<u32>(&mut client(replica.port())).unwrap() == 1
-    });
+    project.wait("it has caught up", || has_all(&replica));
     let () = redis::cmd("SENTINEL").arg("FAILOVER").arg("shop").query(&mut client(sentinel.port())).unwrap();
     wait_until_promoted(&project, &project.redis);
     project.wait("it is written to", || hset(&project.redis, 0, "back"));
@@ -139,9 +142,7 @@ fn what_a_failover_loses_is_told_and_mended() {
     assert!(hset(&project.redis, 2, "Alan"));
     project.wait("the rows", || project.pg_rows(ROWS).len() == 2 && project.lite_rows(ROWS).len() == 2);
     project.wait("the stream is drained", || project.client().xlen::<_, u32>("wb:{0}:emps").unwrap() == 0);
-    project.wait("the replica has them", || {
-        redis::cmd("WAIT").arg(1).arg(1_000).query::<u32>(&mut project.client()).unwrap() == 1
-    });
+    project.wait("the replica has them", || has_all(&project.redis));
     // Its connection goes, too, since that would keep what is sent until it is resumed.
     replica.pause();
     redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("replica").exec(&mut project.client()).unwrap();

@@ -105,6 +105,10 @@ pub struct Applier {
     pub dead_letter: bool,
     /// The most entries of one dead-letter queue.
     pub dlq_rows_max: usize,
+    /// How long a row that a foreign key refuses is tried again, since it was refused first, in milliseconds: what it
+    /// refers to may come from another shard. 0 for not at all.
+    #[serde(default = "foreign_key_wait_ms", skip_serializing_if = "is_foreign_key_wait_ms")]
+    pub foreign_key_wait_ms: u64,
     /// How long a batch for a Redis waits for a replica to have it, in milliseconds; `None` for not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_wait_ms: Option<u64>,
@@ -115,6 +119,16 @@ pub struct Applier {
 
 const fn yes() -> bool {
     true
+}
+
+/// More than another worker takes to begin with the shard of one that died.
+const fn foreign_key_wait_ms() -> u64 {
+    30_000
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_foreign_key_wait_ms(wait_ms: &u64) -> bool {
+    *wait_ms == foreign_key_wait_ms()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -130,6 +144,7 @@ impl Default for Applier {
             retry_ms: 5_000,
             dead_letter: true,
             dlq_rows_max: 1_000,
+            foreign_key_wait_ms: foreign_key_wait_ms(),
             replica_wait_ms: None,
             retry_on_replica_failure: true,
         }

@@ -172,8 +172,9 @@ impl RejectCode {
                  Mend the value and write the key again; or mend the column, then `redis-wb dlq replay`."
             }
             Self::ForeignKey => {
-                "The row points to a row of another table that did not come in time.\n\
-                 Write the parent, then put the record back by `redis-wb dlq replay`."
+                "The row points to a row of another table that did not come in time, or rows still point to one that was to go.\n\
+                 It was tried again for as long as `foreign_key_wait` of `applier` says (seconds, 30), unless the job keeps\n\
+                 every change there. Write the parent, then put the record back by `redis-wb dlq replay`."
             }
         }
     }

@@ -11,6 +11,7 @@ use redis_wb_plan::plan::{DataType, OnGone, RedisContent, Source, Strategy};
 use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
 use redis_wb_record::{Flags, Image, Opcode, Record};
 
+use crate::again::{self, Parted};
 use crate::checkpoint::{Advance, Applied};
 use crate::commands::{Command, commands};
 use crate::counts::{Counts, Operation};
@@ -152,11 +153,15 @@ impl Prepared {
     }
 
     /// What became of the records, by job, where the target refused some of them.
-    pub(crate) fn counts_without(&self, layout: &Layout, entries: &[Entry], refused: &[Rejected]) -> Vec<Counts> {
+    /// Those that are tried again count as filtered until then.
+    pub(crate) fn counts_without(&self, layout: &Layout, entries: &[Entry], parted: &Parted) -> Vec<Counts> {
         let mut all = self.counts.clone();
-        for entry in refused.iter().filter_map(|refused| entries.get(refused.entry)) {
-            if let Some(counts) = all.get_mut(entry.job) {
-                counts.turn(operation(layout, entry), Operation::Rejected);
+        let parts = [(&parted.refused, Operation::Rejected), (&parted.awaited, Operation::Filtered)];
+        for (part, to) in parts {
+            for entry in part.iter().filter_map(|one| entries.get(one.entry)) {
+                if let Some(counts) = all.get_mut(entry.job) {
+                    counts.turn(operation(layout, entry), to);
+                }
             }
         }
         all
@@ -452,7 +457,7 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) 
 }
 
 /// A key that is gone, or that now holds another type than the job maps or no document of fields, has no rows.
-fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
+pub(crate) fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
     let found = match record.after {
         Some(Image::Hash(_)) => Some(DataType::Hash),
         Some(Image::Json(_)) => Some(DataType::Json),
@@ -464,6 +469,8 @@ fn effect(source: &Source, record: &Record<'_>) -> Option<Effect> {
         return Some(Effect::Upsert);
     }
     let on_gone = match record.command {
+        // That it deletes was found when it was refused.
+        command if again::deletes(command) => OnGone::Delete,
         "expired" => source.on_expire,
         "evicted" => source.on_evict,
         _ => source.on_delete,

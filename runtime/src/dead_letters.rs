@@ -11,6 +11,7 @@ use redis_wb_plan::Plan;
 use redis_wb_plan::plan::{Job, RedisContent, Strategy};
 use redis_wb_record::{Flags, Opcode, Record};
 
+use crate::again;
 use crate::position::Position;
 use crate::shard::Connection;
 use crate::topology::{Cluster, Topology};
@@ -238,19 +239,29 @@ impl DeadLetters {
     /// Puts one letter back; false where it was no longer in its queue.
     async fn replay_one(&mut self, letter: &DeadLetter, call: &Call) -> Result<bool, Error> {
         let DeadLetter { queue, id, job, key, .. } = letter;
+        let own = queue.strip_prefix(QUEUE_PREFIX).unwrap_or(queue);
         let Some(cluster) = self.cluster.clone() else {
-            let stream = queue.strip_prefix(QUEUE_PREFIX).unwrap_or(queue);
-            return Ok(self.home(queue).await?.replay(queue, stream, id, call).await?);
+            return Ok(self.home(queue).await?.replay(queue, own, id, call).await?);
         };
+        // Not into the stream that it came from, where the key is elsewhere now: order is kept only with the other changes
+        // of the key, and those are in the stream of the shard that has it.
+        let places = cluster.places(job, &[key.as_slice()]).await?;
+        let Some(place) = places.first() else { return Ok(false) };
+        if place.stream == own {
+            // What the key holds, where it is in a slot of its own, is looked at when the record's turn comes.
+            let call = Call { gone: Vec::new(), order: place.order.clone(), ..call.clone() };
+            return Ok(cluster.connection(&place.owner).await?.replay(queue, own, id, &call).await?);
+        }
         let mut there = redis::cmd("XRANGE");
         there.arg(queue).arg(id).arg(id);
         let found: redis::streams::StreamRangeReply = self.home(queue).await?.query(&there).await?;
         if found.ids.is_empty() {
             return Ok(false);
         }
-        // Not into the stream that it came from: order is kept only with the other changes of the key, and those are in
-        // the stream of the shard that has the key now.
-        cluster.append(key, job, &[&call.change, &call.present]).await?;
+        let records = [&call.change, &call.present].into_iter().filter(|record| !record.is_empty());
+        let records: Vec<_> = records.map(|record| (record.as_slice(), place.order.as_str())).collect();
+        // Whoever ends between the two leaves the letter in both places: it is never lost.
+        cluster.connection(&place.owner).await?.append(&place.stream, &records).await?;
         self.home(queue).await?.query::<usize>(redis::cmd("XDEL").arg(queue).arg(id)).await?;
         Ok(true)
     }
@@ -287,13 +298,15 @@ impl Selection {
 }
 
 /// What goes back into a stream for one letter; an empty record stands for none.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Call {
     pub(crate) change: Vec<u8>,
     pub(crate) db: u32,
     pub(crate) key: Vec<u8>,
     pub(crate) present: Vec<u8>,
     pub(crate) gone: Vec<u8>,
+    /// Where the records stand among those of the key in other streams; empty where there are none.
+    pub(crate) order: String,
 }
 
 /// `emp` of `dlq:wb:{0}:emp`.
@@ -375,12 +388,13 @@ fn kinds(job: &Job, connection: &str) -> (bool, bool) {
     (all.contains(&true), all.contains(&false))
 }
 
-/// Whether a record was replayed: what it says of the content before is that of the letter, and not of the change.
+/// Whether a record says what becomes of rows whose key is gone, since it was replayed, or put back where they were to go:
+/// what it says of the content before is that of the record then, and not of the key now.
 pub(crate) fn is_replay(command: &str) -> bool {
-    command == PRESENT
+    command == PRESENT || again::deletes(command)
 }
 
-/// What a record that was replayed, and says "read the key now", says of a key that is gone.
+/// What such a record, which says "read the key now", says of a key that is gone.
 pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
     if !is_replay(record.command) {
         return None;
@@ -390,8 +404,12 @@ pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
     Some(encoded)
 }
 
-/// Whether a record that was replayed is for an output: one that keeps every change, or one that says how a key is now.
+/// Whether a record that was replayed, or put back, is for an output: one that keeps every change, or one that says how a
+/// key is now.
 pub(crate) fn is_for(command: &str, connection: &str, keeps_changes: bool) -> bool {
+    if let Some(own) = again::connection(command) {
+        return !keeps_changes && own == connection;
+    }
     match command.strip_prefix(PRESENT) {
         None => true,
         Some("") => !keeps_changes,

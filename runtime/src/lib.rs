@@ -17,6 +17,7 @@
 //! | `lookup` | what the records of a batch look up in another Redis |
 //! | `commands` | one change into the commands that it asks of a Redis |
 //! | `isolate` | finds the records that a target refuses, and writes all others |
+//! | `again` | what is put back and tried again, since what it refers to may still come |
 //! | `checkpoint` | how far each stream was applied, moved in the transaction of the rows |
 //! | `target` | the databases, one folder a kind |
 //! | `dead_letters` | dead-letter queues for people: listed, replayed, dropped |
@@ -33,6 +34,7 @@
 //!
 //! It gets a plan and nothing else: no YAML, no grammar, no SQL parser.
 
+mod again;
 mod batch;
 mod checkpoint;
 mod commands;

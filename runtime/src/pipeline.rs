@@ -14,6 +14,7 @@ use redis_wb_plan::plan::Job;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+use crate::again::{Parted, is_again, part};
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::checkpoint::{Applied, Epoch};
 use crate::error::Failure;
@@ -31,7 +32,6 @@ use crate::topology::Tag;
 use crate::vitals::Signs;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
-pub(crate) use turns::BEGINNING_BYTES;
 use turns::Turns;
 
 /// How long to wait before the position is read anew after another transaction was first.
@@ -64,6 +64,8 @@ pub(crate) struct Pipeline {
     signs: Arc<Signs>,
     /// Whether this fence stands in the target.
     has_claimed: bool,
+    /// The epoch of what it puts back: one for as long as it works at one server.
+    again: Epoch,
     shutdown: Shutdown,
     pauses: Pauses,
     /// What was said of slots that are on their way.
@@ -96,6 +98,16 @@ struct Session {
     encode: Encode,
     /// What is committed and not let go of yet: by stream, the last that was applied.
     committed: Vec<(usize, Epoch, Position)>,
+    /// Whether it has put something back.
+    has_put_back: bool,
+}
+
+/// How a session ended that did not fail.
+enum Over {
+    /// All that was asked for is done.
+    Done,
+    /// The reader found nothing more, but records were put back since.
+    Again,
 }
 
 impl Pipeline {
@@ -111,6 +123,7 @@ impl Pipeline {
             mending,
             signs,
             has_claimed: false,
+            again: rand::random_range(1..1_u64 << 63),
             shutdown,
             pauses,
             told: Told::default(),
@@ -121,7 +134,8 @@ impl Pipeline {
     pub(crate) async fn run(mut self) -> Result<Ended, Error> {
         while !self.shutdown.is_requested() {
             match self.session().await {
-                Ok(()) => break,
+                Ok(Over::Done) => break,
+                Ok(Over::Again) => {}
                 Err(failure @ Failure::Overtaken) => {
                     self.signs.failed(&failure);
                     tracing::warn!(connection = self.layout.name, "the checkpoint was moved by another worker");
@@ -169,11 +183,11 @@ impl Pipeline {
         wait(pause, &mut self.shutdown).await;
     }
 
-    async fn session(&mut self) -> Result<(), Failure> {
+    async fn session(&mut self) -> Result<Over, Failure> {
         let mut shutdown = self.shutdown.clone();
         let begun = tokio::select! {
             begun = self.begin() => begun?,
-            () = shutdown.requested() => return Ok(()),
+            () = shutdown.requested() => return Ok(Over::Done),
         };
         let (mut session, mut batches) = begun;
         loop {
@@ -183,7 +197,7 @@ impl Pipeline {
             }
             let read = tokio::select! {
                 biased;
-                () = shutdown.requested() => return session.let_go(&self.layout).await,
+                () = shutdown.requested() => return session.let_go(&self.layout).await.map(|()| Over::Done),
                 read = batches.recv() => read,
                 () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
                     session.target.ping().await?;
@@ -195,7 +209,10 @@ impl Pipeline {
                     self.write_patiently(&mut session, *batch).await?;
                     self.pauses.reset();
                 }
-                Some(Read::Idle) => return session.let_go(&self.layout).await,
+                Some(Read::Idle) => {
+                    session.let_go(&self.layout).await?;
+                    return Ok(if session.has_put_back { Over::Again } else { Over::Done });
+                }
                 Some(Read::Failed(failure)) => return Err(failure),
                 None => return Err(Failure::Transient("the reader ended".to_owned())),
             }
@@ -241,7 +258,7 @@ impl Pipeline {
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle, encode);
         // Whoever committed that may have ended before it let go of it.
-        let mut session = Session { control, target, streams, encode, committed: there };
+        let mut session = Session { control, target, streams, encode, committed: there, has_put_back: false };
         self.bury_left(&mut session).await?;
         session.let_go(&self.layout).await?;
         Ok((session, batches))
@@ -330,7 +347,7 @@ impl Pipeline {
         self.bury(session, &entries, &prepared.rejected).await?;
         self.signs.writes();
         let prepared = Arc::new(prepared);
-        let mut refused = Vec::new();
+        let mut parted = Parted::default();
         let commit = tracing::debug_span!("commit", records = prepared.written.len());
         let Session { control, target, streams, committed, .. } = session;
         let before = mem::take(committed);
@@ -340,42 +357,90 @@ impl Pipeline {
         );
         match written {
             Err(Failure::Refused(refusal)) => {
-                refused = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
+                parted = self.isolate(session, &entries, &prepared, refusal.at_commit).await?;
             }
             written => {
-                refused.extend(written?);
-                if !refused.is_empty() {
-                    self.bury(session, &entries, &refused).await?;
+                parted.refused.extend(written?);
+                if !parted.refused.is_empty() {
+                    self.bury(session, &entries, &parted.refused).await?;
                     session.target.buried(&session.streams).await?;
                 }
             }
         }
-        self.signs.committed(&self.layout, &entries, &prepared, &refused);
-        let rejected = prepared.rejected.len() + refused.len();
-        self.common.counted.add(prepared.fresh.saturating_sub(rejected), rejected);
+        self.signs.committed(&self.layout, &entries, &prepared, &parted);
+        let rejected = prepared.rejected.len() + parted.refused.len();
+        self.common.counted.add(prepared.fresh.saturating_sub(rejected + parted.awaited.len()), rejected);
         let last = prepared.advances.iter().filter(|advance| advance.is_last);
         session.committed = last.map(|advance| (advance.stream, advance.epoch, advance.to)).collect();
         let_go
     }
 
-    /// Writes all but what the target refuses, which goes to the dead-letter queue.
+    /// Writes all but what the target refuses, which goes to the dead-letter queue, or is put back to be tried again.
     async fn isolate(
         &mut self,
         session: &mut Session,
         entries: &[Entry],
         batch: &Arc<Prepared>,
         mut checks_deferred: bool,
-    ) -> Result<Vec<Rejected>, Failure> {
+    ) -> Result<Parted, Failure> {
         loop {
             let Session { target, streams, encode, .. } = session;
             let isolation =
                 Isolation { layout: &self.layout, entries, encode: *encode, streams, batch, checks_deferred };
             let refused = isolation.run(target).await?;
-            self.bury(session, entries, &refused).await?;
+            let parted = self.part(session, entries, refused).await?;
+            self.bury(session, entries, &parted.refused).await?;
             match session.target.commit().await {
                 // A first look does not check what is deferred to the commit.
                 Err(Failure::Refused(_)) if !checks_deferred => checks_deferred = true,
-                committed => return committed.map(|()| refused),
+                committed => return committed.map(|()| parted),
+            }
+        }
+    }
+
+    /// Parts what a target refused, and puts back what is tried again: before the commit lets go of it. Where that does not
+    /// come to pass, it is there twice, which does no harm: it says "read the key now".
+    async fn part(&self, session: &mut Session, entries: &[Entry], refused: Vec<Rejected>) -> Result<Parted, Failure> {
+        if refused.is_empty() {
+            return Ok(Parted::default());
+        }
+        let now_us = session.control.now_us().await?;
+        let parted = part(&self.layout, entries, refused, now_us, self.again);
+        for (at, stream) in session.streams.iter().enumerate() {
+            let of_job = parted.put_back.iter().filter(|one| one.job == at);
+            let records: Vec<(&[u8], &[u8])> = of_job.map(|one| (one.key.as_slice(), one.record.as_slice())).collect();
+            let Some(job) = self.layout.job(at).filter(|_| !records.is_empty()) else { continue };
+            match self.shard.cluster() {
+                Some(cluster) => cluster.append(&job.name, &records).await?,
+                None => {
+                    let records: Vec<_> = records.iter().map(|(_, record)| (*record, "")).collect();
+                    session.control.append(stream, &records).await?;
+                }
+            }
+            session.has_put_back = true;
+        }
+        self.tell_awaited(entries, &parted);
+        Ok(parted)
+    }
+
+    /// Says what is tried again, the first time.
+    fn tell_awaited(&self, entries: &[Entry], parted: &Parted) {
+        let wait_ms = self.layout.plan.applier.foreign_key_wait_ms;
+        for (at, job) in self.layout.jobs().enumerate() {
+            let of_job = |one: &&Rejected| entries.get(one.entry).is_some_and(|entry| entry.job == at);
+            let Some(first) = parted.awaited.iter().find(of_job) else { continue };
+            self.signs.awaits(at, &first.reason, wait_ms);
+            let is_new = |one: &&Rejected| entries.get(one.entry).is_some_and(|entry| !is_again(entry));
+            let count = parted.awaited.iter().filter(of_job).filter(is_new).count();
+            if count > 0 {
+                let (job, reason) = (&job.name, &first.reason);
+                tracing::info!(
+                    job,
+                    count,
+                    wait_ms,
+                    reason,
+                    "what rows refer to is not there yet; they are tried again"
+                );
             }
         }
     }

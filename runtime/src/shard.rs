@@ -20,7 +20,6 @@ use crate::checkpoint::{Epoch, epoch_text};
 use crate::dead_letters::{Call, gone, is_replay};
 use crate::error::Failure;
 use crate::order::Order;
-use crate::pipeline::BEGINNING_BYTES;
 use crate::position::Position;
 use crate::redis_server::certificates;
 use crate::tls::{self, Mode};
@@ -40,6 +39,10 @@ const DEAD_LETTER_SCRIPT: &str = include_str!("dead_letter.lua");
 const SETTLE_SCRIPT: &str = include_str!("settle.lua");
 /// Makes a consumer group.
 const MAKE_GROUP_SCRIPT: &str = include_str!("make_group.lua");
+/// Appends records to a stream.
+const APPEND_SCRIPT: &str = include_str!("append.lua");
+/// How many records one script appends.
+const APPEND_ROWS_MAX: usize = 500;
 /// Puts a dead letter back into its stream.
 const REPLAY_SCRIPT: &str = include_str!("replay.lua");
 /// Finds what waits in a stream.
@@ -329,11 +332,11 @@ impl Connection {
     /// Entries of a stream that a connection has not applied: each with its order and the beginning of its record, and
     /// where the next page begins; empty where this was the last.
     pub(crate) async fn waiting(&mut self, page: &Waiting<'_>) -> Result<(String, Vec<Unapplied>), Failure> {
-        let Waiting { stream, connection, from, last, rows, slots } = page;
+        let Waiting { stream, connection, from, last, rows, bytes, slots } = page;
         let script = redis::Script::new(WAITING_SCRIPT);
         let mut call = script.key(*stream);
         call.key(beside(stream, "applied", "")).arg(*connection).arg(*from);
-        call.arg(last.map_or_else(|| "+".to_owned(), |last| last.to_string())).arg(*rows).arg(BEGINNING_BYTES);
+        call.arg(last.map_or_else(|| "+".to_owned(), |last| last.to_string())).arg(*rows).arg(*bytes);
         if slots.is_empty() {
             call.arg("*");
         }
@@ -416,14 +419,33 @@ impl Connection {
         call.invoke_async(&mut self.redis).await.map_err(failure)
     }
 
+    /// Appends records to a stream, each with its order, which is empty where there is but one shard.
+    pub(crate) async fn append(&mut self, stream: &str, records: &[(&[u8], &str)]) -> Result<(), Failure> {
+        let script = redis::Script::new(APPEND_SCRIPT);
+        for records in records.chunks(APPEND_ROWS_MAX) {
+            let mut call = script.key(stream);
+            for (record, order) in records {
+                call.arg(*record).arg(*order);
+            }
+            call.invoke_async::<()>(&mut self.redis).await.map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    /// The time by the clock of Redis, in microseconds since 1970.
+    pub(crate) async fn now_us(&mut self) -> Result<u64, Failure> {
+        let (seconds, micros): (u64, u64) = self.query(&redis::cmd("TIME")).await?;
+        Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
+    }
+
     /// Sends a command of the caller's.
     pub(crate) async fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, Failure> {
         command.query_async(&mut self.redis).await.map_err(failure)
     }
 
-    /// Sends commands of the caller's whose replies do not matter.
-    pub(crate) async fn run(&mut self, commands: &redis::Pipeline) -> Result<(), Failure> {
-        commands.exec_async(&mut self.redis).await.map_err(failure)
+    /// Sends commands of the caller's at once.
+    pub(crate) async fn ask_all<T: redis::FromRedisValue>(&mut self, commands: &redis::Pipeline) -> Result<T, Failure> {
+        commands.query_async(&mut self.redis).await.map_err(failure)
     }
 
     /// Runs a script of the caller's.
@@ -439,7 +461,7 @@ impl Connection {
         let script = redis::Script::new(REPLAY_SCRIPT);
         let mut invoke = script.prepare_invoke();
         invoke.key(queue).key(stream).arg(id).arg(&call.change).arg(call.db).arg(&call.key);
-        invoke.arg(&call.present).arg(&call.gone);
+        invoke.arg(&call.present).arg(&call.gone).arg(&call.order);
         invoke.invoke_async(&mut self.redis).await.map_err(failure)
     }
 
@@ -470,6 +492,8 @@ pub(crate) struct Waiting<'w> {
     /// The last entry that matters, if not all do.
     pub(crate) last: Option<Position>,
     pub(crate) rows: usize,
+    /// How much of each record is given.
+    pub(crate) bytes: usize,
     /// The slots of the keys; any where none is named.
     pub(crate) slots: &'w BTreeSet<String>,
 }

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::again::Parted;
 use crate::batch::{Entry, Prepared, Rejected};
 use crate::counts::{Counts, Operation};
 use crate::error::Failure;
@@ -23,7 +24,8 @@ use crate::rows::OutputRows;
 use crate::topology::Tag;
 pub(crate) use report::Reporter;
 
-/// How long a target may take for a batch before its pipeline counts as slow.
+/// How long a target may take for a batch before its pipeline counts as slow, and how long a job may wait for changes in
+/// another stream before it counts as waiting.
 pub(crate) const SLOW: Duration = Duration::from_secs(2);
 /// How much of a message is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -263,6 +265,8 @@ struct State {
 struct JobState {
     /// Whether it is stopped although the pipeline is not, and since when.
     stopped_ms: Option<u64>,
+    /// Since when its next change waits for earlier ones in another stream.
+    waits: Option<(Instant, u64)>,
     trouble: Option<Trouble>,
 }
 
@@ -335,7 +339,7 @@ impl Signs {
 
     /// It reads and writes from here on.
     pub(crate) fn runs(&self) {
-        self.state().jobs.iter_mut().for_each(|job| job.stopped_ms = None);
+        self.state().jobs.iter_mut().for_each(|job| (job.stopped_ms, job.waits) = (None, None));
         self.turn(Phase::Running);
     }
 
@@ -362,28 +366,55 @@ impl Signs {
         self.changed.notify_one();
     }
 
+    /// The next change of one of the jobs waits for this, or for nothing any more.
+    pub(crate) fn job_waits(&self, job: usize, what: Option<String>) {
+        let mut state = self.state();
+        let Some(job) = state.jobs.get_mut(job) else { return };
+        let Some(what) = what else {
+            job.waits = None;
+            return;
+        };
+        let (since, _) = *job.waits.get_or_insert_with(|| (Instant::now(), now_ms()));
+        if since.elapsed() >= SLOW {
+            let help = "it passes by itself; where it lasts, look how that stream stands (its unit is in the braces)";
+            job.trouble = Some(Trouble::new("order", &what, help));
+        }
+    }
+
     /// A batch is on its way to the target.
     pub(crate) fn writes(&self) {
         self.state().writing = Some(Instant::now());
     }
 
     /// The batch is committed, without the records that the target refused.
-    pub(crate) fn committed(&self, layout: &Layout, entries: &[Entry], batch: &Prepared, refused: &[Rejected]) {
+    pub(crate) fn committed(&self, layout: &Layout, entries: &[Entry], batch: &Prepared, parted: &Parted) {
         let rows = batch.outputs.iter().map(OutputRows::len).sum::<usize>() + batch.commands.len();
         self.batch_rows.observe(float(rows));
         self.batch_bytes.observe(float(entries.iter().map(|entry| entry.record.len()).sum()));
-        for (job, counts) in self.jobs.iter().zip(batch.counts_without(layout, entries, refused)) {
+        for (job, counts) in self.jobs.iter().zip(batch.counts_without(layout, entries, parted)) {
             for (counter, operation) in job.counts.iter().zip(Operation::ALL) {
                 counter.inc_by(counts.of(operation));
             }
         }
-        for rejected in batch.rejected.iter().chain(refused) {
+        for rejected in batch.rejected.iter().chain(&parted.refused) {
             self.rejects(entries.get(rejected.entry).map_or(usize::MAX, |entry| entry.job), rejected);
         }
         let mut state = self.state();
         state.committed_ms = Some(now_ms());
         if let Some(begun) = state.writing.take() {
             self.commit_seconds.observe(begun.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Rows of a job refer to what is not there yet, and are tried again.
+    pub(crate) fn awaits(&self, job: usize, reason: &str, wait_ms: u64) {
+        let help = format!(
+            "they are tried again until what they refer to is there, for {} s at most (`foreign_key_wait`); then \
+             `redis-wb dlq list` shows them",
+            wait_ms / 1_000
+        );
+        if let Some(job) = self.state().jobs.get_mut(job) {
+            job.trouble = Some(Trouble::new("dependency", reason, &help));
         }
     }
 
@@ -412,6 +443,9 @@ impl Signs {
         let writing = state.writing.map(|since| since.elapsed()).unwrap_or_default();
         let (phase, since_ms) = match (state.phase, own.stopped_ms) {
             (Phase::Running, Some(since_ms)) => (Phase::Stopped, since_ms),
+            (Phase::Running, None) if own.waits.is_some_and(|(since, _)| since.elapsed() >= SLOW) => {
+                (Phase::Waiting, own.waits.map_or(state.since_ms, |(_, since_ms)| since_ms))
+            }
             (Phase::Running, None) if writing >= SLOW => (Phase::Slow, state.since_ms),
             (phase, _) => (phase, state.since_ms),
         };

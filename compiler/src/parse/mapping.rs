@@ -242,9 +242,10 @@ const OTHER_WORDS: [(&str, &str); 15] = [
 ];
 
 /// The keys that are times, with the unit they count in and how many milliseconds that is.
-const TIMES: [(&str, &str, u64); 4] = [
+const TIMES: [(&str, &str, u64); 5] = [
     ("expire", "seconds", 1_000),
     ("on_failed_retry_interval", "seconds", 1_000),
+    ("foreign_key_wait", "seconds", 1_000),
     ("duration", "milliseconds", 1),
     ("wait_timeout", "milliseconds", 1),
 ];

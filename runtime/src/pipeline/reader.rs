@@ -14,7 +14,8 @@ use tracing::Instrument as _;
 
 use super::Batch;
 use super::turns::{Obstacle, Turns};
-use crate::batch::{Entry, flush_of, is_of_streams, is_thin, prepare};
+use crate::again::{self, AGAIN_MS};
+use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -64,6 +65,8 @@ pub(super) struct Reader {
     /// Why a job is stopped: its stream is not read any more.
     stopped: Vec<Option<Stop>>,
     said: Instant,
+    /// Up to which time of their ids, in milliseconds, the turn of records has come that were put back.
+    due_ms: u64,
 }
 
 /// Makes of entries what is written.
@@ -85,8 +88,8 @@ impl Reader {
         signs: Arc<Signs>,
     ) -> Self {
         let stopped = places.iter().map(|_| None).collect();
-        let (waiting, said) = (VecDeque::new(), Instant::now());
-        Self { layout, redis, places, waiting, applied, turns, signs, stopped, said }
+        let (waiting, said, due_ms) = (VecDeque::new(), Instant::now(), 0);
+        Self { layout, redis, places, waiting, applied, turns, signs, stopped, said, due_ms }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -145,8 +148,13 @@ impl Reader {
             match self.turn(&entry) {
                 Turn::Now => {}
                 Turn::Completed => self.complete(&mut entry).await?,
+                Turn::Elsewhere => entry.found = Found::Nothing,
+                Turn::Again if entries.is_empty() || entry.position.ms <= self.due_ms => {
+                    self.wait_for_turn(entry.position).await?;
+                    self.complete(&mut entry).await?;
+                }
                 Turn::First if entries.is_empty() => {}
-                Turn::First => {
+                Turn::First | Turn::Again => {
                     self.waiting.insert(at, entry);
                     break;
                 }
@@ -164,12 +172,13 @@ impl Reader {
     /// In a cluster: whether something that comes before an entry, the next of its job, waits in another stream.
     async fn is_blocked(&mut self, at: usize, blocked: &mut Blocked) -> Result<bool, Failure> {
         let (Some(turns), Some(next)) = (&mut self.turns, self.waiting.get(at)) else { return Ok(false) };
-        let Some(job) = self.layout.job(next.job).filter(|_| !turns.is_clear(next)) else { return Ok(false) };
+        let Some(job) = self.layout.job(next.job).filter(|_| next.order.is_some()) else { return Ok(false) };
         let (place, record) = (next.job, redis_wb_record::decode(&next.record));
         if record.is_ok_and(|record| self.applied.holds(place, record.epoch, next.position)) {
             return Ok(false);
         }
         let obstacle = turns.look(place, &job.name, &mut self.waiting).await?;
+        self.signs.job_waits(place, obstacle.as_ref().map(ToString::to_string));
         Ok(obstacle.is_some_and(|obstacle| blocked.insert(place, obstacle).is_none()))
     }
 
@@ -216,6 +225,9 @@ impl Reader {
                 *place = entry.position;
             }
         }
+        if let Some(turns) = &self.turns {
+            turns.clear(&mut entries);
+        }
         self.waiting.extend(entries);
         Ok(true)
     }
@@ -240,11 +252,30 @@ impl Reader {
         }
     }
 
+    /// Waits until the turn of a record has come that was put back. Where the clock of Redis jumps, it is not waited for.
+    async fn wait_for_turn(&mut self, place: Position) -> Result<(), Failure> {
+        if place.ms <= self.due_ms {
+            return Ok(());
+        }
+        let now_ms = self.redis.now_us().await? / 1_000;
+        let left_ms = place.ms.saturating_add(AGAIN_MS).saturating_sub(now_ms).min(AGAIN_MS);
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
+        // Those that were put back with it have theirs now, too.
+        self.due_ms = place.ms.saturating_add(AGAIN_MS / 10).max(now_ms.saturating_sub(AGAIN_MS));
+        Ok(())
+    }
+
     /// When an entry's turn is.
     fn turn(&self, entry: &Entry) -> Turn {
         let Ok(record) = redis_wb_record::decode_head(&entry.record) else { return Turn::Now };
         let Some(job) = self.layout.job(entry.job).filter(|_| record.opcode == Opcode::Flush) else {
-            return if is_thin(&record) { Turn::Completed } else { Turn::Now };
+            return match again::connection(record.command) {
+                Some(_) if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
+                Some(own) if own == self.layout.name => Turn::Again,
+                Some(_) => Turn::Elsewhere,
+                None if is_thin(&record) => Turn::Completed,
+                None => Turn::Now,
+            };
         };
         match job.source.on_flush {
             _ if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
@@ -359,6 +390,10 @@ enum Turn {
     Now,
     /// With what its key holds now.
     Completed,
+    /// It was put back: not at once, and with what its key holds now.
+    Again,
+    /// It was put back for another connection.
+    Elsewhere,
     /// It begins a batch.
     First,
     /// Its job stops before it.

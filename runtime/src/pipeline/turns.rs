@@ -4,7 +4,7 @@
 //! Only entries of the same key are waited for, and only those that were captured before. So what waits was captured
 //! later than what it waits for, and no two pipelines ever wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::batch::Entry;
 use crate::error::Failure;
 use crate::order::Order;
 use crate::position::Position;
-use crate::shard::{Shard, Waiting};
+use crate::shard::{Shard, Unapplied, Waiting};
 use crate::topology::{Cluster, Tag};
 
 /// How much of a record is looked at to find its key.
@@ -51,17 +51,94 @@ pub(super) struct Obstacle {
     home: Shard,
 }
 
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stream, at, .. } = self;
+        write!(out, "a key's slot moved, and its earlier changes in {stream}, up to {at}, are not applied yet")
+    }
+}
+
 /// Another stream, who has it, and what waits there.
-type Scanned<'s> = (&'s String, &'s Shard, Vec<Other>);
+type Scanned<'s> = (&'s String, &'s Shard, Found);
+
+/// Where a record stands among those of its key; what is smaller comes first.
+type Rank = (u64, u64);
 
 /// An entry of another stream that its pipeline has not applied.
 #[derive(Debug)]
-pub(super) struct Other {
+struct Other {
     slot: String,
-    rank: (u64, u64),
+    rank: Rank,
     /// The key, and whether that is all of it.
     key: (Vec<u8>, bool),
     at: Position,
+}
+
+/// What is looked for in other streams: what comes before entries that wait here.
+#[derive(Debug, Default)]
+struct Wanted {
+    slots: BTreeSet<String>,
+    /// The last place that matters, if not all do.
+    last: Option<Position>,
+    /// The keys, those that are too long to be looked at whole apart, with as much of them as is looked at.
+    keys: HashSet<Vec<u8>>,
+    long_keys: HashSet<Vec<u8>>,
+}
+
+/// What of it one stream has. It grows with what is wanted, not with what the stream holds.
+#[derive(Debug, Default)]
+struct Found {
+    /// By slot, the first rank.
+    first: HashMap<String, Rank>,
+    /// By wanted key and rank, the last entry.
+    last: HashMap<Vec<u8>, BTreeMap<Rank, Position>>,
+}
+
+impl Wanted {
+    fn new<'e>(entries: impl Iterator<Item = (&'e Order, &'e [u8])> + Clone) -> Self {
+        let mut wanted = Self { last: last_of_interest(entries.clone().map(|(order, _)| order)), ..Self::default() };
+        for (order, record) in entries {
+            if !wanted.slots.contains(&order.slot) {
+                wanted.slots.insert(order.slot.clone());
+            }
+            match key_in(record) {
+                Some((key, true)) => wanted.keys.insert(key.to_vec()),
+                Some((key, false)) => wanted.long_keys.insert(key.to_vec()),
+                None => false,
+            };
+        }
+        wanted
+    }
+
+    /// The wanted keys that another entry's key is, as far as is seen of both.
+    fn matching<'w>(&'w self, (key, is_whole): &'w (Vec<u8>, bool)) -> impl Iterator<Item = &'w Vec<u8>> {
+        let same = self.keys.get(key).filter(|_| *is_whole);
+        let begins = |wanted: &&Vec<u8>| wanted.starts_with(key) || key.starts_with(wanted);
+        let cut = self.keys.iter().filter(move |_| !is_whole).chain(&self.long_keys).filter(begins);
+        same.into_iter().chain(cut)
+    }
+}
+
+impl Found {
+    fn add(&mut self, other: &Other, wanted: &Wanted) {
+        match self.first.get_mut(&other.slot) {
+            Some(rank) => *rank = other.rank.min(*rank),
+            None => drop(self.first.insert(other.slot.clone(), other.rank)),
+        }
+        for key in wanted.matching(&other.key) {
+            let ranks = match self.last.get_mut(key) {
+                Some(ranks) => ranks,
+                None => self.last.entry(key.clone()).or_default(),
+            };
+            let last = ranks.entry(other.rank).or_insert(other.at);
+            *last = other.at.max(*last);
+        }
+    }
+
+    /// The last entry of a key that comes before a rank.
+    fn before(&self, key: &[u8], rank: Rank) -> Option<Position> {
+        self.last.get(key)?.range(..rank).map(|(_, at)| *at).max()
+    }
 }
 
 impl Turns {
@@ -70,15 +147,18 @@ impl Turns {
         Self { cluster, tag, connection, streams, waits: None }
     }
 
-    /// Whether it is known that nothing comes before an entry.
-    pub(super) fn is_clear(&self, entry: &Entry) -> bool {
-        entry.order.as_ref().is_none_or(|order| self.is_settled(entry.job, order))
-    }
-
-    fn is_settled(&self, job: usize, order: &Order) -> bool {
-        let Order { slot, time_us, is_coming, behind, .. } = order;
-        let holds = |of| self.cluster.settled().holds(of, slot, *time_us);
-        !is_coming && behind.is_empty() && self.streams.get(job).is_some_and(holds)
+    /// Lets go of the order of entries that were just read, where it is known that nothing comes before them.
+    pub(super) fn clear(&self, entries: &mut [Entry]) {
+        let settled = self.cluster.settled().hold();
+        for entry in entries {
+            let is_settled = |order: &Order| {
+                let holds = |of| settled.has(of, &order.slot, order.time_us);
+                !order.is_coming && order.behind.is_empty() && self.streams.get(entry.job).is_some_and(holds)
+            };
+            if entry.order.as_ref().is_some_and(is_settled) {
+                entry.order = None;
+            }
+        }
     }
 
     /// Waits until an obstacle is applied, but not for long: it may move, and other jobs may go on.
@@ -88,10 +168,9 @@ impl Turns {
         while begun.elapsed() < LOOK_AT_ALL_AGAIN {
             sleep(pause).await;
             pause *= 2;
-            match self.scan(home, stream, Some(*at), 1, &BTreeSet::new()).await {
-                Ok(waiting) if !waiting.is_empty() => {}
-                // It may have moved.
-                _ => return Ok(()),
+            // Where that is not known, it may have moved.
+            if !self.is_behind(home, stream, *at).await.unwrap_or(false) {
+                return Ok(());
             }
         }
         self.say(obstacle);
@@ -103,12 +182,7 @@ impl Turns {
         match &self.waits {
             Some((same, since, is_said)) if same.stream == obstacle.stream => {
                 if since.elapsed() >= WAIT_EXPECTED && !is_said {
-                    let Obstacle { stream, at, .. } = obstacle;
-                    tracing::warn!(
-                        connection = self.connection,
-                        unit = %self.tag,
-                        "a key's slot moved, and its earlier changes in {stream}, up to {at}, are not applied yet: waiting"
-                    );
+                    tracing::warn!(connection = self.connection, unit = %self.tag, "{obstacle}: waiting");
                     self.waits = Some((obstacle.clone(), *since, true));
                 }
             }
@@ -124,25 +198,24 @@ impl Turns {
         job: &str,
         waiting: &mut VecDeque<Entry>,
     ) -> Result<Option<Obstacle>, Failure> {
-        let open = |entry: &&Entry| entry.job == place && !self.is_clear(entry);
-        let orders: Vec<&Order> = waiting.iter().filter(open).filter_map(|entry| entry.order.as_ref()).collect();
-        if orders.is_empty() {
+        let of_job = waiting.iter().filter(|entry| entry.job == place);
+        let open = of_job.filter_map(|entry| Some((entry.order.as_ref()?, entry.record.as_slice())));
+        let wanted = Wanted::new(open.clone());
+        if wanted.slots.is_empty() {
             return Ok(None);
         }
-        let slots: BTreeSet<String> = orders.iter().map(|order| order.slot.clone()).collect();
-        let last = last_of_interest(&orders);
-        let behind: Vec<(Tag, Position)> = orders.iter().flat_map(|order| order.behind.clone()).collect();
+        let behind: Vec<(Tag, Position)> = open.flat_map(|(order, _)| order.behind.clone()).collect();
         // From here on: every entry above was read already, so what comes before it is in its stream by now.
         let mut streams = self.cluster.streams().await.map_err(elsewhere)?;
         streams.retain(|stream, _| Tag::of(stream).is_some_and(|tag| tag.stream(job) == *stream && tag != self.tag));
-        let scans = streams.iter().map(|(stream, home)| self.scan(home, stream, last, usize::MAX, &slots));
+        let scans = streams.iter().map(|(stream, home)| self.scan(home, stream, &wanted));
         let scans = join_all(scans).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(elsewhere)?;
         let others: Vec<_> = streams.iter().zip(scans).map(|((stream, home), found)| (stream, home, found)).collect();
         let mut unfinished = BTreeMap::new();
         for (tag, at) in behind {
             let stream = tag.stream(job);
             if let Some(home) = streams.get(&stream)
-                && !self.scan(home, &stream, Some(at), 1, &BTreeSet::new()).await.map_err(elsewhere)?.is_empty()
+                && self.is_behind(home, &stream, at).await.map_err(elsewhere)?
             {
                 unfinished.insert((tag, at), Obstacle { stream, at, home: home.clone() });
             }
@@ -164,37 +237,53 @@ impl Turns {
     /// Notes slots of which nothing earlier waits: nor will it, since nobody else captures their keys any more.
     fn settle(&self, job: usize, waiting: &VecDeque<Entry>, others: &[Scanned<'_>]) {
         let Some(of) = self.streams.get(job) else { return };
+        let mut settled = self.cluster.settled().hold();
         for order in waiting.iter().filter(|entry| entry.job == job).filter_map(|entry| entry.order.as_ref()) {
-            let comes_first = |other: &Other| other.slot == order.slot && other.rank < order.rank();
-            if !order.is_coming && !others.iter().flat_map(|(.., others)| others).any(comes_first) {
-                self.cluster.settled().note(of, &order.slot, order.time_us);
+            let comes_first = |found: &Found| found.first.get(&order.slot).is_some_and(|first| *first < order.rank());
+            if !order.is_coming && !others.iter().any(|(.., found)| comes_first(found)) {
+                settled.note(of, &order.slot, order.time_us);
             }
         }
     }
 
-    /// The entries of a stream that this connection has not applied, up to a place, with keys in some slots; of any
-    /// slot, and no more than `most`, where no slot is named.
-    async fn scan(
-        &self,
-        home: &Shard,
-        stream: &str,
-        last: Option<Position>,
-        most: usize,
-        slots: &BTreeSet<String>,
-    ) -> Result<Vec<Other>, Failure> {
-        let mut found = Vec::new();
-        let mut redis = self.cluster.connection(home).await?;
+    /// What is wanted of the entries of a stream that this connection has not applied.
+    async fn scan(&self, home: &Shard, stream: &str, wanted: &Wanted) -> Result<Found, Failure> {
+        let mut found = Found::default();
         let mut from = String::new();
         loop {
-            let page =
-                Waiting { stream, connection: &self.connection, from: &from, last, rows: most.min(SCAN_ROWS), slots };
-            let (next, entries) = self.cluster.checked(home, redis.waiting(&page).await).await?;
-            found.extend(entries.into_iter().filter_map(|(id, order, beginning)| other(&id, &order, &beginning)));
-            if next.is_empty() || found.len() >= most {
+            let Wanted { last, slots, .. } = wanted;
+            let page = Waiting {
+                stream,
+                connection: &self.connection,
+                from: &from,
+                last: *last,
+                rows: SCAN_ROWS,
+                bytes: BEGINNING_BYTES,
+                slots,
+            };
+            let (next, entries) = self.page(home, &page).await?;
+            for (id, order, beginning) in entries {
+                if let Some(other) = other(&id, &order, &beginning) {
+                    found.add(&other, wanted);
+                }
+            }
+            if next.is_empty() {
                 return Ok(found);
             }
             from = next;
         }
+    }
+
+    /// Whether a stream has entries up to a place that this connection has not applied.
+    async fn is_behind(&self, home: &Shard, stream: &str, at: Position) -> Result<bool, Failure> {
+        let (connection, slots) = (self.connection.as_str(), &BTreeSet::new());
+        let page = Waiting { stream, connection, from: "", last: Some(at), rows: 1, bytes: 0, slots };
+        Ok(!self.page(home, &page).await?.1.is_empty())
+    }
+
+    async fn page(&self, home: &Shard, page: &Waiting<'_>) -> Result<(String, Vec<Unapplied>), Failure> {
+        let mut redis = self.cluster.connection(home).await?;
+        self.cluster.checked(home, redis.waiting(page).await).await
     }
 }
 
@@ -221,33 +310,24 @@ fn other(id: &[u8], order: &[u8], beginning: &[u8]) -> Option<Other> {
 
 /// The last place where something can stand that comes before one of the orders; `None` where that is not known. Since
 /// a slot is settled, nobody else captures its keys.
-fn last_of_interest(orders: &[&Order]) -> Option<Position> {
-    if orders.iter().any(|order| order.is_coming) {
+fn last_of_interest<'o>(orders: impl Iterator<Item = &'o Order> + Clone) -> Option<Position> {
+    if orders.clone().any(|order| order.is_coming) {
         return None;
     }
-    let since_us = orders.iter().map(|order| order.time_us).max()?;
+    let since_us = orders.map(|order| order.time_us).max()?;
     Some(Position { ms: since_us / 1_000 + CLOCKS_APART_MS, seq: u64::MAX })
+}
+
+/// The key of a record, as much as is seen of it, and whether that is all.
+fn key_in(record: &[u8]) -> Option<(&[u8], bool)> {
+    key_of(record.get(..BEGINNING_BYTES).unwrap_or(record))
 }
 
 /// The last entry of the same key that comes before a record.
 fn obstacle(order: &Order, record: &[u8], others: &[Scanned<'_>]) -> Option<Obstacle> {
-    let (key, is_whole) = key_of(record.get(..BEGINNING_BYTES).unwrap_or(record))?;
-    let is_same = |other: &&Other| {
-        let (found, found_whole) = &other.key;
-        match (is_whole, found_whole) {
-            (true, true) => found == key,
-            // As much of both as is there.
-            _ => found.starts_with(key) || key.starts_with(found),
-        }
-    };
-    others
-        .iter()
-        .filter_map(|(stream, home, others)| {
-            let earlier = others.iter().filter(is_same).filter(|other| other.rank < order.rank());
-            let at = earlier.map(|other| other.at).max()?;
-            Some(Obstacle { stream: (*stream).clone(), at, home: (*home).clone() })
-        })
-        .next()
+    let (key, _) = key_in(record)?;
+    let found = others.iter().find_map(|(stream, home, found)| Some((stream, home, found.before(key, order.rank())?)));
+    found.map(|(stream, home, at)| Obstacle { stream: (*stream).clone(), at, home: (*home).clone() })
 }
 
 #[cfg(test)]
@@ -265,21 +345,28 @@ mod tests {
         encoded
     }
 
-    fn others(entries: &[(&str, &str, &[u8])]) -> Vec<Other> {
-        let other = |(id, order, key): &(&str, &str, &[u8])| {
+    fn shard() -> Shard {
+        Shard::of(redis::Client::open("redis://a").unwrap())
+    }
+
+    fn found(entries: &[(&str, &str, &[u8])], wanted: &Wanted) -> Found {
+        let mut found = Found::default();
+        for (id, order, key) in entries {
             let record = record(key);
             let beginning = &record[..record.len().min(BEGINNING_BYTES)];
-            other(id.as_bytes(), order.as_bytes(), beginning).unwrap()
-        };
-        entries.iter().map(other).collect()
+            found.add(&other(id.as_bytes(), order.as_bytes(), beginning).unwrap(), wanted);
+        }
+        found
     }
 
     #[test]
     fn only_earlier_changes_of_the_same_key_are_waited_for() {
         let order = Order::parse(b"2f 5 i ff").unwrap();
-        let (stream, home) = ("wb:{a}:emp".to_owned(), Shard::of(redis::Client::open("redis://a").unwrap()));
+        let (stream, home) = ("wb:{a}:emp".to_owned(), shard());
         let first = |entries: &[(&str, &str, &[u8])], key: &[u8]| {
-            obstacle(&order, &record(key), &[(&stream, &home, others(entries))]).map(|obstacle| obstacle.at.ms)
+            let record = record(key);
+            let wanted = Wanted::new([(&order, record.as_slice())].into_iter());
+            obstacle(&order, &record, &[(&stream, &home, found(entries, &wanted))]).map(|obstacle| obstacle.at.ms)
         };
         let entries: &[(&str, &str, &[u8])] = &[
             ("1-0", "2f 3 o 1", b"k"),
@@ -297,9 +384,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_long_stream_is_what_is_wanted() {
+        let orders = ["2f 5 o 1", "30 5 o 1"].map(|text| Order::parse(text.as_bytes()).unwrap());
+        let (short, long) = (record(b"k"), record(&[b'x'; 5_000]));
+        let wanted = Wanted::new([(&orders[0], short.as_slice()), (&orders[1], &long)].into_iter());
+        let mut all = Found::default();
+        for nth in 0..10_000 {
+            let key = if nth % 100 == 0 { b"k".to_vec() } else { format!("other:{nth}").into_bytes() };
+            let order = if nth % 2 == 0 { "2f 3 o 1" } else { "2f 4 o 1" };
+            all.add(&other(format!("{nth}-0").as_bytes(), order.as_bytes(), &record(&key)).unwrap(), &wanted);
+        }
+        assert_eq!(all.last.values().map(BTreeMap::len).sum::<usize>(), 1);
+        assert_eq!((all.first.len(), all.first["2f"]), (1, (3, 0)));
+        assert_eq!(all.before(b"k", orders[0].rank()), Some(Position { ms: 9_900, seq: 0 }));
+        assert_eq!(all.before(b"k", (3, 0)), None);
+        // A key of which too little is seen counts as any of those that begin so.
+        let mut cut = Found::default();
+        let beginning = &record(&[b'x'; 6_000])[..BEGINNING_BYTES];
+        cut.add(&other(b"7-0", b"30 3 o 1", beginning).unwrap(), &wanted);
+        assert_eq!(obstacle(&orders[1], &long, &[(&String::new(), &shard(), cut)]).map(|one| one.at.ms), Some(7));
+    }
+
+    #[test]
     fn what_is_looked_at_ends_soon_after_the_slot_was_taken_over() {
         let [own, coming] = ["2f 5 o 3e8", "2f 5 i ff"].map(|text| Order::parse(text.as_bytes()).unwrap());
-        assert_eq!(last_of_interest(&[&own]), Some(Position { ms: 1 + CLOCKS_APART_MS, seq: u64::MAX }));
-        assert_eq!(last_of_interest(&[&own, &coming]), None);
+        assert_eq!(last_of_interest([&own].into_iter()), Some(Position { ms: 1 + CLOCKS_APART_MS, seq: u64::MAX }));
+        assert_eq!(last_of_interest([&own, &coming].into_iter()), None);
     }
 }

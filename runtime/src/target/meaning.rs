@@ -45,7 +45,7 @@ a code, the first counts.
 |---|---|
 | transient | waits with growing pauses, for ever (`on_failed_retry_interval` is the first); the changes stay in their stream |
 | configuration | says what to do, waits in the same way, and goes on by itself as soon as it is done |
-| dependency | as permanent, with code `R0522`; a parent that comes in the same batch, or was written since, is found first |
+| dependency | what the row refers to may still come, also from another shard: the record goes to the end of its stream, to be tried again about once a second, and all others go on; after `foreign_key_wait` seconds (of `applier`; 30, 0 for not at all) it goes to the dead-letter queue with code `R0522`. Where the job keeps every change or version there (`APPEND`, `TYPE2`), it does so at once, since its row would come behind later ones of its key |
 | permanent | finds the culprits, writes the rest of the batch; the culprits go to the dead-letter queue with the code shown |
 
 A connection that breaks, cannot be made or is not answered is transient, whatever the target. Where the outcome of a

@@ -1,15 +1,16 @@
 //! A Redis Cluster: its primaries, the streams that each has, and who has a key. Slots, servers and streams come and
 //! go; nothing here is believed for longer than one look. Knows no target, and no worker.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue, TlsCertificates, Value};
-use redis_wb_record::STREAM_FIELD;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -24,8 +25,11 @@ const ROUNDS_MAX: usize = 8;
 /// How long the client that finds keys waits before it tries again; by itself it would wait for minutes in the end.
 const RETRY_MS_MIN: u64 = 10;
 const RETRY_MS_MAX: u64 = 500;
-/// How many servers are looked at to find one that tells of the others.
+/// How many servers are asked what they know of the others.
 const TELLERS_MAX: usize = 32;
+/// How long the others are waited for once one that knows them has answered, and how long once one has that does not.
+const OTHERS_MS_MAX: Duration = Duration::from_millis(200);
+const BETTER_MS_MAX: Duration = Duration::from_secs(1);
 /// Takes away streams that are empty.
 const DROP_EMPTY_SCRIPT: &str = include_str!("../drop_empty.lua");
 /// A key in the slot of all that workers keep for each other.
@@ -50,17 +54,25 @@ pub(crate) type Homes = BTreeMap<String, Shard>;
 #[derive(Default)]
 pub(crate) struct Settled(std::sync::Mutex<HashMap<(String, String), HashMap<String, u64>>>);
 
+/// The same, held for several questions.
+pub(crate) struct HeldSettled<'s>(MutexGuard<'s, HashMap<(String, String), HashMap<String, u64>>>);
+
 impl Settled {
+    /// Holds it for questions and notes that belong together.
+    pub(crate) fn hold(&self) -> HeldSettled<'_> {
+        HeldSettled(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl HeldSettled<'_> {
     /// Whether that is known of a slot.
-    pub(crate) fn holds(&self, of: &(String, String), slot: &str, since_us: u64) -> bool {
-        let settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.get(of).and_then(|slots| slots.get(slot)) == Some(&since_us)
+    pub(crate) fn has(&self, of: &(String, String), slot: &str, since_us: u64) -> bool {
+        self.0.get(of).and_then(|slots| slots.get(slot)) == Some(&since_us)
     }
 
     /// Takes note of it.
-    pub(crate) fn note(&self, of: &(String, String), slot: &str, since_us: u64) {
-        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.entry(of.clone()).or_default().insert(slot.to_owned(), since_us);
+    pub(crate) fn note(&mut self, of: &(String, String), slot: &str, since_us: u64) {
+        self.0.entry(of.clone()).or_default().insert(slot.to_owned(), since_us);
     }
 }
 
@@ -91,13 +103,45 @@ struct Streams {
     current: BTreeSet<Tag>,
 }
 
+/// Where a record goes that no shard captured.
+pub(crate) struct Place {
+    /// The server that has its key.
+    pub(crate) owner: Shard,
+    /// The stream there.
+    pub(crate) stream: String,
+    /// Where the record stands among those of its key in other streams: behind what was captured by shards that had the
+    /// slot before, as all that this one captures.
+    pub(crate) order: String,
+}
+
 /// A server that is counted as a primary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Told {
     /// First and last slots of ranges.
     slots: Vec<(u16, u16)>,
+    /// The cluster's epoch in which it claimed them.
+    epoch: u64,
     /// Where it is, unless the others found that it failed: host and port.
     primary: Option<(String, u16)>,
+}
+
+/// How much a server knows of the cluster; more is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Knows {
+    /// Whether it is with most of the others, and sees all slots served.
+    is_ok: bool,
+    /// The newest epoch that it has heard of.
+    epoch: u64,
+}
+
+impl Knows {
+    /// Reads what `CLUSTER INFO` says.
+    fn read(info: &str) -> Self {
+        let value = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let epoch = value("cluster_current_epoch").and_then(|epoch| epoch.trim().parse().ok());
+        let is_ok = value("cluster_state").is_some_and(|state| state.trim() == "ok");
+        Self { is_ok, epoch: epoch.unwrap_or(0) }
+    }
 }
 
 impl Cluster {
@@ -213,25 +257,65 @@ impl Cluster {
         Ok(primaries.into_iter().map(|primary| primary.of_cluster(self)).collect())
     }
 
-    /// Appends records, those that are not empty, to the stream of a job at the shard that has a key.
-    pub(crate) async fn append(&self, key: &[u8], job: &str, records: &[&[u8]]) -> Result<(), Failure> {
+    /// Where records of a job go, each to the stream of the shard that has its key.
+    pub(crate) async fn places(&self, job: &str, keys: &[&[u8]]) -> Result<Vec<Place>, Failure> {
         let told = self.told().await?;
         let first = self.primaries(&told).into_iter().next().ok_or_else(no_primary)?;
-        let slot: u16 = self.ask(&first, redis::cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;
-        let owner = self.owner(slot, &told)?;
-        let rules = self.connection(&owner).await?.rules().await?;
-        let stream = rules.into_iter().find(|rule| rule.name == job).map(|rule| rule.stream);
-        let stream = stream.filter(|stream| !stream.is_empty()).ok_or_else(|| {
-            Failure::configuration(
-                format!("{owner} captures no keys of job `{job}`"),
-                "start `redis-wb run`, which has them captured, then replay again",
-            )
-        })?;
-        let mut append = redis::pipe();
-        for record in records.iter().filter(|record| !record.is_empty()) {
-            append.cmd("XADD").arg(&stream).arg("*").arg(STREAM_FIELD).arg(*record).ignore();
+        let mut slots = redis::pipe();
+        for key in keys {
+            slots.cmd("CLUSTER").arg("KEYSLOT").arg(*key);
         }
-        self.connection(&owner).await?.run(append.atomic()).await
+        let slots: Vec<u16> = self.connection(&first).await?.ask_all(&slots).await?;
+        let since = redis_wb_plan::now_us();
+        let mut streams: BTreeMap<String, String> = BTreeMap::new();
+        let mut places = Vec::with_capacity(keys.len());
+        for slot in slots {
+            let owner = self.owner(slot, &told)?;
+            let stream = match streams.get(&owner.to_string()) {
+                Some(stream) => stream.clone(),
+                None => {
+                    let stream = self.stream(&owner, job).await?;
+                    streams.insert(owner.to_string(), stream.clone());
+                    stream
+                }
+            };
+            let epoch = shard_of(slot, &told).map_or(0, |shard| shard.epoch);
+            places.push(Place { owner, stream, order: format!("{slot:x} {epoch:x} o {since:x}") });
+        }
+        Ok(places)
+    }
+
+    /// The stream that a server appends the records of a job to.
+    async fn stream(&self, server: &Shard, job: &str) -> Result<String, Failure> {
+        let rules = self.connection(server).await?.rules().await?;
+        match rules.into_iter().find(|rule| rule.name == job).map(|rule| rule.stream) {
+            Some(stream) if stream.is_empty() => {
+                Err(Failure::Moving(format!("{server} has no slot for the stream of job `{job}` at the moment")))
+            }
+            Some(stream) => Ok(stream),
+            None => Err(Failure::configuration(
+                format!("{server} captures no keys of job `{job}`"),
+                "start `redis-wb run`, which has them captured, then try again",
+            )),
+        }
+    }
+
+    /// Appends records of a job, each to the stream of the shard that has its key, which stands first; those of a key in
+    /// their order.
+    pub(crate) async fn append(&self, job: &str, records: &[(&[u8], &[u8])]) -> Result<(), Failure> {
+        let keys: Vec<&[u8]> = records.iter().map(|(key, _)| *key).collect();
+        let places = self.places(job, &keys).await?;
+        let mut parts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, place) in places.iter().enumerate() {
+            parts.entry(&place.stream).or_default().push(at);
+        }
+        for (stream, part) in parts {
+            let Some(first) = part.first().and_then(|at| places.get(*at)) else { continue };
+            let own = |at: &usize| Some((records.get(*at)?.1, places.get(*at)?.order.as_str()));
+            let own: Vec<(&[u8], &str)> = part.iter().filter_map(own).collect();
+            self.connection(&first.owner).await?.append(stream, &own).await?;
+        }
+        Ok(())
     }
 
     /// Who has which slots, as one text: two that are the same mean that no slot has moved in between.
@@ -276,11 +360,10 @@ impl Cluster {
         Ok(connection)
     }
 
-    /// What the first server that answers tells of all primaries.
+    /// What the server that knows best tells of all primaries.
     async fn told(&self) -> Result<Vec<Told>, Failure> {
-        let servers = self.known.lock().await.servers.clone();
-        let mut failed = None;
-        for server in servers.iter().chain(&self.seeds).take(TELLERS_MAX) {
+        let (tellers, mut failed) = self.tellers().await;
+        for server in &tellers {
             match self.told_by(server).await {
                 Ok((told, servers)) => {
                     let all = servers.iter().map(|(host, port)| server.elsewhere(host, *port));
@@ -292,6 +375,41 @@ impl Cluster {
             }
         }
         Err(failed.unwrap_or_else(|| Failure::Transient("no server of the cluster is known".to_owned())))
+    }
+
+    /// The servers that answer, who knows best first: one that is cut off from the others, or has left them, tells what was.
+    /// Also what the others failed with. Nobody waits for a server that is silent where another has answered.
+    async fn tellers(&self) -> (Vec<Shard>, Option<Failure>) {
+        let mut servers = self.known.lock().await.servers.clone();
+        self.seeds.iter().for_each(|seed| servers.extend((!servers.contains(seed)).then(|| seed.clone())));
+        servers.truncate(TELLERS_MAX);
+        let mut asked: FuturesUnordered<_> =
+            servers.iter().enumerate().map(|(at, server)| async move { (at, self.knows(server).await) }).collect();
+        let (mut known, mut failed) = (Vec::new(), None);
+        let mut patience = None;
+        loop {
+            let next = match patience {
+                Some(until) => tokio::time::timeout_at(until, asked.next()).await.unwrap_or(None),
+                None => asked.next().await,
+            };
+            match next {
+                Some((at, Ok(knows))) => {
+                    known.push((knows, at));
+                    let until = Instant::now() + if knows.is_ok { OTHERS_MS_MAX } else { BETTER_MS_MAX };
+                    patience = patience.min(Some(until)).or(Some(until));
+                }
+                Some((_, Err(failure))) => failed = Some(failure),
+                None => break,
+            }
+        }
+        known.sort_by_key(|(knows, at)| (Reverse(*knows), *at));
+        (known.iter().filter_map(|(_, at)| servers.get(*at).cloned()).collect(), failed)
+    }
+
+    /// How much one server knows of the cluster.
+    async fn knows(&self, server: &Shard) -> Result<Knows, Failure> {
+        let info: Value = self.ask(server, redis::cmd("CLUSTER").arg("INFO")).await?;
+        Ok(Knows::read(&text(&info)))
     }
 
     /// What one server tells: the primaries, and where all servers are.
@@ -353,8 +471,7 @@ impl Cluster {
 
     /// The server that has a slot.
     fn owner(&self, slot: u16, told: &[Told]) -> Result<Shard, Failure> {
-        let has = |shard: &&Told| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot));
-        let place = told.iter().find(has).and_then(|shard| shard.primary.as_ref());
+        let place = shard_of(slot, told).and_then(|shard| shard.primary.as_ref());
         let owner = place.and_then(|(host, port)| self.seeds.first()?.elsewhere(host, *port).ok());
         owner.ok_or_else(|| Failure::Moving(format!("no server of the cluster serves slot {slot} at the moment")))
     }
@@ -371,6 +488,10 @@ impl Streams {
         }
         left
     }
+}
+
+fn shard_of(slot: u16, told: &[Told]) -> Option<&Told> {
+    told.iter().find(|shard| shard.slots.iter().any(|(first, last)| (first..=last).contains(&&slot)))
 }
 
 fn no_primary() -> Failure {
@@ -401,7 +522,8 @@ fn read(nodes: &str, places: &BTreeMap<String, (String, u16)>) -> Vec<Told> {
             return None;
         }
         let slots = words.get(8..).unwrap_or_default().iter().filter_map(|range| slots(range)).collect();
-        Some(Told { slots, primary: places.get(id).filter(|_| !flags.contains(&"fail")).cloned() })
+        let epoch = words.get(6).and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        Some(Told { slots, epoch, primary: places.get(id).filter(|_| !flags.contains(&"fail")).cloned() })
     };
     let mut told: Vec<Told> = nodes.lines().filter_map(primary).collect();
     told.sort();
@@ -471,17 +593,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_with_most_of_the_others_knows_best() {
+        let read = |state: &str, epoch: u32| {
+            Knows::read(&format!("cluster_state:{state}\r\ncluster_slots_ok:1\r\ncluster_current_epoch:{epoch}\r\n"))
+        };
+        let all = [Knows::read(""), read("fail", 5), read("fail", 19), read("ok", 5), read("ok", 6), read("ok", 10)];
+        assert!(all.is_sorted() && all.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
+    }
+
+    #[test]
     fn whoever_took_over_has_the_slots() {
         let places = ["dead", "new", "other"].map(|id| (id.to_owned(), (id.to_owned(), 1))).into();
         let dead = "dead 127.0.0.1:1@2,,shard-id=a master,fail - 1 1 2 disconnected";
         let new = "new 127.0.0.1:2@3,,shard-id=a master - 0 1 7 connected 0-10 12 [77->-other]";
         let other = "other 127.0.0.1:3@4,,shard-id=b myself,master - 0 0 3 connected";
         let replica = "replica 127.0.0.1:4@5,,shard-id=b slave other 0 1 3 connected";
-        let told = |slots: &[(u16, u16)], id: Option<&str>| Told {
+        let told = |slots: &[(u16, u16)], epoch, id: Option<&str>| Told {
             slots: slots.to_vec(),
+            epoch,
             primary: id.map(|id| (id.to_owned(), 1)),
         };
-        let expected = [told(&[], None), told(&[], Some("other")), told(&[(0, 10), (12, 12)], Some("new"))];
+        let expected = [told(&[], 2, None), told(&[], 3, Some("other")), told(&[(0, 10), (12, 12)], 7, Some("new"))];
         for lines in [[dead, new, other, replica], [replica, other, new, dead]] {
             assert_eq!(read(&lines.join("\n"), &places), expected, "whoever tells, in whichever order");
         }

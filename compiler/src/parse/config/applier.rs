@@ -63,6 +63,9 @@ fn failures(context: &mut Context<'_>, map: &mut Mapping<'_>, config: &mut Confi
     if let Some((seconds, _)) = number(context, map, "on_failed_retry_interval", 0) {
         applier.retry_ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000);
     }
+    if let Some((seconds, _)) = number(context, map, "foreign_key_wait", 0) {
+        applier.foreign_key_wait_ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000);
+    }
     if let Some((_, node)) = map.optional("error_handling") {
         applier.dead_letter = context.word(node, "error_handling", &[("dlq", true), ("ignore", false)]).unwrap_or(true);
     }
