@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
 
+pub(crate) mod cache;
 pub(crate) mod maria;
 
 use std::fs::{self, File};
