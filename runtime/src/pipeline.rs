@@ -338,7 +338,8 @@ impl Pipeline {
         }
         self.signs.committed(&self.layout, &entries, &prepared, &refused);
         let rejected = prepared.rejected.len() + refused.len();
-        self.settle(session, &prepared, rejected).instrument(tracing::debug_span!("settle", rejected)).await
+        let settle = tracing::debug_span!("settle", rejected);
+        self.settle(session, &entries, &prepared, rejected).instrument(settle).await
     }
 
     /// Writes all but what the target refuses, which goes to the dead-letter queue.
@@ -413,21 +414,29 @@ impl Pipeline {
     async fn settle_again(&mut self, session: &mut Session, there: &[(usize, Epoch, Position)]) -> Result<(), Failure> {
         let step = |(at, epoch, position): &(usize, Epoch, Position)| {
             let (stream, job) = session.streams.get(*at).zip(self.layout.job(*at))?;
-            Some(Settled { stream, epoch: *epoch, position: *position, connections: connections(job) })
+            Some(Settled { stream, epoch: *epoch, position: *position, entries: None, connections: connections(job) })
         };
         let steps: Vec<Settled<'_>> = there.iter().filter_map(step).collect();
         session.control.settle(&self.layout.name, &steps).await
     }
 
     /// After a commit: lets go of what nobody needs any more.
-    async fn settle(&mut self, session: &mut Session, batch: &Prepared, rejected: usize) -> Result<(), Failure> {
+    async fn settle(
+        &mut self,
+        session: &mut Session,
+        entries: &[Entry],
+        batch: &Prepared,
+        rejected: usize,
+    ) -> Result<(), Failure> {
         self.common.counted.add(batch.fresh.saturating_sub(rejected), rejected);
         let mut steps = Vec::new();
         for advance in batch.advances.iter().filter(|advance| advance.is_last) {
             let names = session.streams.get(advance.stream).zip(self.layout.job(advance.stream));
             if let Some((stream, job)) = names {
-                let connections = connections(job);
-                steps.push(Settled { stream, epoch: advance.epoch, position: advance.to, connections });
+                let (epoch, position, connections) = (advance.epoch, advance.to, connections(job));
+                let mut led = entries.iter().filter(|entry| entry.job == advance.stream && entry.position <= position);
+                let entries = led.next().map(|first| (1 + led.count(), first.position));
+                steps.push(Settled { stream, epoch, position, entries, connections });
             }
         }
         session.control.settle(&self.layout.name, &steps).await

@@ -4,6 +4,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod maria;
+pub(crate) mod web;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
