@@ -210,7 +210,7 @@ fn goes(context: &Context, db: u32, key: &[u8], open: &Key<'_>, how: How) {
         with(|state| state.pending.goes(db, key, how, before));
         return;
     };
-    let content = recorder.read_open(context, open, key, None);
+    let content = recorder.read_last(context, open, key);
     let image = matches!(content, Content::Whole(_)).then(|| recorder.buffers.image.encoded.clone());
     let before = Before { data_type: content.data_type(), image };
     with(|state| {

@@ -1,5 +1,7 @@
 //! The content of a key as an encoded image. It must not know why it is read.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
 use redis_wb_record::{DataType, RecordWriter};
@@ -34,6 +36,9 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
     /// When it has to be read, if ever. A JSON document that was begun is read to its end, so only a small one is begun.
     pub(crate) until: Option<Instant>,
+    /// Whether it can be read later as well, as what a key holds now can: then a document that was found to be too large
+    /// is not read again to find that out.
+    pub(crate) can_wait: bool,
 }
 
 impl Bounds {
@@ -45,6 +50,11 @@ impl Bounds {
 /// After so many fields or members, the clock is looked at.
 const LATE_ITEMS: usize = 64;
 
+/// How many documents are known to be too large.
+const TOO_LARGE_MAX: usize = 1_024;
+/// After so many changes one of them is read again: it may have shrunk.
+const LOOK_AGAIN_CHANGES: u32 = 100;
+
 /// Kept from image to image.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -52,11 +62,54 @@ pub(crate) struct Buffers {
     pub(crate) encoded: Vec<u8>,
     /// Its fields or members while their number is not known.
     items: Vec<u8>,
+    too_large: TooLarge,
 }
 
 impl Buffers {
     /// Without an image.
-    pub(crate) const EMPTY: Self = Self { encoded: Vec::new(), items: Vec::new() };
+    pub(crate) const EMPTY: Self =
+        Self { encoded: Vec::new(), items: Vec::new(), too_large: TooLarge(VecDeque::new()) };
+}
+
+/// Documents that were found to be too large, the latest last: hashes of their keys, and how many changes ago that was.
+/// To write one as text takes long, and only tells again that it is too large. One that is here by mistake, since it
+/// shrank, is read by the worker, which is never wrong.
+#[derive(Debug, Default)]
+struct TooLarge(VecDeque<(u64, u32)>);
+
+impl TooLarge {
+    /// Whether a document is one, and has not become small.
+    fn holds(&mut self, context: &Context, key: &[u8]) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let hash = hash_of(context, key);
+        let Some(at) = self.0.iter().position(|(known, _)| *known == hash) else { return false };
+        let is_due = self.0.get_mut(at).is_none_or(|(_, changes)| {
+            *changes += 1;
+            *changes >= LOOK_AGAIN_CHANGES
+        });
+        if is_due || weigh::is_small_document(context, key) {
+            self.0.remove(at);
+            return false;
+        }
+        true
+    }
+
+    fn note(&mut self, context: &Context, key: &[u8]) {
+        let hash = hash_of(context, key);
+        self.0.retain(|(known, _)| *known != hash);
+        if self.0.len() >= TOO_LARGE_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((hash, 0));
+    }
+}
+
+fn hash_of(context: &Context, key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (context.db(), key).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The type of a key that can be told without reading it.
@@ -81,8 +134,19 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
         Kind::Hash | Kind::Set | Kind::SortedSet => scan(open, data_type, bounds, buffers),
         Kind::String => Content::Bare(data_type),
         Kind::Module if !has_time(context, key, bounds) => Content::Thin(data_type),
+        Kind::Module if bounds.can_wait && buffers.too_large.holds(context, key) => Content::Thin(DataType::Json),
         Kind::Module => match context.json(key) {
-            Ok(document) => blob(document.text(), DataType::Json, bounds.bytes_max, buffers),
+            Ok(document) if document.text().len() > bounds.bytes_max => {
+                // In a hurry, less is too large already.
+                if bounds.until.is_none() {
+                    buffers.too_large.note(context, key);
+                }
+                Content::Thin(DataType::Json)
+            }
+            Ok(document) => {
+                RecordWriter::new(&mut buffers.encoded).blob(DataType::Json, document.text());
+                Content::Whole(DataType::Json)
+            }
             Err(_) => Content::Thin(DataType::Unknown),
         },
     }
@@ -91,14 +155,6 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
 /// Whether a document may be read to its end: where time is short, only a small one.
 fn has_time(context: &Context, key: &[u8], bounds: Bounds) -> bool {
     bounds.until.is_none() || (!bounds.is_late() && weigh::is_small_document(context, key))
-}
-
-fn blob(bytes: &[u8], data_type: DataType, bytes_max: usize, buffers: &mut Buffers) -> Content {
-    if bytes.len() > bytes_max {
-        return Content::Thin(data_type);
-    }
-    RecordWriter::new(&mut buffers.encoded).blob(data_type, bytes);
-    Content::Whole(data_type)
 }
 
 fn scan(open: &Key<'_>, data_type: DataType, bounds: Bounds, buffers: &mut Buffers) -> Content {

@@ -84,7 +84,13 @@ impl Recorder {
         until: Option<Instant>,
     ) -> Content {
         let hurried_bytes_max = until.map_or(usize::MAX, |_| HURRIED_BYTES_MAX);
-        let bounds = Bounds { bytes_max: self.image_bytes_max.min(hurried_bytes_max), until };
+        let bounds = Bounds { bytes_max: self.image_bytes_max.min(hurried_bytes_max), until, can_wait: true };
+        image::read(context, open, key, bounds, &mut self.buffers.image)
+    }
+
+    /// Reads a key that is open and about to go.
+    pub(crate) fn read_last(&mut self, context: &Context, open: &Key<'_>, key: &[u8]) -> Content {
+        let bounds = Bounds { bytes_max: self.image_bytes_max, until: None, can_wait: false };
         image::read(context, open, key, bounds, &mut self.buffers.image)
     }
 

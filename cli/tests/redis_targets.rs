@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redis::Commands as _;
+use support::cache::{self, client};
 use support::{Project, Row, assert_same_rows, rounds, seed};
 use xtask::servers::{Redis, rejson_module};
 
@@ -25,21 +26,13 @@ fn write(key: &str, rest: &str) -> String {
     )
 }
 
-/// A project with another Redis, the connection `cache`.
+/// A project with another Redis, the connection `cache`; `applier` is added to its settings.
 fn project(job: &str, applier: &str) -> (Project, Redis) {
-    let module = rejson_module();
-    let arguments = ["--loadmodule", &module.to_string_lossy(), "--appendonly", "yes", "--appendfsync", "always"];
-    let cache = Redis::start_bare(&arguments);
     let project = Project::new("people", job, "CREATE TABLE visit (id integer PRIMARY KEY, place text, country text);");
+    let cache = cache::join(&project);
     let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
-    let connection =
-        format!("connections:\n  cache:\n    type: redis\n    host: 127.0.0.1\n    port: {}\n", cache.port());
-    project.write("config.yaml", &(config.replace("connections:\n", &connection) + applier));
+    project.write("config.yaml", &(config + applier));
     (project, cache)
-}
-
-fn client(redis: &Redis) -> redis::Connection {
-    redis::Client::open(redis.url()).unwrap().get_connection().unwrap()
 }
 
 type Person = BTreeMap<String, String>;

@@ -10,18 +10,28 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use redis::Commands as _;
+use serde_json::{Value, json};
 use support::maria::Maria;
-use support::{PATIENCE, Project, Row, assert_same_rows, rounds, seed};
+use support::{PATIENCE, Project, Row, assert_same_rows, cache, rounds, seed};
 use xtask::servers::{Process, Redis, rejson_module};
 
 const KEYS: u32 = 40;
 const WRITES: usize = 4_000;
+/// How often the worker is killed, and how often each server of a target restarts, over all writes.
+const KILLS: usize = 8;
+const RESTARTS: usize = 3;
+/// How long a worker has before it is killed, at most; another takes over two seconds after.
+const LIFE_MS_MAX: u64 = 4_000;
+/// The longest time to live, in milliseconds.
+const TTL_MS_MAX: u64 = 40;
 
-/// A job whose outputs go to all targets; each output is the text behind its connection.
+/// A job whose tables are in all databases; each output is the text behind its connection.
 fn everywhere(source: &str, outputs: &[&str]) -> String {
     let mut job = format!("source:\n  redis:\n    trigger: write-behind\n{source}\noutput:\n");
     for connection in ["pg", "lite", "maria"] {
@@ -30,6 +40,19 @@ fn everywhere(source: &str, outputs: &[&str]) -> String {
         }
     }
     job
+}
+
+/// A write to another Redis; `rest` is what its `with` holds besides the connection and the key.
+fn write(key: &str, rest: &str) -> String {
+    format!(
+        "  - uses: redis.write\n    with:\n      connection: cache\n      key: {{expression: \"{key}\", language: sql}}\n      \
+         {rest}\n"
+    )
+}
+
+/// A step that adds a field.
+fn field(name: &str, expression: &str) -> String {
+    format!("\n  - uses: add_field\n    with: {{field: {name}, expression: \"{expression}\", language: jmespath}}")
 }
 
 const TABLES: &str = "
@@ -41,14 +64,14 @@ CREATE TABLE score (game varchar(40) NOT NULL, player varchar(40) NOT NULL, poin
 CREATE TABLE account (id integer PRIMARY KEY, owner text);
 ";
 
-/// A project with all targets.
+/// A project with all databases.
 fn project(job_name: &str, job: &str, tables: &str) -> (Project, Maria) {
     let project = Project::new(job_name, job, tables);
     let maria = Maria::join(&project, tables);
     (project, maria)
 }
 
-/// What each target says.
+/// What each database says.
 fn answers(project: &Project, maria: &Maria, select: &str) -> [(&'static str, Vec<Row>); 3] {
     [("pg", project.pg_rows(select)), ("lite", project.lite_rows(select)), ("maria", maria.rows(select))]
 }
@@ -61,101 +84,199 @@ fn assert_everywhere(project: &Project, maria: &Maria, select: &str, expected: &
     }
 }
 
+/// A job for each type of key, which writes to all databases and, in every structure, to another Redis.
 fn jobs() -> [(&'static str, String); 4] {
+    let source = |key: &str, data_type: &str| {
+        let prefix = key.split(':').next().unwrap_or_default();
+        format!("    key_pattern: {prefix}:*\n    data_type: {data_type}\n    key: {key}\n    on_expire: delete")
+    };
     let orders = everywhere(
-        "    key_pattern: order:*\n    data_type: json\n    key: order:<id:int>",
+        &format!("{}\ntransform:{}", source("order:<id:int>", "json"), field("size", "length(lines)")),
         &[
             "      table: shop_order\n      keys: [id]\n      mapping: [customer: customer.name]",
             "      table: line\n      foreach: 'line: lines[]'\n      keys: [order_id: id, no: line.no]\n      mapping: \
              [article: line.article]",
         ],
-    );
+    ) + &write("'o:' || id", "data_type: json\n      mapping: [lines, customer.title: customer.name]")
+        + &write("'sizes'", "data_type: sorted_set\n      args: {member: id, score: size}");
     let tags = everywhere(
-        "    key_pattern: tags:*\n    data_type: set\n    key: tags:<product>",
+        &format!("{}\ntransform:{}", source("tags:<product>", "set"), field("all", "join(',', sort(members))")),
         &["      table: tag\n      foreach: 'member: members'\n      keys: [product, tag: member]"],
-    );
+    ) + &write("'t:' || product", "data_type: string\n      args: {value: all}")
+        + &write("'products'", "data_type: set\n      args: {member: product}");
     let scores = everywhere(
-        "    key_pattern: game:*\n    data_type: sorted_set\n    key: game:<game>",
+        &format!("{}\ntransform:{}", source("game:<game>", "sorted_set"), field("best", "max(members[].score)")),
         &["      table: score\n      foreach: 'entry: members'\n      keys: [game, player: entry.member]\n      \
            mapping: [points: entry.score]"],
-    );
+    ) + &write("'g:' || game", "data_type: json\n      mapping: [members]")
+        + &write("'best'", "data_type: sorted_set\n      args: {member: game, score: best}");
+    let filter = "\n  - uses: filter\n    with:\n      expression: state = 'open'\n      language: sql\n      \
+        on_unmatched: delete";
     let accounts = everywhere(
-        "    key_pattern: account:*\n    data_type: hash\n    key: account:<id:int>\ntransform:\n  - uses: filter\n    \
-         with:\n      expression: state = 'open'\n      language: sql\n      on_unmatched: delete\n  - uses: add_field\n    \
-         with:\n      field: owner\n      expression: upper(name)\n      language: jmespath",
+        &format!("{}\ntransform:{filter}{}", source("account:<id:int>", "hash"), field("owner", "upper(name)")),
         &["      table: account\n      keys: [id]\n      mapping: [owner]"],
-    );
+    ) + &write("'a:' || id", "mapping: [owner, called: name]")
+        + &write("'open'", "data_type: set\n      args: {member: id}");
     [("orders", orders), ("tags", tags), ("scores", scores), ("accounts", accounts)]
 }
 
+/// The prefixes of the keys of the four types.
+const KINDS: [&str; 4] = ["order", "tags", "game", "account"];
+
 /// One random change of a key of one of the four types.
 fn change(random: &mut StdRng) -> redis::Cmd {
-    let id = random.random_range(0..KEYS);
+    let (id, other) = (random.random_range(0..KEYS), random.random_range(0..KEYS));
     let word = ["red", "green", "blue", "größe", "O'Hara"][random.random_range(0..5)];
-    let mut cmd = redis::Cmd::new();
-    match random.random_range(0..12) {
-        0..3 => {
+    let [kind, another] = [0, 1].map(|_| KINDS[random.random_range(0..4)]);
+    let cmd = |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).to_owned();
+    match random.random_range(0..64) {
+        0..12 => {
             let numbers: Vec<u32> = (0..6).filter(|_| random.random_bool(0.5)).collect();
-            let lines: Vec<String> =
-                numbers.iter().map(|no| format!(r#"{{"no":{no},"article":"{word} {no}"}}"#)).collect();
-            let document = format!(r#"{{"customer":{{"name":"{word}"}},"lines":[{}]}}"#, lines.join(","));
-            cmd.arg("JSON.SET").arg(format!("order:{id}")).arg("$").arg(document);
+            let lines: Vec<Value> =
+                numbers.iter().map(|no| json!({"no": no, "article": format!("{word} {no}")})).collect();
+            let document = json!({"customer": {"name": word}, "lines": lines}).to_string();
+            cmd(&["JSON.SET", &format!("order:{id}"), "$", &document])
         }
-        3 => {
-            cmd.arg("JSON.DEL").arg(format!("order:{id}")).arg("$.lines[0]");
-        }
-        4..6 => {
-            cmd.arg("SADD").arg(format!("tags:{id}")).arg(word);
-        }
-        6 => {
-            cmd.arg("SREM").arg(format!("tags:{id}")).arg(word);
-        }
-        7 => {
-            cmd.arg("ZADD").arg(format!("game:{id}")).arg(random.random_range(0..9)).arg(word);
-        }
-        8 => {
-            cmd.arg("ZREM").arg(format!("game:{id}")).arg(word);
-        }
-        9 | 10 => {
+        12..16 => cmd(&["JSON.DEL", &format!("order:{id}"), "$.lines[0]"]),
+        16..18 => cmd(&["JSON.SET", &format!("order:{id}"), "$.customer.name", &json!(word).to_string()]),
+        18..26 => cmd(&["SADD", &format!("tags:{id}"), word]),
+        26..30 => cmd(&["SREM", &format!("tags:{id}"), word]),
+        30..35 => cmd(&["ZADD", &format!("game:{id}"), &random.random_range(0..9).to_string(), word]),
+        35..39 => cmd(&["ZREM", &format!("game:{id}"), word]),
+        39..47 => {
             let state = if random.random_bool(0.7) { "open" } else { "closed" };
-            cmd.arg("HSET").arg(format!("account:{id}")).arg("name").arg(word).arg("state").arg(state);
+            cmd(&["HSET", &format!("account:{id}"), "name", word, "state", state])
         }
-        _ => {
-            let kind = ["order", "tags", "game", "account"][random.random_range(0..4)];
-            cmd.arg(["DEL", "UNLINK"][random.random_range(0..2)]).arg(format!("{kind}:{id}"));
-        }
+        47..54 => cmd(&[["DEL", "UNLINK"][random.random_range(0..2)], &format!("{kind}:{id}")]),
+        54..58 => cmd(&["PEXPIRE", &format!("{kind}:{id}"), &random.random_range(1..=TTL_MS_MAX).to_string()]),
+        // Keys that hold another type than their job is for.
+        58..60 => cmd(&["RENAME", &format!("{kind}:{id}"), &format!("{another}:{other}")]),
+        60..62 => cmd(&["SET", &format!("{kind}:{id}"), word]),
+        _ => cmd(&["COPY", &format!("{kind}:{id}"), &format!("{kind}:{other}"), "REPLACE"]),
     }
-    cmd
 }
 
-/// The rows that the keys of Redis call for, by table.
-fn expected(client: &mut redis::Connection) -> BTreeMap<&'static str, Vec<Row>> {
-    let mut tables: BTreeMap<&'static str, Vec<Row>> = BTreeMap::new();
-    let mut add =
-        |table, row: &[&str]| tables.entry(table).or_default().push(row.iter().map(|&c| c.to_owned()).collect());
-    for id in 0..KEYS {
-        let text = id.to_string();
-        let document: Option<String> = redis::cmd("JSON.GET").arg(format!("order:{id}")).query(client).unwrap();
-        if let Some(document) = document {
-            let document: serde_json::Value = serde_json::from_str(&document).unwrap();
-            add("shop_order", &[&text, document["customer"]["name"].as_str().unwrap()]);
-            for line in document["lines"].as_array().unwrap() {
-                add("line", &[&text, &line["no"].to_string(), line["article"].as_str().unwrap()]);
+/// What the source holds that its jobs are for, by number of the key.
+#[derive(Default)]
+struct Held {
+    orders: BTreeMap<u32, Value>,
+    tags: BTreeMap<u32, BTreeSet<String>>,
+    games: BTreeMap<u32, BTreeMap<String, i64>>,
+    open_accounts: BTreeMap<u32, String>,
+}
+
+impl Held {
+    fn by(client: &mut redis::Connection) -> Self {
+        let mut held = Self::default();
+        for id in 0..KEYS {
+            let [order, tags, game, account] = KINDS.map(|kind| format!("{kind}:{id}"));
+            let mut is = |key: &str, kind: &str| client.key_type::<_, String>(key).unwrap() == kind;
+            let [is_order, is_set, is_game, is_account] =
+                [is(&order, "ReJSON-RL"), is(&tags, "set"), is(&game, "zset"), is(&account, "hash")];
+            if is_order {
+                let document: String = redis::cmd("JSON.GET").arg(order).query(client).unwrap();
+                held.orders.insert(id, serde_json::from_str(&document).unwrap());
+            }
+            if is_set {
+                held.tags.insert(id, client.smembers(tags).unwrap());
+            }
+            if is_game {
+                let scores: Vec<(String, i64)> = client.zrange_withscores(game, 0, -1).unwrap();
+                held.games.insert(id, scores.into_iter().collect());
+            }
+            if is_account {
+                let mut account: BTreeMap<String, String> = client.hgetall(account).unwrap();
+                let name = account.remove("name").unwrap();
+                if account["state"] == "open" {
+                    held.open_accounts.insert(id, name);
+                }
             }
         }
-        let tags: Vec<String> = redis::cmd("SMEMBERS").arg(format!("tags:{id}")).query(client).unwrap();
-        tags.iter().for_each(|tag| add("tag", &[&text, tag]));
-        let scores: Vec<(String, i64)> =
-            redis::cmd("ZRANGE").arg(format!("game:{id}")).arg(0).arg(-1).arg("WITHSCORES").query(client).unwrap();
-        scores.iter().for_each(|(player, points)| add("score", &[&text, player, &points.to_string()]));
-        let account: BTreeMap<String, String> =
-            redis::cmd("HGETALL").arg(format!("account:{id}")).query(client).unwrap();
-        if account.get("state").is_some_and(|state| state == "open") {
-            add("account", &[&text, &account["name"].to_uppercase()]);
-        }
+        held
     }
-    tables.values_mut().for_each(|rows| rows.sort());
-    tables
+
+    /// The rows that these keys call for, by table.
+    fn rows(&self) -> BTreeMap<&'static str, Vec<Row>> {
+        let mut tables: BTreeMap<&'static str, Vec<Row>> = BTreeMap::new();
+        let mut add =
+            |table, row: &[&str]| tables.entry(table).or_default().push(row.iter().map(|&c| c.to_owned()).collect());
+        for (id, order) in &self.orders {
+            add("shop_order", &[&id.to_string(), order["customer"]["name"].as_str().unwrap()]);
+            for line in order["lines"].as_array().unwrap() {
+                add("line", &[&id.to_string(), &line["no"].to_string(), line["article"].as_str().unwrap()]);
+            }
+        }
+        self.tags.iter().for_each(|(id, tags)| tags.iter().for_each(|tag| add("tag", &[&id.to_string(), tag])));
+        for (id, game) in &self.games {
+            game.iter().for_each(|(player, points)| add("score", &[&id.to_string(), player, &points.to_string()]));
+        }
+        self.open_accounts.iter().for_each(|(id, name)| add("account", &[&id.to_string(), &name.to_uppercase()]));
+        tables.values_mut().for_each(|rows| rows.sort());
+        tables
+    }
+
+    /// The keys of another Redis that they call for, as [`contents`] tells them.
+    fn keys(&self) -> BTreeMap<String, Value> {
+        let mut keys = BTreeMap::new();
+        let mut put = |key: String, value| keys.insert(key, value);
+        for (id, order) in &self.orders {
+            put(format!("o:{id}"), json!({"lines": order["lines"], "customer": {"title": order["customer"]["name"]}}));
+        }
+        self.tags.iter().for_each(|(id, tags)| {
+            put(format!("t:{id}"), tags.iter().map(String::as_str).collect::<Vec<_>>().join(",").into());
+        });
+        for (id, game) in &self.games {
+            // In the order in which Redis has them.
+            let mut members: Vec<_> = game.iter().map(|(member, score)| (score, member)).collect();
+            members.sort_unstable();
+            let members = members.iter().map(|(score, member)| json!({"member": member, "score": **score as f64}));
+            put(format!("g:{id}"), json!({"members": members.collect::<Vec<_>>()}));
+        }
+        for (id, name) in &self.open_accounts {
+            put(format!("a:{id}"), json!({"owner": name.to_uppercase(), "called": name}));
+        }
+        let size = |order: &Value| order["lines"].as_array().unwrap().len() as f64;
+        let sizes = self.orders.iter().map(|(id, order)| (id.to_string(), json!(size(order))));
+        let best = |game: &BTreeMap<String, i64>| json!(*game.values().max().unwrap() as f64);
+        let best = self.games.iter().map(|(id, game)| (id.to_string(), best(game)));
+        let ids = |ids: BTreeSet<String>| json!(ids);
+        let all = [
+            ("sizes", Value::Object(sizes.collect())),
+            ("best", Value::Object(best.collect())),
+            ("products", ids(self.tags.keys().map(u32::to_string).collect())),
+            ("open", ids(self.open_accounts.keys().map(u32::to_string).collect())),
+        ];
+        // Redis keeps no empty structure.
+        let is_any = |value: &Value| value.as_array().is_none_or(|all| !all.is_empty()) && *value != json!({});
+        all.into_iter().filter(|(_, value)| is_any(value)).for_each(|(key, value)| {
+            put(key.to_owned(), value);
+        });
+        keys
+    }
+}
+
+/// All that another Redis holds but positions: fields as an object, members with their scores, too.
+fn contents(client: &mut redis::Connection) -> BTreeMap<String, Value> {
+    let keys: Vec<String> = client.keys("*").unwrap();
+    let content = |key: String| {
+        let kind: String = client.key_type(&key).unwrap();
+        let value = match kind.as_str() {
+            "hash" => json!(client.hgetall::<_, BTreeMap<String, String>>(&key).unwrap()),
+            "set" => json!(client.smembers::<_, BTreeSet<String>>(&key).unwrap()),
+            "zset" => {
+                let members: Vec<(String, f64)> = client.zrange_withscores(&key, 0, -1).unwrap();
+                json!(members.into_iter().collect::<BTreeMap<_, _>>())
+            }
+            "string" => json!(client.get::<_, String>(&key).unwrap()),
+            "ReJSON-RL" => {
+                let document: String = redis::cmd("JSON.GET").arg(&key).query(client).unwrap();
+                serde_json::from_str(&document).unwrap()
+            }
+            other => panic!("{key} is a {other}"),
+        };
+        (key, value)
+    };
+    keys.into_iter().filter(|key| !key.starts_with("wb:")).map(content).collect()
 }
 
 const SELECTS: [(&str, &str); 5] = [
@@ -166,11 +287,24 @@ const SELECTS: [(&str, &str); 5] = [
     ("account", "SELECT CAST(id AS text), owner FROM account"),
 ];
 
+/// How far each connection is, from kill to kill.
+#[derive(Default)]
+struct Seen(BTreeMap<String, BTreeSet<String>>);
+
+impl Seen {
+    fn look(&mut self, client: &mut redis::Connection) {
+        for (connection, position) in client.hgetall::<_, BTreeMap<String, String>>("wb:{0}/applied/orders/").unwrap() {
+            self.0.entry(connection).or_default().insert(position);
+        }
+    }
+}
+
 #[test]
-fn every_type_of_key_lands_with_all_its_rows() {
+fn every_type_of_key_lands_in_every_target_with_all_that_belongs_to_it() {
     let mut random = StdRng::seed_from_u64(seed());
     let [(first, job), others @ ..] = jobs();
     let (mut project, mut maria) = project(first, &job, TABLES);
+    let mut cache = cache::join(&project);
     project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
     others.iter().for_each(|(name, job)| project.write(&format!("jobs/{name}.yaml"), job));
     let writes = rounds(WRITES);
@@ -185,21 +319,42 @@ fn every_type_of_key_lands_with_all_its_rows() {
         redis::cmd("WB.RULES").query::<Vec<redis::Value>>(&mut client).unwrap().len() == 4
     });
     let mut snapshot = Process::spawn(&mut project.command(&["snapshot", "--redis", &project.redis.url()])).unwrap();
+    let mut seen = Seen::default();
     for at in 1..=writes {
-        let _ = change(&mut random).query::<redis::Value>(&mut client);
-        if at % (writes / 5) == 0 {
+        let mut changes = redis::pipe();
+        changes.atomic().ignore_errors();
+        let count = if random.random_bool(0.1) { 3 } else { 1 };
+        for _ in 0..count {
+            changes.add_command(change(&mut random));
+        }
+        // What a key of another type refuses is the application's business.
+        let _ = changes.query::<redis::Value>(&mut client);
+        if at % (writes / KILLS) == 0 {
+            std::thread::sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX)));
+            seen.look(&mut client);
             worker.kill();
             worker = project.worker();
         }
-        if at % (writes / 3) == 0 {
-            maria.server.kill();
+        if at % (writes / RESTARTS) == writes / RESTARTS / 2 {
+            if random.random_bool(0.5) {
+                project.postgres.kill();
+                maria.server.kill();
+                cache.kill();
+            }
+            project.postgres.restart();
             maria.server.restart();
+            cache.restart();
         }
     }
     assert!(snapshot.wait(PATIENCE).is_some_and(|status| status.success()));
+    // Keys that live on borrowed time end now; asking for a key makes Redis look.
+    std::thread::sleep(Duration::from_millis(2 * TTL_MS_MAX));
+    let held = Held::by(&mut client);
     worker.stop();
+    assert!(worker.status().unwrap().success(), "{}", project.log());
     project.drain();
-    let mut expected = expected(&mut client);
+
+    let mut expected = held.rows();
     for (table, select) in SELECTS {
         let wanted = expected.remove(table).unwrap_or_default();
         for (target, mut found) in answers(&project, &maria, select) {
@@ -207,6 +362,20 @@ fn every_type_of_key_lands_with_all_its_rows() {
             println!("{table} of {target}: {} rows", found.len());
             assert_same_rows(&found, &wanted);
         }
+    }
+    let (found, wanted) = (contents(&mut cache::client(&cache)), held.keys());
+    println!("another Redis: {} keys", found.len());
+    for key in found.keys().chain(wanted.keys()) {
+        assert_eq!(found.get(key), wanted.get(key), "{key}");
+    }
+    for job in ["orders", "tags", "scores", "accounts"] {
+        assert_eq!(client.xlen::<_, usize>(format!("wb:{{0}}:{job}")).unwrap(), 0, "the stream of {job} is trimmed");
+        assert_eq!(client.xlen::<_, usize>(format!("dlq:wb:{{0}}:{job}")).unwrap(), 0, "nothing of {job} is rejected");
+    }
+    for connection in ["pg", "lite", "maria", "cache"] {
+        let positions = seen.0.get(connection).map_or(0, BTreeSet::len);
+        println!("{connection} was seen at {positions} positions before a worker was killed");
+        assert!(positions >= 2, "{connection} worked while the writes went on");
     }
 }
 

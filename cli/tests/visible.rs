@@ -11,14 +11,14 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use redis::Commands;
 use serde_json::Value;
+use support::web::{address, collector, get};
 use support::{Project, Row, text};
 use xtask::servers::{Cluster, Process};
 
@@ -42,29 +42,6 @@ fn job(connections: &[&str]) -> String {
 
 fn hset(project: &Project, id: u32, name: &str) {
     let _: () = project.client().hset(format!("emp:{id}"), "name", name).unwrap();
-}
-
-/// The address that the last process which was started answers at.
-fn address(project: &Project, count: usize) -> String {
-    let find = |log: String| {
-        let found: Vec<String> = log
-            .lines()
-            .filter_map(|line| Some(line.split_once("metrics at http://")?.1.split('/').next()?.to_owned()))
-            .collect();
-        (found.len() >= count).then(|| found.last().cloned()).flatten()
-    };
-    project.wait("the metrics are served", || find(project.log()).is_some());
-    find(project.log()).unwrap()
-}
-
-/// The status and the body of an answer.
-fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// The value of a series whose labels hold all of these.
@@ -448,6 +425,46 @@ fn the_live_screen_follows_and_ends_at_q() {
     assert_eq!(output.status.code(), Some(2), "without a terminal it says so");
 }
 
+/// What `XINFO GROUPS` of Redis says of a connection, for whoever looks there.
+fn lag(project: &Project, connection: &str) -> Option<u64> {
+    let mut info = redis::cmd("XINFO");
+    let groups: Vec<std::collections::HashMap<String, redis::Value>> =
+        info.arg("GROUPS").arg("wb:{0}:emps").query(&mut project.client()).unwrap();
+    let is_it = |value: &redis::Value| redis::from_redis_value_ref::<String>(value).unwrap() == connection;
+    let group = groups.iter().find(|group| group.get("name").is_some_and(is_it)).unwrap();
+    redis::from_redis_value_ref(&group["lag"]).unwrap()
+}
+
+#[test]
+fn redis_itself_shows_how_far_each_connection_is_behind() {
+    let project = Project::new("emps", &job(&["pg", "lite"]), TABLES);
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    hset(&project, 1, "Ada");
+    project.wait("the first row", || project.pg_rows(ROWS).len() == 1 && project.lite_rows(ROWS).len() == 1);
+    project.wait("nothing waits", || lag(&project, "pg") == Some(0) && lag(&project, "lite") == Some(0));
+    let lock = Lock::of(&project);
+    // One connection is ahead of the other in several batches, and then stops in the middle of the stream.
+    for id in 2..=4 {
+        hset(&project, id, "Alan");
+        project.wait("its row", || project.lite_rows(ROWS).len() == id as usize && lag(&project, "lite") == Some(0));
+    }
+    let lite = project.lite();
+    lite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    (5..=6).for_each(|id| hset(&project, id, "Grace"));
+    assert_eq!((lag(&project, "lite"), lag(&project, "pg")), (Some(2), Some(5)));
+    lite.execute_batch("COMMIT").unwrap();
+    project.wait("it goes on", || lag(&project, "lite") == Some(0));
+    lite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    hset(&project, 7, "Edsger");
+    assert_eq!((lag(&project, "lite"), lag(&project, "pg")), (Some(1), Some(6)));
+    lite.execute_batch("COMMIT").unwrap();
+    lock.open();
+    project.wait("all is applied", || lag(&project, "lite") == Some(0) && lag(&project, "pg") == Some(0));
+    assert_eq!(project.pg_rows(ROWS).len(), 7);
+    worker.stop();
+}
+
 /// In a cluster every shard has units of its own, and what is behind there is seen wherever it is.
 #[test]
 fn each_shard_of_a_cluster_has_its_rows() {
@@ -490,39 +507,6 @@ fn a_busy_port_is_told_with_what_to_do() {
     let said = text(&run.stderr);
     assert!(run.status.code() == Some(2) && said.contains("cannot listen on") && said.contains("help"), "{said}");
     let _: Vec<Row> = project.pg_rows(ROWS);
-}
-
-/// Requests: each path and body.
-type Requests = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// The other end of OTLP: keeps what is sent to it.
-fn collector() -> (String, Requests) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = format!("http://{}", listener.local_addr().unwrap());
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let all = Arc::clone(&kept);
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut first, mut length) = (String::new(), 0);
-            reader.read_line(&mut first).unwrap();
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                match line.trim_end().to_lowercase().split_once(": ") {
-                    Some(("content-length", count)) => length = count.parse().unwrap(),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let path = first.split(' ').nth(1).unwrap().to_owned();
-            all.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
-        }
-    });
-    (at, kept)
 }
 
 /// All objects within that have a field.

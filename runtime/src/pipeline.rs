@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::again::{Parted, is_again, part};
 use crate::batch::{Entry, Prepared, Rejected};
-use crate::checkpoint::{Applied, Epoch};
+use crate::checkpoint::{Advance, Applied, Epoch};
 use crate::error::Failure;
 use crate::isolate::Isolation;
 use crate::layout::Layout;
@@ -96,10 +96,26 @@ struct Session {
     target: Target,
     streams: Arc<[String]>,
     encode: Encode,
-    /// What is committed and not let go of yet: by stream, the last that was applied.
-    committed: Vec<(usize, Epoch, Position)>,
+    /// What is committed and not let go of yet, by stream.
+    committed: Vec<Step>,
     /// Whether it has put something back.
     has_put_back: bool,
+}
+
+/// How far a stream is applied.
+struct Step {
+    stream: usize,
+    epoch: Epoch,
+    position: Position,
+    /// How many entries of the stream lead there, and where the first of them stands.
+    entries: Option<(usize, Position)>,
+}
+
+impl Step {
+    /// What was applied before.
+    const fn known((stream, epoch, position): (usize, Epoch, Position)) -> Self {
+        Self { stream, epoch, position, entries: None }
+    }
 }
 
 /// How a session ended that did not fail.
@@ -258,7 +274,7 @@ impl Pipeline {
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle, encode);
         // Whoever committed that may have ended before it let go of it.
-        let mut session = Session { control, target, streams, encode, committed: there, has_put_back: false };
+        let mut session = Session { control, target, streams, encode, committed: there.into_iter().map(Step::known).collect(), has_put_back: false };
         self.bury_left(&mut session).await?;
         session.let_go(&self.layout).await?;
         Ok((session, batches))
@@ -341,7 +357,7 @@ impl Pipeline {
             // In their order: the last of each stream counts.
             let there: Vec<_> = entries.iter().filter_map(place).collect();
             let last = |at: usize| there.iter().rev().find(|(stream, ..)| *stream == at).copied();
-            session.committed = (0..session.streams.len()).filter_map(last).collect();
+            session.committed = (0..session.streams.len()).filter_map(last).map(Step::known).collect();
             return Ok(());
         }
         self.bury(session, &entries, &prepared.rejected).await?;
@@ -371,7 +387,7 @@ impl Pipeline {
         let rejected = prepared.rejected.len() + parted.refused.len();
         self.common.counted.add(prepared.fresh.saturating_sub(rejected + parted.awaited.len()), rejected);
         let last = prepared.advances.iter().filter(|advance| advance.is_last);
-        session.committed = last.map(|advance| (advance.stream, advance.epoch, advance.to)).collect();
+        session.committed = last.map(|advance| step(&entries, advance)).collect();
         let_go
     }
 
@@ -499,19 +515,28 @@ impl Session {
     }
 }
 
+/// How far a batch takes a stream.
+fn step(entries: &[Entry], advance: &Advance) -> Step {
+    let Advance { stream, epoch, to: position, .. } = *advance;
+    let mut led = entries.iter().filter(|entry| entry.job == stream && entry.position <= position);
+    let entries = led.next().map(|first| (1 + led.count(), first.position));
+    Step { stream, epoch, position, entries }
+}
+
 /// Lets go of what nobody needs any more, by stream, up to the last entry that is applied. That must be there, since
 /// positions say nothing of a stream that began anew.
 async fn settle(
     layout: &Layout,
     streams: &[String],
     control: &mut Connection,
-    applied: &[(usize, Epoch, Position)],
+    applied: &[Step],
 ) -> Result<(), Failure> {
-    let step = |(at, epoch, position): &(usize, Epoch, Position)| {
-        let (stream, job) = streams.get(*at).zip(layout.job(*at))?;
-        Some(Settled { stream, epoch: *epoch, position: *position, connections: connections(job) })
+    let settled = |step: &Step| {
+        let Step { epoch, position, entries, .. } = *step;
+        let (stream, job) = streams.get(step.stream).zip(layout.job(step.stream))?;
+        Some(Settled { stream, epoch, position, entries, connections: connections(job) })
     };
-    let steps: Vec<Settled<'_>> = applied.iter().filter_map(step).collect();
+    let steps: Vec<Settled<'_>> = applied.iter().filter_map(settled).collect();
     if steps.is_empty() {
         return Ok(());
     }

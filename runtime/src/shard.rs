@@ -472,7 +472,10 @@ impl Connection {
             let Position { ms, seq } = step.position;
             let mut call = script.prepare_invoke();
             call.key(step.stream).key(beside(step.stream, "applied", "")).key(beside(step.stream, "open", connection));
-            call.arg(connection).arg(epoch_text(step.epoch)).arg(ms).arg(seq).arg(&step.connections);
+            call.arg(connection).arg(epoch_text(step.epoch)).arg(ms).arg(seq);
+            let (count, first) = step.entries.unzip();
+            call.arg(count.unwrap_or(0)).arg(first.map_or_else(String::new, |first| first.to_string()));
+            call.arg(&step.connections);
             match call.invoke_async::<()>(&mut self.redis).await.map_err(failure) {
                 // A slot on its way lets no script at its keys: the next commit, or session, notes it.
                 Err(Failure::Moving(why)) => tracing::debug!(stream = step.stream, "not settled yet: {why}"),
@@ -519,6 +522,8 @@ pub(crate) struct Settled<'s> {
     pub(crate) stream: &'s str,
     pub(crate) epoch: Epoch,
     pub(crate) position: Position,
+    /// How many entries lead there, and the first of them, where a batch took it there.
+    pub(crate) entries: Option<(usize, Position)>,
     /// All connections that its job writes to.
     pub(crate) connections: Vec<&'s str>,
 }

@@ -168,3 +168,42 @@ fn json_documents() {
     let quiet = server.records("quiet");
     assert!(quiet.iter().all(|record| !record.contains("json.del")), "{quiet:?}");
 }
+
+/// To write a large document as text takes long. That it is still too large for an image is found out without.
+#[test]
+fn a_document_that_is_too_large_is_not_written_as_text_at_each_change() {
+    let mut server = Server::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    server.run("WB.TRACK t t:* BEFORE");
+    let set = |server: &mut Server, key: &str| {
+        let document = format!("[{}7]", "1234567,".repeat(200_000));
+        server.send(&[b"JSON.SET", key.as_bytes(), b"$", document.as_bytes()]);
+    };
+    let times_written = |server: &mut Server| {
+        let all = text(&server.run("INFO commandstats"));
+        let line = all.lines().find(|line| line.to_lowercase().starts_with("cmdstat_json.get:")).unwrap().to_owned();
+        line.split(['=', ',']).nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let kinds = |server: &mut Server| -> Vec<String> {
+        let records = server.records("t");
+        server.run("XTRIM wb:{0}:t MAXLEN 0");
+        records.iter().map(|record| record.split(' ').skip(3).collect::<Vec<_>>().join(" ")).collect()
+    };
+    set(&mut server, "t:1");
+    (0..98).for_each(|_| drop(server.run("JSON.SET t:1 $[0] 1")));
+    assert_eq!((times_written(&mut server), kinds(&mut server)), (1, vec!["json thin".to_owned(); 99]));
+    // Whether it has shrunk meanwhile is looked at every hundredth time.
+    server.run("JSON.ARRTRIM t:1 $ 0 999");
+    assert_eq!(times_written(&mut server), 1);
+    server.run("JSON.ARRTRIM t:1 $ 0 998");
+    assert_eq!(times_written(&mut server), 2);
+    let records = kinds(&mut server);
+    assert!(records[0] == "json thin" && records[1].starts_with("[1,1234567"), "{records:?}");
+    // One that has become small is seen at once, and so is what one that was too large held last.
+    set(&mut server, "t:2");
+    server.run_all(&["JSON.SET t:2 $ [1,2]", "JSON.SET t:2 $[0] 3"]);
+    assert_eq!(kinds(&mut server), ["json thin", "[1,2]", "[3,2]"]);
+    set(&mut server, "t:3");
+    server.run_all(&["JSON.ARRTRIM t:3 $ 0 999", "DEL t:3"]);
+    let records = kinds(&mut server);
+    assert!(records[1] == "json thin" && records[2].starts_with("json was [1234567"), "{records:?}");
+}

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
 
+pub(crate) mod cache;
 pub(crate) mod maria;
+pub(crate) mod web;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
