@@ -5,7 +5,7 @@ use std::time::Instant;
 use redis_wb_record::{DataType, RecordWriter};
 
 use crate::ffi::{Context, Key, Kind};
-use crate::weigh;
+use crate::{recorder, saved, weigh};
 
 /// What a key was found to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,18 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
         Kind::Module if !has_time(context, key, bounds) => Content::Thin(data_type),
         Kind::Module => match context.json(key) {
             Ok(document) => blob(document.text(), DataType::Json, bounds.bytes_max, buffers),
+            Err(why) if recorder::is_of_cluster(&why) => on_its_way(open, bounds, buffers),
             Err(_) => Content::Thin(DataType::Unknown),
         },
+    }
+}
+
+/// Reads a document whose slot is on its way here: Redis lets a module run no command at its key, not even for a client
+/// that was sent on to it. To read it later instead would show what it became by then, and older versions after that.
+fn on_its_way(open: &Key<'_>, bounds: Bounds, buffers: &mut Buffers) -> Content {
+    match open.saved(|saved| saved::document(saved, bounds.bytes_max)) {
+        Some(document) => blob(&document, DataType::Json, bounds.bytes_max, buffers),
+        None => Content::Thin(DataType::Unknown),
     }
 }
 
