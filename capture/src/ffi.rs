@@ -393,6 +393,15 @@ impl Key<'_> {
         call!(RedisModule_StreamIteratorStop(self.raw));
     }
 
+    /// Reads what its module saves of the value, as an RDB file has it.
+    pub(crate) fn saved<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        let value = call!(RedisModule_ModuleTypeGetValue(self.raw)).filter(|value| !value.is_null())?;
+        let kind = call!(RedisModule_ModuleTypeGetType(self.raw)).filter(|kind| !kind.is_null())?;
+        let saved = call!(RedisModule_SaveDataTypeToString(ptr::null_mut(), value, kind))?;
+        let saved = (!saved.is_null()).then_some(Text(saved))?;
+        read(string_bytes(saved.0, &saved))
+    }
+
     fn db(&self) -> u32 {
         let db = call!(RedisModule_GetDbIdFromModuleKey(self.raw)).unwrap_or_default();
         u32::try_from(db).unwrap_or_default()

@@ -7,7 +7,7 @@ use std::time::Instant;
 use redis_wb_record::{DataType, RecordWriter};
 
 use crate::ffi::{Context, Key, Kind};
-use crate::weigh;
+use crate::{recorder, saved, weigh};
 
 /// What a key was found to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,25 +136,41 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
         Kind::Module if !has_time(context, key, bounds) => Content::Thin(data_type),
         Kind::Module if bounds.can_wait && buffers.too_large.holds(context, key) => Content::Thin(DataType::Json),
         Kind::Module => match context.json(key) {
-            Ok(document) if document.text().len() > bounds.bytes_max => {
+            Ok(reply) => {
+                let content = document(reply.text(), bounds.bytes_max, buffers);
                 // In a hurry, less is too large already.
-                if bounds.until.is_none() {
+                if matches!(content, Content::Thin(_)) && bounds.until.is_none() {
                     buffers.too_large.note(context, key);
                 }
-                Content::Thin(DataType::Json)
+                content
             }
-            Ok(document) => {
-                RecordWriter::new(&mut buffers.encoded).blob(DataType::Json, document.text());
-                Content::Whole(DataType::Json)
-            }
+            Err(why) if recorder::is_of_cluster(&why) => on_its_way(open, bounds, buffers),
             Err(_) => Content::Thin(DataType::Unknown),
         },
+    }
+}
+
+/// Reads a document whose slot is on its way here: Redis lets a module run no command at its key, not even for a client
+/// that was sent on to it. To read it later instead would show what it became by then, and older versions after that.
+fn on_its_way(open: &Key<'_>, bounds: Bounds, buffers: &mut Buffers) -> Content {
+    match open.saved(|saved| saved::document(saved, bounds.bytes_max)) {
+        Some(text) => document(&text, bounds.bytes_max, buffers),
+        None => Content::Thin(DataType::Unknown),
     }
 }
 
 /// Whether a document may be read to its end: where time is short, only a small one.
 fn has_time(context: &Context, key: &[u8], bounds: Bounds) -> bool {
     bounds.until.is_none() || (!bounds.is_late() && weigh::is_small_document(context, key))
+}
+
+/// A document as an image, where it is not too large for one.
+fn document(text: &[u8], bytes_max: usize, buffers: &mut Buffers) -> Content {
+    if text.len() > bytes_max {
+        return Content::Thin(DataType::Json);
+    }
+    RecordWriter::new(&mut buffers.encoded).blob(DataType::Json, text);
+    Content::Whole(DataType::Json)
 }
 
 fn scan(open: &Key<'_>, data_type: DataType, bounds: Bounds, buffers: &mut Buffers) -> Content {

@@ -7,6 +7,7 @@
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
 //! | `weigh.rs` | whether a JSON document is small |
+//! | `saved.rs` | the text of a document whose slot is on its way here, which no command may read |
 //! | `recorder.rs` | content to images, images to records, records to streams |
 //! | `streams.rs` | where records go: the tag, the streams that are here, what waits for a slot |
 //! | `cluster.rs` | the slots of this server, and where its records stand among those of others |
@@ -36,6 +37,7 @@ mod image;
 mod pending;
 mod recorder;
 mod rules;
+mod saved;
 mod snapshot;
 mod streams;
 mod weigh;

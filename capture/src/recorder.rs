@@ -234,7 +234,7 @@ impl Recorder {
 const NO_SLOT: &str = "no slot of this server is there for a change stream";
 
 /// Whether Redis refused a record for a reason that passes with the slots.
-fn is_of_cluster(error: &str) -> bool {
+pub(crate) fn is_of_cluster(error: &str) -> bool {
     ["non local key", "cluster is down", NO_SLOT].iter().any(|why| error.contains(why))
 }
 

@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use redis_wb_record::{
-    DataType, DecodeError, EntryWriter, FORMAT_VERSION, Flags, Image, Opcode, Record, RecordWriter, StreamEntry, decode,
-    encode, read_entries,
+    DataType, DecodeError, EntryWriter, FORMAT_VERSION, Flags, Image, Opcode, Record, RecordWriter, StreamEntry,
+    decode, encode, read_entries,
 };
 
 /// An image with content of its own; [`Image`] borrows.
@@ -230,7 +230,10 @@ fn the_key_is_known_from_the_beginning() {
     assert_eq!(redis_wb_record::key_of(&[0x9b, 2, 1, 1, 0, 0xc4, 0]), None, "another version");
 }
 
-fn entries_of(entries: &[(u64, u64, &[u8], Option<&[u8]>)]) -> Vec<u8> {
+/// An entry: its id, its record, its order.
+type Written<'w> = (u64, u64, &'w [u8], Option<&'w [u8]>);
+
+fn entries_of(entries: &[Written<'_>]) -> Vec<u8> {
     let mut reply = Vec::new();
     let mut writer = EntryWriter::new(&mut reply);
     for (ms, seq, record, order) in entries {
@@ -245,7 +248,7 @@ fn entries_of(entries: &[(u64, u64, &[u8], Option<&[u8]>)]) -> Vec<u8> {
 
 #[test]
 fn entries_come_back_as_they_were_written() {
-    let written: &[(u64, u64, &[u8], Option<&[u8]>)] =
+    let written: &[Written<'_>] =
         &[(1, 0, b"first", None), (u64::MAX, 7, b"", Some(b"2f 5 o 1")), (3, u64::MAX, &[b'x'; 70_000], None)];
     let reply = entries_of(written);
     let read: Vec<_> = read_entries(&reply)

@@ -274,7 +274,14 @@ impl Pipeline {
         tracing::info!(connection = self.layout.name, streams = streams.len(), "running");
         let batches = reader.start(self.common.until_idle, encode);
         // Whoever committed that may have ended before it let go of it.
-        let mut session = Session { control, target, streams, encode, committed: there.into_iter().map(Step::known).collect(), has_put_back: false };
+        let mut session = Session {
+            control,
+            target,
+            streams,
+            encode,
+            committed: there.into_iter().map(Step::known).collect(),
+            has_put_back: false,
+        };
         self.bury_left(&mut session).await?;
         session.let_go(&self.layout).await?;
         Ok((session, batches))

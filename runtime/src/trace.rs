@@ -282,7 +282,8 @@ impl Follower {
             return Ok(None);
         };
         let position = Position::parse(letter.position.as_bytes()).unwrap_or(Position::START);
-        let entry = Entry { job: 0, position, record: letter.record.clone().into(), found: Found::AsWritten, order: None };
+        let entry =
+            Entry { job: 0, position, record: letter.record.clone().into(), found: Found::AsWritten, order: None };
         let mut traced = self.evaluate(job, stream, entry, false).await?;
         traced.connections.retain(|connection| connection.name == letter.connection);
         for connection in &mut traced.connections {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
 use redis_wb_record::{ORDER_FIELD, STREAM_FIELD, decode};
-use xtask::servers::{Cluster, Redis};
+use xtask::servers::{Cluster, Redis, rejson_module};
 
 use crate::support::{shown, text};
 
@@ -34,7 +34,12 @@ struct Entry {
 
 impl Tracked {
     fn start(primaries: usize, replicas: usize) -> Self {
-        let mut tracked = Self { cluster: Cluster::start(primaries, replicas), connections: Vec::new() };
+        Self::start_with(primaries, replicas, &[])
+    }
+
+    fn start_with(primaries: usize, replicas: usize, arguments: &[&str]) -> Self {
+        let cluster = Cluster::start_with(primaries, replicas, arguments);
+        let mut tracked = Self { cluster, connections: Vec::new() };
         tracked.connect();
         (0..primaries).for_each(|at| drop(tracked.run(at, "WB.TRACK emp emp:*")));
         tracked
@@ -207,6 +212,29 @@ fn a_key_that_moves_has_not_changed() {
     let orders = orders(&after);
     assert_eq!(orders.iter().map(|(letter, _)| *letter).collect::<String>(), "iiiio");
     assert!(orders[..4].iter().all(|(_, epoch)| *epoch == 3) && orders[4].1 > 3, "{orders:?}");
+}
+
+#[test]
+fn a_document_is_recorded_as_it_is_while_its_slot_comes() {
+    let mut tracked = Tracked::start_with(3, 0, &["--loadmodule", &rejson_module().to_string_lossy()]);
+    // One that Redis saves as it is, one that it compresses, one that is no object.
+    let long = format!(r#"{{"a":"{}","b":[1,-2.5,null,true]}}"#, "名前".repeat(200));
+    let documents = [(1, r#"{"a":1}"#), (2, long.as_str()), (3, "7")];
+    tracked.cluster.open_slot(SLOT, SOURCE, 0).unwrap();
+    for (at, document) in documents {
+        tracked.ask(0, &format!("JSON.SET emp:{{foo}}{at} $ {document}"));
+    }
+    tracked.ask(0, "JSON.NUMINCRBY emp:{foo}1 $.a 5");
+    tracked.cluster.close_slot(SLOT, SOURCE, 0).unwrap();
+    tracked.run(0, "JSON.DEL emp:{foo}1");
+    let expected = [
+        r#"c json.set emp:{foo}1 {"a":1}"#.to_owned(),
+        format!("c json.set emp:{{foo}}2 {long}"),
+        "c json.set emp:{foo}3 thin".to_owned(),
+        r#"u json.numincrby emp:{foo}1 {"a":6}"#.to_owned(),
+        "d json.del emp:{foo}1".to_owned(),
+    ];
+    assert_eq!(tracked.records(0), expected);
 }
 
 #[test]

@@ -309,7 +309,6 @@ impl Reader {
             self.said = Instant::now();
         }
     }
-
 }
 
 impl Preparer {
@@ -343,7 +342,11 @@ impl Preparer {
             // It is work without a pause, and the target must not wait until this thread has time for its answer.
             match tokio::task::block_in_place(|| Handle::current().block_on(prepared)) {
                 Ok(Some(prepared)) => {
-                    prepared.flushed.iter().filter_map(|at| entries.get(*at)).for_each(|entry| self.say_what_stays(entry));
+                    prepared
+                        .flushed
+                        .iter()
+                        .filter_map(|at| entries.get(*at))
+                        .for_each(|entry| self.say_what_stays(entry));
                     // Where nothing advances, all of it was applied before, and waits to be let go of.
                     self.applied.committed(&prepared.advances);
                     sender.send(Read::Batch(Box::new(Batch { entries, prepared, span }))).await.map_err(drop)?;

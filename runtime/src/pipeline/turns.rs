@@ -199,7 +199,7 @@ impl Turns {
         waiting: &mut VecDeque<Entry>,
     ) -> Result<Option<Obstacle>, Failure> {
         let of_job = waiting.iter().filter(|entry| entry.job == place);
-        let open = of_job.filter_map(|entry| Some((entry.order.as_ref()?, entry.record.as_slice())));
+        let open = of_job.filter_map(|entry| Some((entry.order.as_ref()?, &entry.record[..])));
         let wanted = Wanted::new(open.clone());
         if wanted.slots.is_empty() {
             return Ok(None);

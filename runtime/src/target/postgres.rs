@@ -243,7 +243,10 @@ impl Postgres {
                 match prepares.stage.as_ref().filter(|_| may_stage && round.writes.len() >= STAGE_ROWS_MIN) {
                     Some(stage) => pieces.extend([Piece::Copy(stage, &round.writes), Piece::Merge(stage)]),
                     None => {
-                        prepares.write.iter().for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
+                        prepares
+                            .write
+                            .iter()
+                            .for_each(|statement| self.add(&mut pieces, Some(statement), &round.writes));
                     }
                 }
             }

@@ -15,19 +15,23 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// How long to wait at least between two batches, so that whoever wants the line gets it.
 const BETWEEN: Duration = Duration::from_millis(1);
 
+/// Where servers are: the port by which each calls itself, and the one at which the application finds it. It comes by no
+/// proxy: what it sent before a cut would be carried out behind what it sends next, by its own doing.
+pub(super) type Places = BTreeMap<u16, u16>;
+
 /// Where the changes go. Whoever holds the line knows that none is under way.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// The ports of the servers that may take them.
-    ports: Mutex<Vec<u16>>,
+    /// The servers that may take them.
+    places: Mutex<Places>,
     sent: AtomicU64,
     is_over: AtomicBool,
 }
 
 impl Line {
-    /// Holds all changes back as long as what it gives lives; the ports may be changed.
-    pub(super) fn hold(&self) -> MutexGuard<'_, Vec<u16>> {
-        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Holds all changes back as long as what it gives lives; the places may be changed.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many changes were sent.
@@ -45,8 +49,8 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Begins to send so many changes, at most so many a second.
-    pub(super) fn start(seed: u64, ports: Vec<u16>, changes: u64, changes_per_s: u64) -> Self {
-        let line = Line { ports: Mutex::new(ports), sent: AtomicU64::new(0), is_over: AtomicBool::new(false) };
+    pub(super) fn start(seed: u64, places: Places, changes: u64, changes_per_s: u64) -> Self {
+        let line = Line { places: Mutex::new(places), sent: AtomicU64::new(0), is_over: AtomicBool::new(false) };
         let line = Arc::new(line);
         let own = Arc::clone(&line);
         let thread = thread::spawn(move || drive(&own, Workload::new(seed), changes, changes_per_s));
@@ -72,10 +76,10 @@ fn drive(line: &Line, mut workload: Workload, changes: u64, changes_per_s: u64) 
     while line.sent() < changes && !line.is_over.load(Ordering::SeqCst) {
         let due = Duration::from_micros(line.sent().saturating_mul(1_000_000) / changes_per_s.max(1));
         thread::sleep(due.saturating_sub(start.elapsed()).max(BETWEEN));
-        let ports = line.hold();
+        let places = line.hold();
         let batch = workload.batch(changes - line.sent());
-        let has_answered = routes.send(&batch, &ports);
-        drop(ports);
+        let has_answered = routes.send(&batch, &places);
+        drop(places);
         line.sent.fetch_add(batch.count, Ordering::SeqCst);
         if !has_answered {
             thread::sleep(TRY_AGAIN);
@@ -97,9 +101,9 @@ impl Routes {
     /// Sends a batch once; whether a server answered. Nothing is sent twice and no answer is given up: a server that
     /// stands still carries out later what it was sent, and an older change would come behind a newer one by the
     /// application's own doing. What of the batch happened, Redis knows.
-    fn send(&mut self, batch: &Batch, ports: &[u16]) -> bool {
+    fn send(&mut self, batch: &Batch, places: &Places) -> bool {
         let asked = self.asking.remove(&batch.slot);
-        let Some(port) = asked.or_else(|| self.owner(batch.slot, ports)) else { return false };
+        let Some(port) = asked.or_else(|| self.owner(batch.slot, places)) else { return false };
         let Some(mut connection) = self.connections.remove(&port).or_else(|| connect(port).ok()) else {
             self.owners.remove(&batch.slot);
             return false;
@@ -118,30 +122,31 @@ impl Routes {
         match replies {
             Ok(replies) => {
                 self.connections.insert(port, connection);
-                replies.into_iter().filter_map(Result::err).for_each(|error| self.learn(batch.slot, &error));
+                replies.into_iter().filter_map(Result::err).for_each(|error| self.learn(batch.slot, &error, places));
                 true
             }
             Err(error) => {
-                self.learn(batch.slot, &error);
+                self.learn(batch.slot, &error, places);
                 self.owners.remove(&batch.slot);
                 false
             }
         }
     }
 
-    fn owner(&mut self, slot: u32, ports: &[u16]) -> Option<u16> {
-        if let Some(owner) = self.owners.get(&slot).filter(|owner| ports.contains(owner)) {
+    fn owner(&mut self, slot: u32, places: &Places) -> Option<u16> {
+        if let Some(owner) = self.owners.get(&slot).filter(|owner| places.values().any(|port| port == *owner)) {
             return Some(*owner);
         }
         self.tries += 1;
-        let port = ports.get(self.tries % ports.len().max(1)).copied()?;
+        let port = places.values().nth(self.tries % places.len().max(1)).copied()?;
         self.owners.insert(slot, port);
         Some(port)
     }
 
     /// Takes note of where a server sent us on to.
-    fn learn(&mut self, slot: u32, error: &RedisError) {
+    fn learn(&mut self, slot: u32, error: &RedisError, places: &Places) {
         let port = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':')?.1.parse().ok());
+        let port = port.map(|port| places.get(&port).copied().unwrap_or(port));
         match (error.kind(), port) {
             (ErrorKind::Server(ServerErrorKind::Ask), Some(port)) => self.asking.insert(slot, port),
             (ErrorKind::Server(ServerErrorKind::Moved), Some(port)) => self.owners.insert(slot, port),

@@ -56,6 +56,10 @@ pub enum Kind {
     ClusterPause,
     ClusterReshard,
     ClusterJoin,
+    ClusterCut,
+    ClusterDelay,
+    ClusterSilent,
+    ClusterCutInMessage,
 }
 
 /// What is hit; one fault at a time.
@@ -74,10 +78,12 @@ pub(super) enum Place {
     /// The clock of one Redis.
     Clock(usize),
     Cluster,
+    /// The way of all others to one server of a cluster.
+    ServerLink(usize),
 }
 
 /// Every kind: how the command line calls it, and what it is.
-pub const KINDS: [(Kind, &str, &str); 35] = [
+pub const KINDS: [(Kind, &str, &str); 39] = [
     (Kind::WorkerKill, "worker-kill", "SIGKILL of a worker; a new one up to 2 s later"),
     (Kind::WorkerTerm, "worker-term", "SIGTERM of a worker; a new one at once"),
     (Kind::WorkerPause, "worker-pause", "SIGSTOP of a worker for 1 to 6 s"),
@@ -153,6 +159,14 @@ pub const KINDS: [(Kind, &str, &str); 35] = [
     ),
     (Kind::ClusterReshard, "cluster-reshard", "slots with keys and change streams move to another primary under load"),
     (Kind::ClusterJoin, "cluster-join", "a server joins the cluster and takes over slots"),
+    (Kind::ClusterCut, "cluster-cut", "all connections of workers and of its replica to a server of a cluster are cut"),
+    (Kind::ClusterDelay, "cluster-delay", "10 to 200 ms more for each message on these connections, 1 to 6 s long"),
+    (Kind::ClusterSilent, "cluster-silent", "these connections are half-open for 1 to 6 s"),
+    (
+        Kind::ClusterCutInMessage,
+        "cluster-cut-in-message",
+        "these connections break in the middle of messages, 1 to 6 s long",
+    ),
 ];
 
 impl Kind {
@@ -168,7 +182,11 @@ impl Kind {
             | Self::ClusterPrimaryKill
             | Self::ClusterPause
             | Self::ClusterReshard
-            | Self::ClusterJoin => shape == Shape::Cluster,
+            | Self::ClusterJoin
+            | Self::ClusterCut
+            | Self::ClusterDelay
+            | Self::ClusterSilent
+            | Self::ClusterCutInMessage => shape == Shape::Cluster,
             Self::WorkerCutOffPastLease
             | Self::RedisCut
             | Self::RedisDelay
@@ -223,12 +241,15 @@ impl Kind {
             Self::ClockForward | Self::ClockBack => {
                 vec![Place::Clock(stage.side.pair().map_or(0, |pair| pair.primary))]
             }
-            Self::ClusterFailover | Self::ClusterPause | Self::ClusterReshard | Self::ClusterJoin => {
-                vec![Place::Cluster]
+            Self::ClusterPause | Self::ClusterReshard | Self::ClusterJoin => vec![Place::Cluster],
+            // The replica is to have all that its primary has.
+            Self::ClusterFailover | Self::ClusterPrimaryKill => {
+                let workers = if self == Self::ClusterPrimaryKill { stage.workers.len() } else { 0 };
+                let links = (0..stage.side.links().len()).map(Place::ServerLink);
+                std::iter::once(Place::Cluster).chain(links).chain((0..workers).map(Place::Worker)).collect()
             }
-            Self::ClusterPrimaryKill => {
-                let workers = (0..stage.workers.len()).map(Place::Worker);
-                std::iter::once(Place::Cluster).chain(workers).collect()
+            Self::ClusterCut | Self::ClusterDelay | Self::ClusterSilent | Self::ClusterCutInMessage => {
+                vec![Place::ServerLink(random.random_range(0..stage.side.links().len().max(1)))]
             }
         }
     }
@@ -292,15 +313,20 @@ impl Kind {
     fn disturb(self, link: Option<&Proxy>, ms: u64, random: &mut StdRng) -> u64 {
         let Some(link) = link else { return 0 };
         match self {
-            Self::RedisDelay | Self::PostgresDelay | Self::MariaDelay => {
+            Self::RedisDelay | Self::PostgresDelay | Self::MariaDelay | Self::ClusterDelay => {
                 link.set(Mode::Delay(Duration::from_millis(random.random_range(10..200))));
             }
-            Self::RedisSilent | Self::PostgresSilent | Self::MariaSilent => link.set(Mode::Silent),
+            Self::RedisSilent | Self::PostgresSilent | Self::MariaSilent | Self::ClusterSilent => {
+                link.set(Mode::Silent);
+            }
             Self::WorkerCutOffPastLease => {
                 link.set(Mode::Silent);
                 return random.random_range(PAST_LEASE_MS);
             }
-            Self::RedisCutInMessage | Self::PostgresCutInMessage | Self::MariaCutInMessage => {
+            Self::RedisCutInMessage
+            | Self::PostgresCutInMessage
+            | Self::MariaCutInMessage
+            | Self::ClusterCutInMessage => {
                 link.set(Mode::CutAfter(random.random_range(1..20_000)));
             }
             _ => {
@@ -395,6 +421,7 @@ fn link(place: Place, stage: &Stage) -> Option<&Proxy> {
         Place::RedisLink(at) => stage.workers.get(at).and_then(|worker| worker.link.as_ref()),
         Place::PostgresLink => Some(&stage.pg_link),
         Place::MariaLink => Some(&stage.maria_link),
+        Place::ServerLink(at) => stage.side.links().get(at),
         _ => None,
     }
 }
@@ -403,7 +430,7 @@ fn link(place: Place, stage: &Stage) -> Option<&Proxy> {
 /// tested here: the application stands still, the workers are cut off, and the replica has all that the primary has.
 fn fail_over(stage: &mut Stage, line: &Line) -> Result<(), Error> {
     let failed = |error: redis::RedisError| Error::during("fail over")(error);
-    let mut ports = line.hold();
+    let mut places = line.hold();
     for link in stage.workers.iter().filter_map(|worker| worker.link.as_ref()) {
         link.set(Mode::Refuse);
         link.cut();
@@ -419,12 +446,12 @@ fn fail_over(stage: &mut Stage, line: &Line) -> Result<(), Error> {
     pair.primary_mut().kill();
     pair.promote()?;
     let port = pair.port();
-    *ports = vec![port];
+    *places = [(port, port)].into();
     for link in stage.workers.iter().filter_map(|worker| worker.link.as_ref()) {
         link.lead_to(port);
         link.heal();
     }
-    drop(ports);
+    drop(places);
     stage.side.pair().map_or(Ok(()), restore)
 }
 

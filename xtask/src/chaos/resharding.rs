@@ -10,6 +10,7 @@ use redis::Value;
 
 use super::driver::Line;
 use super::faults::Kind;
+use super::side::Nodes;
 use super::stage::{Stage, mirror};
 use super::workload::{SLOTS, key};
 use crate::Error;
@@ -19,6 +20,8 @@ use crate::servers::Cluster;
 const WAIT_MS_MAX: &str = "30000";
 /// How long a cluster may take to have another primary.
 const FAIL_OVER_SECONDS_MAX: Duration = Duration::from_secs(60);
+/// How long to wait for a replica that is up to date.
+const CATCH_UP_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// How long to wait between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many slots move in one go.
@@ -30,16 +33,16 @@ const NODES_MAX: usize = 8;
 pub(super) fn inflict(kind: Kind, stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error> {
     let tag = random.random_range(0..SLOTS);
     match kind {
-        Kind::ClusterFailover => stage.side.cluster().map_or(Ok(()), |cluster| fail_over(cluster, tag)),
+        Kind::ClusterFailover => stage.side.nodes().map_or(Ok(()), |nodes| fail_over(nodes, tag)),
         Kind::ClusterPrimaryKill => kill_primary(stage, line, tag),
-        Kind::ClusterPause => stage.side.cluster().map_or(Ok(()), |cluster| {
+        Kind::ClusterPause => stage.side.nodes().map_or(Ok(()), |Nodes { cluster, .. }| {
             let owner = owner(cluster, tag)?;
             cluster.node_mut(owner).pause();
             thread::sleep(Duration::from_millis(random.random_range(200..1_500)));
             cluster.node_mut(owner).resume();
             cluster.try_settle()
         }),
-        Kind::ClusterReshard => stage.side.cluster().map_or(Ok(()), |cluster| reshard(cluster, None, random)),
+        Kind::ClusterReshard => stage.side.nodes().map_or(Ok(()), |nodes| reshard(&nodes.cluster, None, random)),
         _ => join(stage, line, random),
     }
 }
@@ -64,20 +67,29 @@ fn primaries(cluster: &Cluster) -> Vec<usize> {
     (0..cluster.nodes().len()).filter(|at| role(cluster, *at).is_some_and(|(role, _)| role == "master")).collect()
 }
 
-/// What a server is, and the port of its primary if it is a replica.
-fn role(cluster: &Cluster, at: usize) -> Option<(String, i64)> {
+/// What a server is, and the port of its primary if it is a replica that is up to date.
+fn role(cluster: &Cluster, at: usize) -> Option<(String, Option<u16>)> {
     let Value::Array(said) = cluster.run(at, &["ROLE"]).ok()? else { return None };
-    let role = redis::from_redis_value(said.first()?.clone()).ok()?;
-    let port = said.get(2).cloned().and_then(|port| redis::from_redis_value(port).ok()).unwrap_or_default();
-    Some((role, port))
+    let word = |at: usize| said.get(at).cloned().and_then(|word| redis::from_redis_value::<String>(word).ok());
+    let port = said.get(2).cloned().and_then(|port| redis::from_redis_value(port).ok());
+    Some((word(0)?, port.filter(|_| word(3).is_some_and(|state| state == "connected"))))
 }
 
 /// A replica takes over while its primary lives: nothing is lost.
-fn fail_over(cluster: &Cluster, tag: u32) -> Result<(), Error> {
+fn fail_over(nodes: &Nodes, tag: u32) -> Result<(), Error> {
+    let cluster = &nodes.cluster;
     let owner = owner(cluster, tag)?;
-    let port = cluster.nodes().get(owner).map_or(0, |node| i64::from(node.port()));
+    let port = Some(nodes.port(owner));
     let is_its = |at: &usize| role(cluster, *at).is_some_and(|(role, of)| role == "slave" && of == port);
-    let Some(replica) = (0..cluster.nodes().len()).find(is_its) else { return Ok(()) };
+    let start = Instant::now();
+    let replica = loop {
+        match (0..cluster.nodes().len()).find(is_its) {
+            Some(replica) => break replica,
+            // Its connection may have been cut a moment ago. Servers that joined have none.
+            None if start.elapsed() > CATCH_UP_SECONDS_MAX => return Ok(()),
+            None => thread::sleep(LOOK_AGAIN),
+        }
+    };
     cluster.run(replica, &["CLUSTER", "FAILOVER"])?;
     let start = Instant::now();
     while start.elapsed() < FAIL_OVER_SECONDS_MAX && role(cluster, replica).is_none_or(|(role, _)| role != "master") {
@@ -89,7 +101,7 @@ fn fail_over(cluster: &Cluster, tag: u32) -> Result<(), Error> {
 /// A primary dies, and its replica is elected. The application stands still meanwhile, the workers too, and the replica
 /// has all that the primary has: what asynchronous replication would lose is not what is tested here.
 fn kill_primary(stage: &mut Stage, line: &Line, tag: u32) -> Result<(), Error> {
-    let ports = line.hold();
+    let places = line.hold();
     stage.workers.iter_mut().for_each(|worker| worker.process.pause());
     let killed = stage.side.space().and_then(|mut space| {
         space.settle_expiry()?;
@@ -98,29 +110,31 @@ fn kill_primary(stage: &mut Stage, line: &Line, tag: u32) -> Result<(), Error> {
         redis::cmd("INCR").arg(format!("chaos:{{{tag}}}:mark")).exec(client).map_err(failed)?;
         redis::cmd("WAIT").arg(1).arg(WAIT_MS_MAX).query::<u32>(client).map_err(failed)
     });
-    let killed = killed.and_then(|replicas| match (replicas, stage.side.cluster()) {
+    let killed = killed.and_then(|replicas| match (replicas, stage.side.nodes()) {
         // Servers that joined have no replica.
         (0, _) | (_, None) => Ok(None),
-        (_, Some(cluster)) => {
+        (_, Some(Nodes { cluster, .. })) => {
             let owner = owner(cluster, tag)?;
             cluster.node_mut(owner).kill();
             Ok(Some(owner))
         }
     });
     stage.workers.iter_mut().for_each(|worker| worker.process.resume());
-    let (Some(killed), Some(cluster)) = (killed?, stage.side.cluster()) else { return Ok(()) };
-    owner(cluster, tag)?;
-    drop(ports);
-    cluster.node_mut(killed).try_restart()?;
-    cluster.try_settle()
+    let (Some(killed), Some(nodes)) = (killed?, stage.side.nodes()) else { return Ok(()) };
+    owner(&nodes.cluster, tag)?;
+    drop(places);
+    nodes.cluster.node_mut(killed).try_restart()?;
+    nodes.announce(killed)?;
+    nodes.cluster.try_settle()
 }
 
 /// Moves some slots that have keys or streams to other servers, or all to one.
 fn reshard(cluster: &Cluster, to: Option<usize>, random: &mut StdRng) -> Result<(), Error> {
     let mut slots = slots_in_use(cluster)?;
     slots.shuffle(random);
-    let primaries = primaries(cluster);
     for slot in slots.into_iter().take(MOVES) {
+        // One that lost its last slot has become a replica.
+        let primaries = primaries(cluster);
         let from = cluster.try_owner(slot, primaries.first().copied().unwrap_or_default())?;
         let Some(to) = to.or_else(|| primaries.choose(random).copied()) else { break };
         if from == to {
@@ -163,14 +177,16 @@ fn slots_in_use(cluster: &Cluster) -> Result<Vec<u16>, Error> {
 
 /// A server joins and takes over slots; the application hears of it.
 fn join(stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error> {
-    let Some(cluster) = stage.side.cluster() else { return Ok(()) };
-    if cluster.nodes().len() >= NODES_MAX {
-        return reshard(cluster, None, random);
+    let Some(nodes) = stage.side.nodes() else { return Ok(()) };
+    if nodes.links.len() >= NODES_MAX {
+        return reshard(&nodes.cluster, None, random);
     }
-    let at = cluster.try_add()?;
+    let at = nodes.cluster.try_add()?;
+    nodes.announce(at)?;
+    let (announced, cluster) = (nodes.port(at), &nodes.cluster);
     let port = cluster.nodes().get(at).map_or(0, crate::servers::Redis::port);
     // Before any key of the suite's own rule is there.
     mirror(&mut super::driver::connect(port).map_err(Error::during("connect to a server that joined"))?)?;
-    line.hold().push(port);
+    line.hold().insert(announced, port);
     reshard(cluster, Some(at), random)
 }

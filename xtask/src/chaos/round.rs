@@ -117,7 +117,7 @@ pub(super) fn run(options: &Options, seed: u64) -> Result<Outcome, Error> {
 
 impl Round {
     fn run(&mut self, options: &Options, seed: u64) -> Result<(), Error> {
-        let driver = Driver::start(seed, self.stage.side.ports(), options.changes, options.changes_per_s);
+        let driver = Driver::start(seed, self.stage.side.places(), options.changes, options.changes_per_s);
         let line = std::sync::Arc::clone(&driver.line);
         let mut next = Instant::now();
         while !driver.is_done() {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::driver::connect;
+use super::driver::{Places, connect};
+use super::proxy::Proxy;
 use super::space::Space;
 use crate::servers::{Cluster, Redis};
 use crate::{Error, tools};
@@ -34,7 +35,15 @@ const NODE_TIMEOUT_MS: &str = "2000";
 #[derive(Debug)]
 pub(super) enum Side {
     Pair(Box<Pair>),
-    Cluster(Cluster),
+    Cluster(Box<Nodes>),
+}
+
+/// A cluster. Its servers tell workers, and each other as replicas, to come by way of proxies.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    pub(super) cluster: Cluster,
+    /// The way to each server.
+    pub(super) links: Vec<Proxy>,
 }
 
 /// A primary and its replica.
@@ -61,7 +70,12 @@ impl Side {
             Shape::Pair => Self::Pair(Box::new(Pair::start(module, &arguments, folder, missing)?)),
             Shape::Cluster => {
                 let arguments = [&["--cluster-node-timeout", NODE_TIMEOUT_MS], arguments.as_slice()].concat();
-                Self::Cluster(Cluster::try_start(module, PRIMARIES, REPLICAS, &arguments)?)
+                let cluster = Cluster::try_start(module, PRIMARIES, REPLICAS, &arguments)?;
+                let mut nodes = Nodes { cluster, links: Vec::new() };
+                for at in 0..nodes.cluster.nodes().len() {
+                    nodes.announce(at)?;
+                }
+                Self::Cluster(Box::new(nodes))
             }
         })
     }
@@ -75,18 +89,34 @@ impl Side {
     }
 
     /// The cluster, where it is one.
-    pub(super) fn cluster(&mut self) -> Option<&mut Cluster> {
+    pub(super) fn nodes(&mut self) -> Option<&mut Nodes> {
         match self {
             Self::Pair(_) => None,
-            Self::Cluster(cluster) => Some(cluster),
+            Self::Cluster(nodes) => Some(nodes),
         }
     }
 
-    /// The ports that the application knows: of the primary, or of all servers of a cluster.
+    /// The same to look at.
+    pub(super) fn links(&self) -> &[Proxy] {
+        match self {
+            Self::Pair(_) => &[],
+            Self::Cluster(nodes) => &nodes.links,
+        }
+    }
+
+    /// The ports of the primary, or of all servers of a cluster.
     pub(super) fn ports(&self) -> Vec<u16> {
         match self {
             Self::Pair(pair) => vec![pair.port()],
-            Self::Cluster(cluster) => cluster.nodes().iter().map(Redis::port).collect(),
+            Self::Cluster(nodes) => nodes.cluster.nodes().iter().map(Redis::port).collect(),
+        }
+    }
+
+    /// Where the application finds the servers.
+    pub(super) fn places(&self) -> Places {
+        match self {
+            Self::Pair(pair) => Places::from([(pair.port(), pair.port())]),
+            Self::Cluster(nodes) => nodes.links.iter().map(Proxy::port).zip(self.ports()).collect(),
         }
     }
 
@@ -99,8 +129,25 @@ impl Side {
     pub(super) fn logs(&self) -> Vec<String> {
         match self {
             Self::Pair(pair) => pair.servers.iter().map(Redis::log).collect(),
-            Self::Cluster(cluster) => cluster.nodes().iter().map(Redis::log).collect(),
+            Self::Cluster(nodes) => nodes.cluster.nodes().iter().map(Redis::log).collect(),
         }
+    }
+}
+
+impl Nodes {
+    /// Has a server call itself by the port of its proxy, which begins with it; again after each start.
+    pub(super) fn announce(&mut self, at: usize) -> Result<(), Error> {
+        let port = self.cluster.nodes().get(at).map_or(0, Redis::port);
+        if self.links.len() == at {
+            self.links.push(Proxy::start(port)?);
+        }
+        let announced = self.port(at).to_string();
+        self.cluster.run(at, &["CONFIG", "SET", "cluster-announce-port", &announced]).map(drop)
+    }
+
+    /// The port by which a server calls itself.
+    pub(super) fn port(&self, at: usize) -> u16 {
+        self.links.get(at).map_or(0, Proxy::port)
     }
 }
 

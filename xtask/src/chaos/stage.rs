@@ -35,7 +35,7 @@ pub(super) fn streams(job: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) process: Process,
-    /// None in a cluster, whose servers tell their own addresses.
+    /// None in a cluster, where each server has one.
     pub(super) link: Option<Proxy>,
     name: String,
 }
@@ -180,7 +180,7 @@ impl Stage {
         let log = log.map_err(Error::during("open the log of a worker"))?;
         let errors = log.try_clone().map_err(Error::during("open the log of a worker"))?;
         let mut command = Command::new(&self.program);
-        let ports = link.map_or_else(|| self.side.ports(), |link| vec![link.port()]);
+        let ports = link.map_or_else(|| self.side.places().into_keys().collect(), |link| vec![link.port()]);
         let urls: Vec<String> = ports.into_iter().map(|port| format!("redis://127.0.0.1:{port}")).collect();
         command.args(["run", "--redis", &urls.join(",")]);
         command.current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("RUST_LOG").stdout(log).stderr(errors);
