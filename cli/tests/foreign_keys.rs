@@ -1,11 +1,7 @@
 //! Rows that refer to rows which come later, from the same shard or another: they are waited for, nothing else is held
 //! up, and what never comes is told in the end.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helping functions as well"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
 
 mod support;
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -156,4 +156,46 @@ fn what_only_the_target_refuses_is_found_among_the_rest() {
     assert_same_rows(&project.lite_rows(ROWS), &expected);
     assert_eq!(letters(&mut client, "pg"), wanted);
     assert_eq!(letters(&mut client, "lite"), wanted);
+}
+
+/// Rows that are many take another way to PostgreSQL, on which it finds the same ones wrong.
+#[test]
+fn of_many_rows_those_that_a_target_refuses_are_found() {
+    const MANY: u32 = 3_000;
+    let place = "  - uses: relational.write
+    with:
+      connection: pg
+      table: place
+      keys: [id]
+      mapping: [place, day]
+";
+    let tables = format!(
+        "{TABLES}CREATE TABLE place (id integer PRIMARY KEY, place varchar(12), day date CHECK (day > '1999-01-01'));"
+    );
+    let project = Project::new("meters", &format!("{JOB}{place}"), &tables);
+    project.drain();
+    let mut client = project.client();
+    let mut pipe = redis::pipe();
+    for id in 0..MANY {
+        let place = if id % 1_000 == 7 { "nowhere" } else { "somewhere" };
+        let day = if id % 1_000 == 8 { "1998-02-03" } else { "2024-02-29" };
+        let fields = [("reading", "1"), ("unit", "kWh"), ("day", day), ("place", place)];
+        pipe.hset_multiple(format!("meter:{id}"), &fields).ignore();
+    }
+    pipe.exec(&mut client).unwrap();
+    project.drain();
+    let wrong = |found: &[u32]| -> BTreeSet<String> {
+        (0..MANY).filter(|id| found.contains(&(id % 1_000))).map(|id| format!("meter:{id}")).collect()
+    };
+    let keys = |connection: &str| letters(&mut project.client(), connection).into_iter().map(|(key, _)| key);
+    // A record is a whole for its connection: none of its rows are there where one is refused.
+    let right =
+        |table: &str| format!("SELECT count(*)::text FROM {table} WHERE day = '2024-02-29' AND place = 'somewhere'");
+    for table in ["meter", "place"] {
+        assert_eq!(project.pg_rows(&right(table)), [["2994"]], "{table}");
+        assert_eq!(project.pg_rows(&format!("SELECT count(*)::text FROM {table}")), [["2994"]], "{table}");
+    }
+    assert_eq!(keys("pg").collect::<BTreeSet<_>>(), wrong(&[7, 8]));
+    assert_eq!(keys("lite").collect::<BTreeSet<_>>(), wrong(&[7]));
+    assert_eq!(project.lite_rows("SELECT CAST(count(*) AS text) FROM meter"), [["2997"]]);
 }

@@ -229,7 +229,10 @@ impl Pipeline {
                     session.let_go(&self.layout).await?;
                     return Ok(if session.has_put_back { Over::Again } else { Over::Done });
                 }
-                Some(Read::Failed(failure)) => return Err(failure),
+                Some(Read::Failed(failure)) => {
+                    session.let_go(&self.layout).await?;
+                    return Err(failure);
+                }
                 None => return Err(Failure::Transient("the reader ended".to_owned())),
             }
         }

@@ -1,4 +1,4 @@
-//! PostgreSQL: columnar statements, one transaction a batch, all of it but the commit in one round trip.
+//! PostgreSQL: columnar statements, one transaction a batch, all of it but the commit in one round trip; many rows by COPY.
 
 mod connect;
 mod encode;
@@ -6,6 +6,7 @@ pub(super) mod failure;
 mod schema;
 mod stage;
 
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
@@ -66,10 +67,8 @@ struct Bound {
 /// What is sent at once.
 enum Piece<'p> {
     Execution(Execution<'p>),
-    /// The rows of a COPY.
-    Copy(&'p Stage, &'p RowSet),
-    /// What follows it.
-    Merge(&'p Stage),
+    /// The rows of a COPY, once they are in their table.
+    Staged(&'p Stage, &'p RowSet),
 }
 
 /// One execution of a statement.
@@ -169,19 +168,35 @@ impl Postgres {
     }
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
+        if let Some(failed) = self.send_all(streams, batch).await {
+            // Where even this fails the connection is gone, and with it the transaction.
+            self.session.client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+            return Err(failed);
+        }
+        self.commit().await
+    }
+
+    /// Begins a transaction and sends all of a batch; the first failure.
+    async fn send_all(&self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Option<Failure> {
         let client = &self.session.client;
         let pieces = self.pieces(&batch.outputs, true);
         let mut sent = vec![async { client.batch_execute("BEGIN").await.map_err(failure::of) }.boxed()];
         if !batch.advances.is_empty() {
             sent.push(self.advance(streams, &batch.advances).boxed());
         }
-        sent.extend(pieces.iter().map(|piece| self.send(piece).boxed()));
-        if let Some(failed) = in_order(sent).await {
-            // Where even this fails the connection is gone, and with it the transaction.
-            client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-            return Err(failed);
+        for piece in &pieces {
+            // One by one: a COPY that is refused at its begin, as in a transaction that failed, takes the connection along.
+            if let Piece::Staged(stage, set) = piece {
+                if let Some(failed) = in_order(mem::take(&mut sent)).await {
+                    return Some(failed);
+                }
+                if let Err(failed) = stage.copy(client, set).await {
+                    return Some(failed);
+                }
+            }
         }
-        self.commit().await
+        sent.extend(pieces.iter().map(|piece| self.send(piece).boxed()));
+        in_order(sent).await
     }
 
     pub(super) async fn begin(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
@@ -241,7 +256,7 @@ impl Postgres {
             }
             for (prepares, round) in &outputs {
                 match prepares.stage.as_ref().filter(|_| may_stage && round.writes.len() >= STAGE_ROWS_MIN) {
-                    Some(stage) => pieces.extend([Piece::Copy(stage, &round.writes), Piece::Merge(stage)]),
+                    Some(stage) => pieces.push(Piece::Staged(stage, &round.writes)),
                     None => {
                         prepares
                             .write
@@ -267,8 +282,7 @@ impl Postgres {
     async fn send(&self, piece: &Piece<'_>) -> Result<(), Failure> {
         match piece {
             Piece::Execution(execution) => self.execute(execution).await,
-            Piece::Copy(stage, set) => stage.copy(&self.session.client, set).await,
-            Piece::Merge(stage) => stage.merge(&self.session.client).await,
+            Piece::Staged(stage, _) => stage.merge(&self.session.client).await,
         }
     }
 
