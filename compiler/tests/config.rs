@@ -52,6 +52,20 @@ fn redis_write_is_by_default_what_the_applier_says() {
 }
 
 #[test]
+fn rows_wait_for_others_as_long_as_the_applier_says() {
+    let wait_ms = |applier: &str| {
+        let plan = compiled(&format!("{CONFIG}{applier}"), JOB).plan.unwrap();
+        // What is left out of a plan is what it is by default.
+        let again: redis_wb_plan::Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        assert_eq!(again.applier.foreign_key_wait_ms, plan.applier.foreign_key_wait_ms);
+        plan.applier.foreign_key_wait_ms
+    };
+    assert_eq!(wait_ms(""), 30_000);
+    assert_eq!(wait_ms("applier:\n  foreign_key_wait: 5\n"), 5_000);
+    assert_eq!(wait_ms("applier:\n  foreign_key_wait: 0\n"), 0);
+}
+
+#[test]
 fn a_port_may_be_a_variable() {
     for (port, is_good) in [("6379", true), ("\"6379\"", true), ("${PORT}", true), ("0", false), ("x", false)] {
         let compiled = compiled(&format!("{CONFIG}    port: {port}\n"), JOB);
