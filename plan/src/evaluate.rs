@@ -9,10 +9,9 @@ mod held;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 
-pub(crate) use held::Item;
-pub use held::{Elements, Held, Ref};
+pub use held::{Elements, Held, Item, Ref};
 
-use crate::expr::{Comparator, Input, Literal, Root};
+use crate::expr::{Comparator, Input, Literal, Names, Root};
 use crate::functions::Args;
 use crate::value::Items;
 use crate::{Expr, Reject, RejectCode, Value, compare, convert, sql};
@@ -70,14 +69,11 @@ pub(crate) fn alone<'a>(expr: &'a Expr, input: &'a Input<'a>) -> Result<Value<'a
 
 /// What a path leads to.
 #[inline]
-pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &[String]) -> Value<'a> {
-    input.root(root).map_or(Value::Null, |start| follow(start, names).borrowed())
-}
-
-/// What names lead to; null where they lead nowhere.
-#[inline]
-fn follow<'a>(start: &'a Value<'a>, names: &[String]) -> &'a Value<'a> {
-    names.iter().try_fold(start, |value, name| value.field(name)).unwrap_or(held::null())
+pub(crate) fn path<'a>(input: &'a Input<'a>, root: Root, names: &Names) -> Value<'a> {
+    match input.root(root).and_then(|start| names.follow(start)) {
+        Some(found) => found.borrowed(),
+        None => Value::Null,
+    }
 }
 
 /// Shared expressions and their values so far.
@@ -131,7 +127,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
             Expr::Compare { op, left, right } => Ok(self.compare(*op, left, right)?.map_or(Value::Null, Value::Bool)),
             Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
-            Expr::Sql { op, args } => sql::evaluate(self, op, args),
+            Expr::Sql { op, args, prepared } => sql::evaluate(self, op, args, prepared),
             Expr::Lambda(_) => Err(misplaced("an expression reference", "an argument")),
             Expr::Convert { from, to } => convert::convert(self.value(from)?, to),
             Expr::With { shared, body } => self.with(shared, body),
@@ -145,7 +141,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         }
         match expr {
             Expr::Path { .. } => Ok(Held::Own(Value::Text(Cow::Borrowed(self.record.input.opcode)))),
-            Expr::Sql { op, args } => sql::evaluate(self, op, args).map(Held::Own),
+            Expr::Sql { op, args, prepared } => sql::evaluate(self, op, args, prepared).map(Held::Own),
             Expr::Field { of, name } => Ok(self.look(of)?.field(name)),
             Expr::Index { of, at } => self.index(of, *at),
             Expr::Shared(at) => self.slot(*at),
@@ -183,6 +179,32 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         then(seen)
     }
 
+    /// What `then` makes of a value that it may take.
+    #[inline]
+    pub(crate) fn taken<R>(
+        &self,
+        expr: &'a Expr,
+        then: impl FnOnce(Item<'_, 'a>) -> Result<R, Reject>,
+    ) -> Result<R, Reject> {
+        let mut made;
+        let mut held;
+        let item = match self.plain(expr) {
+            Some(found) => found.item(),
+            None if makes(expr) => {
+                made = self.value(expr);
+                match &mut made {
+                    Ok(value) => Item::Made(value),
+                    Err(reject) => return Err(reject.clone()),
+                }
+            }
+            None => {
+                held = self.look(expr)?;
+                held.item()
+            }
+        };
+        then(item)
+    }
+
     /// The same with two values, looked at from left to right.
     #[inline]
     pub(crate) fn both<R>(
@@ -199,7 +221,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     pub(crate) fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
         match expr {
             Expr::Literal(Literal(value)) => Some(Ref::Lasting(value)),
-            Expr::Path { root, names } => Some(Ref::Lasting(follow(self.record.input.root(*root)?, names))),
+            Expr::Path { root, names } => self.path(*root, names).map(Ref::Lasting),
             Expr::Current => Some(self.current),
             Expr::Field { of, name } => match &**of {
                 Expr::Current => Some(self.current.field(name)),
@@ -207,6 +229,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             },
             _ => None,
         }
+    }
+
+    /// What a path leads to; `None` for the opcode, which is no value of the record.
+    fn path(&self, root: Root, names: &'a Names) -> Option<&'a Value<'a>> {
+        let start = self.record.input.root(root)?;
+        Some(names.follow(start).unwrap_or(held::null()))
     }
 
     /// How long a list expression gets, roughly: how much room to make.
@@ -264,6 +292,15 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Held::Lasting(value) => Ok(value.borrowed()),
             Held::Passing(value) => self.copy(value),
             Held::Own(value) => Ok(value),
+        }
+    }
+
+    /// The same of a value on its way.
+    pub(crate) fn keep_item(&self, item: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
+        match item {
+            Item::Lasting(value) => Ok(value.borrowed()),
+            Item::Passing(value) => self.copy(value),
+            Item::Made(value) => Ok(std::mem::replace(value, Value::Null)),
         }
     }
 

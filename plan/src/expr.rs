@@ -2,6 +2,7 @@
 
 mod fields;
 mod literal;
+mod names;
 pub mod visit;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use literal::Literal;
+pub use names::Names;
 
 use crate::evaluate;
 use crate::functions::{Function, Prepared};
@@ -49,7 +51,7 @@ pub enum Expr {
         /// Where it begins.
         root: Root,
         /// The names on the way.
-        names: Vec<String>,
+        names: Names,
     },
     /// What the enclosing expression hands in: an element of a projection, the left side of a pipe.
     Current,
@@ -159,6 +161,9 @@ pub enum Expr {
         op: SqlOp,
         /// What it works on; which of them are evaluated depends on the operator.
         args: Vec<Expr>,
+        /// What constant arguments were made into once.
+        #[serde(skip)]
+        prepared: Prepared,
     },
     /// The value of another expression in a column's type.
     Convert {
@@ -277,7 +282,7 @@ impl Expr {
     /// An operator of SQL.
     #[must_use]
     pub const fn sql(op: SqlOp, args: Vec<Self>) -> Self {
-        Self::Sql { op, args }
+        Self::Sql { op, args, prepared: Prepared::new() }
     }
 
     /// The value, if this is a constant.
@@ -313,7 +318,7 @@ impl Expr {
     pub fn is_pure(&self) -> bool {
         !self.any(&mut |expr| match expr {
             Self::Call { function, .. } => !function.is_pure(),
-            Self::Sql { op, args } => !op.is_pure(args),
+            Self::Sql { op, args, .. } => !op.is_pure(args),
             _ => false,
         })
     }

@@ -40,7 +40,7 @@ fn is_constant(expr: &Expr, bound: bool) -> bool {
         Expr::Path { .. } | Expr::Shared(_) | Expr::With { .. } => false,
         Expr::Current => bound,
         Expr::Call { function, .. } => function.is_pure(),
-        Expr::Sql { op, args } => op.is_pure(args),
+        Expr::Sql { op, args, .. } => op.is_pure(args),
         _ => true,
     };
     let mut all = own;

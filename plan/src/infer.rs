@@ -62,7 +62,9 @@ pub fn infer(expr: &Expr, types: Types<'_>) -> ExprType {
         Expr::Call { function, args, .. } => function.definition().returns.infer(&arguments(args, types)),
         Expr::Lambda(_) => ExprType::UNKNOWN,
         Expr::Convert { from, to } => ExprType { nullable: infer(from, types).nullable, ..ExprType::of(to.kind) },
-        Expr::Sql { op, args } => crate::sql::infer(op, &args.iter().map(|arg| infer(arg, types)).collect::<Vec<_>>()),
+        Expr::Sql { op, args, .. } => {
+            crate::sql::infer(op, &args.iter().map(|arg| infer(arg, types)).collect::<Vec<_>>())
+        }
         Expr::Shared(at) => types.shared.get(*at).cloned().unwrap_or(ExprType::UNKNOWN),
         Expr::With { shared, body } => with(shared, body, types),
     }

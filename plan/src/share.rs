@@ -109,7 +109,7 @@ fn count<'e>(expr: &'e Expr, parts: &mut Parts<'e>) -> u64 {
 fn own_hash(expr: &Expr, hasher: &mut DefaultHasher) {
     std::mem::discriminant(expr).hash(hasher);
     match expr {
-        Expr::Path { root, names } => (std::mem::discriminant(root), names).hash(hasher),
+        Expr::Path { root, names } => (std::mem::discriminant(root), &**names).hash(hasher),
         Expr::Field { name, .. } => name.hash(hasher),
         Expr::Index { at, .. } => at.hash(hasher),
         Expr::Shared(at) => at.hash(hasher),

@@ -7,6 +7,7 @@
 //! | `infer` | the types of their results | |
 //! | `evaluate` | operators over one record | `vdbe.c` |
 //! | `storage` | values as SQLite's five storage classes | `vdbemem.c` |
+//! | `subject` | texts that functions hand on | |
 //! | `number`, `printf` | numbers and text, digit for digit | `util.c`, `printf.c` |
 //! | `compare` | affinity, collation, order | `vdbe.c`, `vdbeaux.c` |
 //! | `arithmetic`, `cast`, `math` | numbers | `vdbe.c`, `vdbemem.c`, `func.c` |
@@ -30,6 +31,7 @@ mod pattern;
 mod printf;
 mod random;
 mod storage;
+mod subject;
 mod text;
 
 pub use json::DEPTH_MAX as JSON_DEPTH_MAX;

@@ -96,7 +96,7 @@ pub(crate) fn find<'f, 'a>(fields: &'f [Field<'a>], name: &str) -> Option<&'f Va
 
 /// Whether two names are the same. Most are short, and a call takes longer than a look at them.
 #[inline]
-fn same_name(own: &[u8], name: &[u8]) -> bool {
+pub(crate) fn same_name(own: &[u8], name: &[u8]) -> bool {
     if own.len() != name.len() {
         return false;
     }

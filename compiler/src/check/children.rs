@@ -27,7 +27,7 @@ fn of_the_list(output: &Output<'_>, foreach: &Foreach<'_>, diagnostics: &mut Dia
     for column in output.columns.iter().filter(|_| !list.is_empty()) {
         let (ast::From::Path(path), Some(bound)) = (&column.ast.from, &column.value) else { continue };
         let Expr::Path { root: own, names } = &bound.expr else { continue };
-        let Some([field, ..]) = names.strip_prefix(list.as_slice()).filter(|_| own == root) else { continue };
+        let Some([field, ..]) = names.strip_prefix(&**list).filter(|_| own == root) else { continue };
         let message = format!("`{}` is always null: it is a field of the list, not of an element", path.text);
         let diagnostic = Diagnostic::new(Code::W0307, path.span, message, "never there");
         let diagnostic = diagnostic.because(foreach.ast.name.span, "an element is called so");

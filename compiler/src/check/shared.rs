@@ -123,7 +123,7 @@ fn unread<'j>(job: &'j Job<'_>, exprs: &[&Expr], when: Option<&Expr>) -> Option<
 /// Whether a part of an expression tells records apart; what it reads of the key's fields is noted.
 fn tells(part: &Expr, read: &mut BTreeSet<String>) -> bool {
     match part {
-        Expr::Path { root: Root::Key, names } => match names.as_slice() {
+        Expr::Path { root: Root::Key, names } => match &**names {
             [name, ..] if name != "key" => {
                 read.insert(name.clone());
                 false

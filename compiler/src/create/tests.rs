@@ -8,7 +8,7 @@ use super::*;
 use crate::{Diagnostics, Files, ddl};
 
 fn column(name: &str, column_type: ColumnType) -> Column {
-    let expr = Expr::Path { root: Root::Value, names: vec![name.to_owned()] };
+    let expr = Expr::Path { root: Root::Value, names: vec![name.to_owned()].into() };
     Column { name: name.to_owned(), column_type, nullable: name != "key", expr, origin: name.to_owned() }
 }
 

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::render::{Rows, Statements, statements};
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::plan::{Closing, Column, Shape, Statement, Versions};
 use redis_wb_plan::{ColumnType, Expr, Type};
 use sqlparser::parser::Parser;
 
 fn column(name: &str, column_type: ColumnType) -> Column {
-    let expr = Expr::Path { root: Root::Value, names: vec![name.to_owned()] };
+    let expr = Expr::Path { root: Root::Value, names: vec![name.to_owned()].into() };
     Column { name: name.to_owned(), column_type, nullable: true, expr, origin: name.to_owned() }
 }
 
@@ -96,7 +96,7 @@ fn an_append_writes_a_row_for_a_delete_only_where_a_column_tells() {
     let dialect = of(Id::PostgreSql);
     let mut columns = columns();
     assert!(render(dialect, Strategy::Append, &columns, 2).delete.is_none());
-    let opcode = Expr::Path { root: Root::Opcode, names: Vec::new() };
+    let opcode = Expr::Path { root: Root::Opcode, names: Names::new() };
     columns.push(Column { expr: opcode, ..column("op", Type::Text.into()) });
     let delete = render(dialect, Strategy::Append, &columns, 2).delete.expect("the opcode is told");
     assert_eq!(delete.params.len(), columns.len());

@@ -1,6 +1,6 @@
 //! What the names of an expression mean: each place of a job has a scope of its own.
 
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::infer::Types;
 use redis_wb_plan::{ColumnType, Expr, ExprType};
 
@@ -70,11 +70,11 @@ pub struct AnyRecord;
 
 impl Scope for AnyRecord {
     fn root(&self) -> Expr {
-        Expr::Path { root: Root::Value, names: Vec::new() }
+        Expr::Path { root: Root::Value, names: Names::new() }
     }
 
     fn name(&self, name: &str) -> Result<Expr, Vec<String>> {
-        Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()] })
+        Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()].into() })
     }
 
     fn type_of(&self, _: Root) -> ExprType {

@@ -72,7 +72,7 @@ pub fn compile_as(manner: Manner, text: &Text<'_>, scope: &dyn Scope, diagnostic
 /// Whether the result can be JSON that a function made. Within an expression that matters, `json_array(json(x))` holds
 /// what `x` holds; its result is text, as it is for SQLite.
 fn may_make_json(expr: &Expr) -> bool {
-    let Expr::Sql { op, args } = expr else { return false };
+    let Expr::Sql { op, args, .. } = expr else { return false };
     match op {
         SqlOp::Arrow => true,
         SqlOp::Call(function) => function.definition().family == Family::Json,

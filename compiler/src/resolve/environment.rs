@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use redis_wb_grammar::key::Part;
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::plan::DataType;
 use redis_wb_plan::{ColumnType, Expr, ExprType, Type, infer};
 
@@ -19,7 +19,9 @@ const PARTS: [(&str, Root); 4] =
     [("key", Root::Key), ("before", Root::Before), ("after", Root::After), ("opcode", Root::Opcode)];
 
 /// What is said of a value that an error keeps from being known: no lookup has this number.
-const UNKNOWN: Expr = Expr::Path { root: Root::Lookup(u16::MAX), names: Vec::new() };
+const fn unknown() -> Expr {
+    Expr::Path { root: Root::Lookup(u16::MAX), names: Names::new() }
+}
 
 /// The most nodes of the fields that one expression reads.
 pub(super) const NODES_MAX: usize = 2_000;
@@ -52,7 +54,7 @@ pub(super) struct Reads {
 }
 
 const fn whole(root: Root) -> Expr {
-    Expr::Path { root, names: Vec::new() }
+    Expr::Path { root, names: Names::new() }
 }
 
 impl<'a> Environment<'a> {
@@ -85,17 +87,17 @@ impl<'a> Environment<'a> {
             false
         });
         self.reads.borrow_mut().nodes += nodes;
-        if self.is_too_large() { UNKNOWN } else { expr }
+        if self.is_too_large() { unknown() } else { expr }
     }
 
     /// Nothing is known any more: an error was reported.
     pub(super) fn forget(&mut self) {
-        self.record = Field::of(UNKNOWN);
+        self.record = Field::of(unknown());
     }
 
     /// A field of which nothing is known, since its expression has an error.
     pub(super) fn unknown_field() -> Field {
-        Field::of(UNKNOWN)
+        Field::of(unknown())
     }
 
     /// The same record, beside which an element of a list is visible.
@@ -146,7 +148,7 @@ impl<'a> Environment<'a> {
     /// A name of the key, where no field hides it: a field of the template, or `key`.
     fn key(&self, name: &str) -> Option<Expr> {
         if template_field(self.source, name).is_some() {
-            return Some(Expr::Path { root: Root::Key, names: vec![name.to_owned()] });
+            return Some(Expr::Path { root: Root::Key, names: vec![name.to_owned()].into() });
         }
         (name == "key" && self.source.key.is_some()).then(|| whole(Root::Key))
     }

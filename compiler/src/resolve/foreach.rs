@@ -1,7 +1,7 @@
 //! Lists whose elements become rows: what an element is, and which columns tie its row to the key.
 
 use redis_wb_grammar::key::Part;
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::plan::OnVanished;
 use redis_wb_plan::{Expr, ExprType, Type};
 
@@ -121,7 +121,7 @@ fn places(values: &[Expr], columns: &[Column<'_>]) -> Option<Vec<usize>> {
 /// What together is the whole key.
 fn key_fields(source: &ast::Source) -> Option<Vec<Expr>> {
     let template = source.key.as_ref()?;
-    let key = Expr::Path { root: Root::Key, names: Vec::new() };
+    let key = Expr::Path { root: Root::Key, names: Names::new() };
     let fields: Vec<Expr> = template
         .parts
         .iter()

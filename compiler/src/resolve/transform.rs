@@ -1,7 +1,7 @@
 //! The steps of `transform`, carried out on what is known when compiling: each field's value is an expression over the
 //! captured record, and what is left for the runtime are conditions and lookups.
 
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::plan::OnUnmatched;
 use redis_wb_plan::{Expr, ExprType, Type};
 
@@ -191,7 +191,7 @@ impl<'a> Run<'_, 'a> {
         };
         let at = u16::try_from(self.environment.lookups.len()).unwrap_or(u16::MAX);
         self.environment.lookups.push(reply);
-        let value = Field::of(Expr::Path { root: Root::Lookup(at), names: Vec::new() });
+        let value = Field::of(Expr::Path { root: Root::Lookup(at), names: Names::new() });
         self.environment.put(&ast.field.names, value.set_by(self.set(&ast.field)));
         Some(Step::Lookup(Lookup { ast, args }))
     }

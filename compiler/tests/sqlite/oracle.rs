@@ -4,7 +4,7 @@ use redis_wb_compiler::expr::sql::{Manner, compile_as};
 use redis_wb_compiler::expr::{Scope, Text};
 use redis_wb_compiler::source::Span;
 use redis_wb_compiler::{Diagnostics, Files};
-use redis_wb_plan::expr::{Input, Root};
+use redis_wb_plan::expr::{Input, Names, Root};
 use redis_wb_plan::{ColumnType, Expr, ExprType, Reject, RejectCode, Type, Value, sql};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -101,12 +101,12 @@ pub(crate) struct Fields;
 
 impl Scope for Fields {
     fn root(&self) -> Expr {
-        Expr::Path { root: Root::Value, names: Vec::new() }
+        Expr::Path { root: Root::Value, names: Names::new() }
     }
 
     fn name(&self, name: &str) -> Result<Expr, Vec<String>> {
         if FIELDS.iter().any(|(known, _)| *known == name) {
-            return Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()] });
+            return Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()].into() });
         }
         Err(FIELDS.iter().map(|(known, _)| (*known).to_owned()).collect())
     }

@@ -4,7 +4,7 @@ use redis_wb_compiler::expr::sql::{Manner, compile_as};
 use redis_wb_compiler::expr::{Scope, Text};
 use redis_wb_compiler::source::Span;
 use redis_wb_compiler::{Diagnostics, Files};
-use redis_wb_plan::expr::Root;
+use redis_wb_plan::expr::{Names, Root};
 use redis_wb_plan::{Expr, ExprType, Type};
 
 /// The fields of a hash: all of them text.
@@ -12,11 +12,11 @@ struct Hash;
 
 impl Scope for Hash {
     fn root(&self) -> Expr {
-        Expr::Path { root: Root::Value, names: Vec::new() }
+        Expr::Path { root: Root::Value, names: Names::new() }
     }
 
     fn name(&self, name: &str) -> Result<Expr, Vec<String>> {
-        Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()] })
+        Ok(Expr::Path { root: Root::Value, names: vec![name.to_owned()].into() })
     }
 
     fn type_of(&self, _: Root) -> ExprType {

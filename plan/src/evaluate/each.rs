@@ -17,11 +17,7 @@ impl<'a> Evaluator<'_, 'a> {
         let mut items = Vec::with_capacity(self.expected_len(expr));
         let is_list = self.each(expr, &mut |item| {
             self.charge(VALUE_UNITS)?;
-            match item {
-                Item::Lasting(value) => items.push(value.borrowed()),
-                Item::Passing(value) => items.push(self.copy(value)?),
-                Item::Made(value) => items.push(std::mem::replace(value, Value::Null)),
-            }
+            items.push(self.keep_item(item)?);
             Ok(())
         })?;
         Ok(if is_list { Value::List(Items::Owned(items)) } else { Value::Null })

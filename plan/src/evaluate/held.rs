@@ -1,5 +1,6 @@
 //! Values in the middle of an evaluation: borrowed for good, borrowed in passing, or owned.
 
+use std::borrow::Cow;
 use std::slice;
 use std::vec;
 
@@ -157,7 +158,7 @@ impl<'t, 'a> Held<'t, 'a> {
 
 /// An element on its way through a projection. It is handed on as it is made, so it must be small.
 #[derive(Debug)]
-pub(crate) enum Item<'s, 'a> {
+pub enum Item<'s, 'a> {
     /// As [`Ref::Lasting`].
     Lasting(&'a Value<'a>),
     /// As [`Ref::Passing`].
@@ -167,8 +168,19 @@ pub(crate) enum Item<'s, 'a> {
 }
 
 impl<'a> Item<'_, 'a> {
+    /// The text that it is, where a result can borrow that.
+    pub(crate) fn lasting_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Lasting(Value::Text(text) | Value::Json(text)) => Some(text),
+            Self::Passing(Value::Text(Cow::Borrowed(text)) | Value::Json(Cow::Borrowed(text))) => Some(text),
+            Self::Made(Value::Text(Cow::Borrowed(text)) | Value::Json(Cow::Borrowed(text))) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The value to look at.
-    pub(crate) const fn get(&self) -> &Value<'a> {
+    #[must_use]
+    pub const fn get(&self) -> &Value<'a> {
         match self {
             Self::Lasting(value) => value,
             Self::Passing(value) => value,
@@ -177,7 +189,8 @@ impl<'a> Item<'_, 'a> {
     }
 
     /// The value as the `Current` of an inner expression.
-    pub(crate) const fn as_ref(&self) -> Ref<'_, 'a> {
+    #[must_use]
+    pub const fn as_ref(&self) -> Ref<'_, 'a> {
         match self {
             Self::Lasting(value) => Ref::Lasting(value),
             Self::Passing(value) => Ref::Passing(value),

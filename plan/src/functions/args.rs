@@ -14,6 +14,23 @@ use crate::{Expr, Reject, RejectCode, Value, convert};
 #[derive(Default)]
 pub struct Prepared(OnceLock<Result<Box<dyn Any + Send + Sync>, Reject>>);
 
+impl Prepared {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// What `make` makes; it is asked once. `None` where something of another type was made before.
+    #[inline]
+    pub(crate) fn get<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        match self.0.get_or_init(|| Ok(Box::new(make()))) {
+            Ok(made) => made.downcast_ref(),
+            Err(_) => None,
+        }
+    }
+}
+
 // The arguments of a copy may be changed, so it is prepared anew.
 impl Clone for Prepared {
     fn clone(&self) -> Self {

@@ -51,6 +51,7 @@ pub enum Bitwise {
 
 /// The result for two numbers; `None` is NULL. Integers stay integers as long as they fit 64 bits; then, and with a
 /// real, the result is REAL. A division by zero is NULL.
+#[inline]
 pub(super) fn of_numbers(operator: Arithmetic, left: Number, right: Number) -> Option<Number> {
     if let (Number::Int(left), Number::Int(right)) = (left, right) {
         if right == 0 && matches!(operator, Arithmetic::Divide | Arithmetic::Remainder) {
@@ -60,7 +61,7 @@ pub(super) fn of_numbers(operator: Arithmetic, left: Number, right: Number) -> O
             return Some(Number::Int(exact));
         }
     }
-    of_reals(operator, (left.real(), right.real()), (left.integer(), right.integer()))
+    of_reals(operator, (left.real(), right.real()), || (left.integer(), right.integer()))
 }
 
 /// The result for any two values, which are read as numbers first.
@@ -76,7 +77,8 @@ pub(super) fn of_values(operator: Arithmetic, left: &Value<'_>, right: &Value<'_
     }
     // SQLite takes the reals of the operands again, not of what they were read as.
     let reals = (storage::real(left)?, storage::real(right)?);
-    Ok(of_reals(operator, reals, (storage::integer(left)?, storage::integer(right)?)))
+    let integers = (storage::integer(left)?, storage::integer(right)?);
+    Ok(of_reals(operator, reals, || integers))
 }
 
 /// `None` where it does not fit 64 bits. The divisor is not 0.
@@ -91,14 +93,15 @@ fn of_integers(operator: Arithmetic, left: i64, right: i64) -> Option<i64> {
 }
 
 /// The operands as reals and, for the remainder, as integers.
-fn of_reals(operator: Arithmetic, (left, right): (f64, f64), integers: (i64, i64)) -> Option<Number> {
+#[inline]
+fn of_reals(operator: Arithmetic, (left, right): (f64, f64), integers: impl FnOnce() -> (i64, i64)) -> Option<Number> {
     let real = match operator {
         Arithmetic::Add => left + right,
         Arithmetic::Subtract => left - right,
         Arithmetic::Multiply => left * right,
         Arithmetic::Divide if right == 0.0 => return None,
         Arithmetic::Divide => left / right,
-        Arithmetic::Remainder => match integers {
+        Arithmetic::Remainder => match integers() {
             (_, 0) => return None,
             (left, right) => number::integer_to_real(left.checked_rem(right).unwrap_or(0)),
         },

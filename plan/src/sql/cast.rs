@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::number::{self, IntegerText};
-use super::storage::{self, Number};
+use super::storage::{self, Number, Operand};
 use crate::convert::clip;
 use crate::{Reject, RejectCode, Value};
 
@@ -64,37 +64,38 @@ pub(super) fn cast<'a>(target: Cast, lossy: bool, value: Value<'a>) -> Result<Va
     match target {
         Cast::Text => text(value),
         Cast::Blob => blob(value),
-        Cast::Integer | Cast::Real => Ok(to_number(target, lossy, &value)?.map_or(Value::Null, Number::value)),
+        Cast::Integer | Cast::Real => to_number(target, lossy, &value).map(Operand::value),
         Cast::Numeric => numeric(value, lossy),
     }
 }
 
-/// Casts a value to INTEGER or REAL; NULL is none.
-pub(super) fn to_number(target: Cast, lossy: bool, value: &Value<'_>) -> Result<Option<Number>, Reject> {
+/// Casts a value to INTEGER or REAL.
+#[inline]
+pub(super) fn to_number(target: Cast, lossy: bool, value: &Value<'_>) -> Result<Operand, Reject> {
     match (target, value) {
-        (_, Value::Null) => Ok(None),
-        (Cast::Integer, Value::Int(integer)) => Ok(Some(Number::Int(*integer))),
-        (Cast::Integer, Value::Text(text)) => integer_of_text(text, lossy).map(|integer| Some(Number::Int(integer))),
-        (Cast::Integer, value) => integer(value, lossy).map(|integer| Some(Number::Int(integer))),
+        (_, Value::Null) => Ok(Operand::Null),
+        (Cast::Integer, Value::Int(integer)) => Ok(Operand::Int(*integer)),
+        (Cast::Integer, Value::Text(text)) => integer_of_text(text, lossy),
+        (Cast::Integer, value) => integer(value, lossy),
         (_, Value::Text(text)) => real_of_text(text, lossy),
         (_, value) => real(value, lossy),
     }
 }
 
-fn integer_of_text(text: &str, lossy: bool) -> Result<i64, Reject> {
+fn integer_of_text(text: &str, lossy: bool) -> Result<Operand, Reject> {
     match number::parse_integer(text.as_bytes()) {
-        IntegerText::Whole(integer) => Ok(integer),
-        read if lossy => Ok(read.value()),
+        IntegerText::Whole(integer) => Ok(Operand::Int(integer)),
+        read if lossy => Ok(Operand::Int(read.value())),
         _ => Err(loses(&Value::Text(text.into()), "INTEGER")),
     }
 }
 
 /// The text must be a number and nothing else. Its digits may be more than a real holds, as everywhere in floating
 /// point; it must not overflow.
-fn real_of_text(text: &str, lossy: bool) -> Result<Option<Number>, Reject> {
+fn real_of_text(text: &str, lossy: bool) -> Result<Operand, Reject> {
     let read = number::parse_real(text.as_bytes());
     if lossy || (read.prefix && read.whole && read.value.is_finite()) {
-        return Ok(Number::of_real(read.value));
+        return Ok(Number::of_real(read.value).into());
     }
     Err(loses(&Value::Text(text.into()), "REAL"))
 }
@@ -122,7 +123,7 @@ fn blob(value: Value<'_>) -> Result<Value<'_>, Reject> {
     Ok(bytes.map_or(Value::Null, |bytes| Value::Bytes(Cow::Owned(bytes))))
 }
 
-fn integer(value: &Value<'_>, lossy: bool) -> Result<i64, Reject> {
+fn integer(value: &Value<'_>, lossy: bool) -> Result<Operand, Reject> {
     let result = storage::integer(value)?;
     let exact = lossy
         || match storage::stored(value)? {
@@ -131,7 +132,7 @@ fn integer(value: &Value<'_>, lossy: bool) -> Result<i64, Reject> {
             Value::Bytes(bytes) => text_is_integer(&bytes),
             _ => true,
         };
-    if exact { Ok(result) } else { Err(loses(value, "INTEGER")) }
+    if exact { Ok(Operand::Int(result)) } else { Err(loses(value, "INTEGER")) }
 }
 
 /// -2^63 is a real and an integer; 2^63 is only a real.
@@ -146,7 +147,7 @@ fn text_is_integer(text: &[u8]) -> bool {
     matches!(number::parse_integer(text), IntegerText::Whole(_))
 }
 
-fn real(value: &Value<'_>, lossy: bool) -> Result<Option<Number>, Reject> {
+fn real(value: &Value<'_>, lossy: bool) -> Result<Operand, Reject> {
     let result = storage::real(value)?;
     let exact = lossy
         || match storage::stored(value)? {
@@ -155,7 +156,7 @@ fn real(value: &Value<'_>, lossy: bool) -> Result<Option<Number>, Reject> {
             Value::Bytes(bytes) => text_is_real(&bytes),
             _ => true,
         };
-    if exact { Ok(Number::of_real(result)) } else { Err(loses(value, "REAL")) }
+    if exact { Ok(Number::of_real(result).into()) } else { Err(loses(value, "REAL")) }
 }
 
 /// Whether a text is a number and nothing else. Its digits may be more than a real holds, as everywhere in floating

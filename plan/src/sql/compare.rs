@@ -275,8 +275,3 @@ pub(super) fn extreme<'a>(how: Comparison, greatest: bool, values: Vec<Value<'a>
     }
     Ok(best.unwrap_or(Value::Null))
 }
-
-/// `nullif(left, right)`: NULL where both are equal.
-pub(super) fn null_if<'a>(how: Comparison, left: Value<'a>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    Ok(if is(how, &left, right)? { Value::Null } else { left })
-}

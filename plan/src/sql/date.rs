@@ -14,10 +14,13 @@ use std::fmt::Write as _;
 use super::number;
 use super::printf;
 use super::storage::{self, text_value, until_nul};
-use crate::{Reject, Value};
+use crate::functions::Prepared;
+use crate::{Expr, Reject, Value};
 
 mod modifier;
 mod parse;
+
+use modifier::Modifier;
 
 const DAY_MS: i64 = 86_400_000;
 /// 1970-01-01T00:00:00Z as a Julian day in milliseconds.
@@ -87,8 +90,9 @@ impl Moment {
         let leap = 38 - century + century / 4;
         let days_of_years = 36_525 * (year + 4716) / 100;
         let days_of_months = 306_001 * (month + 1) / 10_000;
-        let days = f64::from(days_of_years + days_of_months + day + leap) - 1524.5;
-        self.julian_ms = (days * DAY_MS as f64) as i64;
+        // SQLite counts in reals, which hold these halves of days exactly.
+        let half_days = 2 * i64::from(days_of_years + days_of_months + day + leap) - 3049;
+        self.julian_ms = half_days * (DAY_MS / 2);
         self.julian_valid = true;
         if self.time_valid {
             self.julian_ms += i64::from(self.hour) * 3_600_000 + i64::from(self.minute) * 60_000;
@@ -102,7 +106,8 @@ impl Moment {
         }
     }
 
-    /// `computeYMD`: the date from the Julian day (Meeus, Astronomical Algorithms).
+    /// `computeYMD`: the date from the Julian day (Meeus, Astronomical Algorithms). SQLite divides reals, of which the
+    /// integer parts are those of these fractions: none comes so near to the next integer that a real rounds to it.
     fn settle_date(&mut self) {
         if self.date_valid {
             return;
@@ -114,13 +119,13 @@ impl Moment {
             return;
         } else {
             let days = ((self.julian_ms + DAY_MS / 2) / DAY_MS) as i32;
-            let alpha = ((f64::from(days) + 32_044.75) / 36_524.25) as i32 - 52;
+            let alpha = (4 * days + 128_179) / 146_097 - 52;
             let a = days + 1 + alpha - ((alpha + 100) / 4) + 25;
             let b = a + 1524;
-            let c = ((f64::from(b) - 122.1) / 365.25) as i32;
+            let c = (20 * b - 2_442) / 7_305;
             let d = (36_525 * (c & 32_767)) / 100;
-            let e = (f64::from(b - d) / 30.6001) as i32;
-            self.day = b - d - (30.6001 * f64::from(e)) as i32;
+            let e = 10_000 * (b - d) / 306_001;
+            self.day = b - d - 306_001 * e / 10_000;
             self.month = if e < 14 { e - 1 } else { e - 13 };
             self.year = if self.month > 2 { c - 4716 } else { c - 4715 };
         }
@@ -206,49 +211,105 @@ const fn days_of_month(year: i32, month: i32) -> i32 {
     }
 }
 
-/// A time value and its modifiers as a moment; `None` where one of them is not understood or NULL.
-fn moment(now_us: i64, values: &[&Value<'_>]) -> Result<Option<Moment>, Reject> {
-    let Some((first, modifiers)) = values.split_first() else { return Ok(Some(Moment::of_unix_us(now_us))) };
-    let parsed = match first {
-        Value::Int(value) => Some(Moment::from_number(number::integer_to_real(*value))),
-        Value::Float(value) => Some(Moment::from_number(*value)),
-        Value::Decimal(_) | Value::Bool(_) => storage::operand(first)?.map(|number| Moment::from_number(number.real())),
-        _ => storage::text(first)?.and_then(|text| parse::time_value(now_us, until_nul(&text))),
+/// What the functions have besides the values of their arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Times<'p> {
+    /// The time that is now: microseconds since 1970-01-01T00:00:00Z.
+    now_us: i64,
+    /// What each argument says as a modifier, where it is a constant that is one.
+    modifiers: &'p [Option<Modifier>],
+}
+
+impl<'p> Times<'p> {
+    /// For a call with these arguments.
+    pub(super) fn of(now_us: i64, args: &[Expr], prepared: &'p Prepared) -> Self {
+        let read = |arg: &Expr| match arg.as_literal() {
+            Some(Value::Text(text)) => Modifier::read(until_nul(text)),
+            _ => None,
+        };
+        let modifiers: &[Option<Modifier>] = if args.len() > 1 {
+            prepared.get(|| args.iter().map(read).collect::<Vec<_>>()).map(Vec::as_slice).unwrap_or_default()
+        } else {
+            &[]
+        };
+        Self { now_us, modifiers }
+    }
+
+    /// The same for a call that has other arguments before its time value.
+    fn behind(&self, count: usize) -> Self {
+        Self { modifiers: self.modifiers.get(count..).unwrap_or_default(), ..*self }
+    }
+
+    /// An argument as a modifier; `None` where it is not understood or NULL.
+    fn modifier(&self, at: usize, value: &Value<'_>) -> Result<Option<Modifier>, Reject> {
+        match self.modifiers.get(at) {
+            Some(Some(read)) => Ok(Some(*read)),
+            _ => Ok(storage::text(value)?.and_then(|text| Modifier::read(until_nul(&text)))),
+        }
+    }
+}
+
+/// Reads a time value and its modifiers into a moment of which nothing is set. False where one of them is not
+/// understood or NULL.
+fn settle(moment: &mut Moment, times: &Times<'_>, values: &[&Value<'_>]) -> Result<bool, Reject> {
+    let Some((first, modifiers)) = values.split_first() else {
+        *moment = Moment::of_unix_us(times.now_us);
+        return Ok(true);
     };
-    let Some(mut moment) = parsed else { return Ok(None) };
+    match first {
+        Value::Text(text) => {
+            if parse::time_value(moment, times.now_us, until_nul(text)).is_none() {
+                return Ok(false);
+            }
+        }
+        Value::Int(value) => *moment = Moment::from_number(number::integer_to_real(*value)),
+        Value::Float(value) => *moment = Moment::from_number(*value),
+        Value::Decimal(_) | Value::Bool(_) => match storage::operand(first)? {
+            Some(number) => *moment = Moment::from_number(number.real()),
+            None => return Ok(false),
+        },
+        _ => {
+            let Some(text) = storage::text(first)? else { return Ok(false) };
+            if parse::time_value(moment, times.now_us, until_nul(&text)).is_none() {
+                return Ok(false);
+            }
+        }
+    }
     for (at, modifier) in modifiers.iter().enumerate() {
-        let Some(text) = storage::text(modifier)? else { return Ok(None) };
-        if !modifier::apply(&mut moment, until_nul(&text), at == 0) {
-            return Ok(None);
+        match times.modifier(at + 1, modifier)? {
+            Some(modifier) if modifier.apply(moment, at == 0) => {}
+            _ => return Ok(false),
         }
     }
     moment.settle_julian();
     if moment.failed || !(0..=JULIAN_MS_MAX).contains(&moment.julian_ms) {
-        return Ok(None);
+        return Ok(false);
     }
     if modifiers.is_empty() && moment.date_valid && moment.day > 28 {
         // 2023-02-31 is 2023-03-03.
         moment.date_valid = false;
     }
-    Ok(Some(moment))
+    Ok(true)
 }
 
+/// What `show` makes of the moment that the arguments are, or NULL.
 fn with_moment<'a>(
-    now_us: i64,
+    times: &Times<'_>,
     values: &[&Value<'_>],
-    show: impl FnOnce(Moment) -> Value<'a>,
+    show: impl FnOnce(&mut Moment) -> Value<'a>,
 ) -> Result<Value<'a>, Reject> {
-    Ok(moment(now_us, values)?.map_or(Value::Null, show))
+    let mut moment = Moment::default();
+    Ok(if settle(&mut moment, times, values)? { show(&mut moment) } else { Value::Null })
 }
 
 /// `julianday(…)`.
-pub(super) fn julian_day<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(now_us, values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
+pub(super) fn julian_day<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(times, values, |moment| Value::Float(moment.julian_ms as f64 / DAY_MS as f64))
 }
 
 /// `unixepoch(…)`: seconds, whole unless `subsec` is among the modifiers.
-pub(super) fn unix_epoch<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    with_moment(now_us, values, |moment| {
+pub(super) fn unix_epoch<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(times, values, |moment| {
         if moment.subsecond {
             Value::Float((moment.julian_ms - UNIX_EPOCH_MS) as f64 / 1000.0)
         } else {
@@ -260,15 +321,40 @@ pub(super) fn unix_epoch<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value
 /// The most bytes of a date and time as these functions write them.
 const MOMENT_BYTES_MAX: usize = 24;
 
+/// A number of at most two digits; `None` of any other.
+fn two(number: i32) -> Option<[u8; 2]> {
+    let number = u8::try_from(number).ok().filter(|number| *number < 100)?;
+    Some([b'0' + number / 10, b'0' + number % 10])
+}
+
 /// Writes a number of at most two digits; SQLite's calendar has no larger ones here.
 fn push_two(out: &mut String, number: i32) {
-    match u8::try_from(number) {
-        Ok(number @ 0..=99) => {
-            out.push(char::from(b'0' + number / 10));
-            out.push(char::from(b'0' + number % 10));
-        }
-        _ => put(out, format_args!("{number:02}")),
+    match two(number) {
+        Some(digits) => out.push_str(std::str::from_utf8(&digits).unwrap_or_default()),
+        None => put(out, format_args!("{number:02}")),
     }
+}
+
+/// `YYYY-MM-DD`; `None` of a year that has a sign.
+fn date_bytes(moment: &Moment) -> Option<[u8; 10]> {
+    let (Some([y0, y1]), Some([y2, y3])) = (two(moment.year / 100), two(moment.year % 100)) else { return None };
+    let (Some([m0, m1]), Some([d0, d1])) = (two(moment.month), two(moment.day)) else { return None };
+    Some([y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1])
+}
+
+/// `HH:MM:SS`; `None` of a moment whose fractions of seconds are asked for.
+fn time_bytes(moment: &Moment) -> Option<[u8; 8]> {
+    if moment.subsecond {
+        return None;
+    }
+    let (Some([h0, h1]), Some([m0, m1])) = (two(moment.hour), two(moment.minute)) else { return None };
+    let Some([s0, s1]) = two(moment.second as i32) else { return None };
+    Some([h0, h1, b':', m0, m1, b':', s0, s1])
+}
+
+/// Characters of ASCII as a text.
+fn text_of<'a>(bytes: &[u8]) -> Value<'a> {
+    text_value(ascii(bytes.to_vec()))
 }
 
 fn push_year(out: &mut String, year: i32) {
@@ -317,47 +403,54 @@ fn push_signed_date(out: &mut String, moment: &Moment) {
 }
 
 /// A text that `show` writes of a moment.
-fn shown<'a>(now_us: i64, values: &[&Value<'_>], show: impl FnOnce(&mut String, Moment)) -> Result<Value<'a>, Reject> {
-    with_moment(now_us, values, |moment| {
-        let mut out = String::with_capacity(MOMENT_BYTES_MAX);
-        show(&mut out, moment);
-        text_value(out)
-    })
+fn shown<'a>(moment: &Moment, show: impl FnOnce(&mut String, &Moment)) -> Value<'a> {
+    let mut out = String::with_capacity(MOMENT_BYTES_MAX);
+    show(&mut out, moment);
+    text_value(out)
 }
 
 /// `date(…)`.
-pub(super) fn date<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(now_us, values, |out, mut moment| {
+pub(super) fn date<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(times, values, |moment| {
         moment.settle_date();
-        push_signed_date(out, &moment);
+        date_bytes(moment).map_or_else(|| shown(moment, push_signed_date), |date| text_of(&date))
     })
 }
 
 /// `time(…)`.
-pub(super) fn time<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(now_us, values, |out, mut moment| {
+pub(super) fn time<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(times, values, |moment| {
         moment.settle_time();
-        push_time(out, &moment);
+        time_bytes(moment).map_or_else(|| shown(moment, push_time), |time| text_of(&time))
     })
 }
 
 /// `datetime(…)`.
-pub(super) fn date_time<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    shown(now_us, values, |out, mut moment| {
+pub(super) fn date_time<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    with_moment(times, values, |moment| {
         moment.settle_parts();
-        push_signed_date(out, &moment);
-        out.push(' ');
-        push_time(out, &moment);
+        if let (Some(date), Some(time)) = (date_bytes(moment), time_bytes(moment)) {
+            let mut both = [b' '; 19];
+            both[..10].copy_from_slice(&date);
+            both[11..].copy_from_slice(&time);
+            return text_of(&both);
+        }
+        shown(moment, |out, moment| {
+            push_signed_date(out, moment);
+            out.push(' ');
+            push_time(out, moment);
+        })
     })
 }
 
 /// `strftime(format, …)`; NULL where the format has a letter that SQLite does not know.
-pub(super) fn strftime<'a>(now_us: i64, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn strftime<'a>(times: &Times<'_>, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
     let Some((format, values)) = values.split_first() else { return Ok(Value::Null) };
-    let (Some(format), Some(mut moment)) = (storage::text(format)?, moment(now_us, values)?) else {
+    let Some(format) = storage::text(format)? else { return Ok(Value::Null) };
+    let mut moment = Moment::default();
+    if !settle(&mut moment, &times.behind(1), values)? {
         return Ok(Value::Null);
-    };
-    moment.settle_julian();
+    }
     moment.settle_parts();
     let mut out = String::with_capacity(format.len().saturating_mul(2).min(storage::TEXT_BYTES_MAX));
     let mut rest = until_nul(&format);
@@ -423,10 +516,12 @@ fn ascii(bytes: Vec<u8>) -> String {
 }
 
 /// `timediff(left, right)`: what must be added to the right to get the left, in calendar units.
-pub(super) fn time_diff<'a>(now_us: i64, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let (Some(mut left), Some(mut right)) = (moment(now_us, &[left])?, moment(now_us, &[right])?) else {
+pub(super) fn time_diff<'a>(times: &Times<'_>, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let (left_value, right_value) = (left, right);
+    let (mut left, mut right) = (Moment::default(), Moment::default());
+    if !settle(&mut left, times, &[left_value])? || !settle(&mut right, times, &[right_value])? {
         return Ok(Value::Null);
-    };
+    }
     left.settle_parts();
     right.settle_parts();
     let forward = left.julian_ms >= right.julian_ms;

@@ -6,11 +6,14 @@
 
 use super::arithmetic::{self, Arithmetic};
 use super::compare::{Comparator, Comparison};
+use super::date::Times;
 use super::function::Body;
 use super::op::SqlOp;
-use super::storage::{self, Number};
-use super::{cast, compare, json, pattern};
-use crate::evaluate::{Evaluator, Held};
+use super::pattern::{self, OneText};
+use super::storage::{self, Operand};
+use super::{cast, compare, json};
+use crate::evaluate::{Evaluator, Held, Item};
+use crate::functions::Prepared;
 use crate::{Expr, Reject, RejectCode, Value};
 
 /// The value of an operator for its arguments.
@@ -18,15 +21,16 @@ pub(crate) fn evaluate<'a>(
     evaluator: &Evaluator<'_, 'a>,
     op: &'a SqlOp,
     args: &'a [Expr],
+    prepared: &'a Prepared,
 ) -> Result<Value<'a>, Reject> {
     if op.is_condition() {
-        return condition(evaluator, op, args).map(storage::truth_value);
+        return condition(evaluator, op, args, prepared).map(storage::truth_value);
     }
     match (op, args) {
         (SqlOp::Arithmetic(operator), [left, right]) => {
-            Ok(arithmetic(evaluator, *operator, left, right)?.map_or(Value::Null, Number::value))
+            arithmetic(evaluator, *operator, left, right).map(Operand::value)
         }
-        (SqlOp::Call(function), args) => call(evaluator, function.definition().body, args),
+        (SqlOp::Call(function), args) => call(evaluator, function.definition().body, args, prepared),
         (SqlOp::Case, args) => case(evaluator, args),
         (SqlOp::CaseOf(how), [operand, args @ ..]) => case_of(evaluator, how, operand, args),
         (SqlOp::Coalesce, args) => coalesce(evaluator, args),
@@ -35,8 +39,7 @@ pub(crate) fn evaluate<'a>(
         (SqlOp::Max(how), args) => extreme(evaluator, *how, true, args),
         (SqlOp::NullIf(how), [value, other]) => null_if(evaluator, *how, value, other),
         (SqlOp::Cast { to, lossy }, [value]) if to.is_number() => {
-            let number = evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get()));
-            Ok(number?.map_or(Value::Null, Number::value))
+            evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get())).map(Operand::value)
         }
         (SqlOp::Cast { to, lossy }, [value]) => cast::cast(*to, *lossy, evaluator.value(value)?),
         (SqlOp::Plain, [value]) => plain(evaluator, value),
@@ -47,7 +50,10 @@ pub(crate) fn evaluate<'a>(
         }
         (SqlOp::Arrow | SqlOp::LongArrow, [document, path]) => {
             let is_sql = matches!(op, SqlOp::LongArrow);
-            charged(evaluator, || evaluator.both(document, path, |document, path| json::arrow(is_sql, document, path)))
+            charged(evaluator, || {
+                evaluator
+                    .taken(document, |document| evaluator.seen(path, |path| json::arrow(is_sql, &document, path.get())))
+            })
         }
         _ => Err(damaged()),
     }
@@ -80,13 +86,18 @@ fn charged<'a>(
 /// Whether an expression is true, or `None` where it is NULL.
 fn truth<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Option<bool>, Reject> {
     match expr {
-        Expr::Sql { op, args } if op.is_condition() => condition(evaluator, op, args),
+        Expr::Sql { op, args, prepared } if op.is_condition() => condition(evaluator, op, args, prepared),
         other => evaluator.seen(other, |value| storage::truth(value.get())),
     }
 }
 
 /// The truth of an operator that [`SqlOp::is_condition`], or `None` where it is NULL.
-fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr]) -> Result<Option<bool>, Reject> {
+fn condition<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    op: &'a SqlOp,
+    args: &'a [Expr],
+    prepared: &'a Prepared,
+) -> Result<Option<bool>, Reject> {
     match (op, args) {
         (SqlOp::Compare(comparator, how), [left, right]) => comparison(evaluator, (*comparator, *how), left, right),
         (SqlOp::And, args) => junction(evaluator, args, false),
@@ -101,16 +112,26 @@ fn condition<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr])
             evaluator.both(left, right, |left, right| compare::is(*how, left, right).map(Some))
         }
         (SqlOp::IsTruth(wanted), [of]) => Ok(Some(truth(evaluator, of)? == Some(*wanted))),
-        (SqlOp::Like, [text, pattern]) => {
-            evaluator.both(text, pattern, |text, pattern| pattern::like(pattern, text, None))
-        }
+        (SqlOp::Like, [text, pattern]) => match constant(prepared, pattern, OneText::of_like) {
+            Some(pattern) => evaluator.seen(text, |text| pattern.matches(text.get())),
+            None => evaluator.both(text, pattern, |text, pattern| pattern::like(pattern, text, None)),
+        },
         (SqlOp::Like, [text, pattern, escape]) => {
             let (text, pattern, escape) = (evaluator.look(text)?, evaluator.look(pattern)?, evaluator.look(escape)?);
             pattern::like(pattern.get(), text.get(), Some(escape.get()))
         }
-        (SqlOp::Glob, [text, pattern]) => evaluator.both(text, pattern, |text, pattern| pattern::glob(pattern, text)),
+        (SqlOp::Glob, [text, pattern]) => match constant(prepared, pattern, OneText::of_glob) {
+            Some(pattern) => evaluator.seen(text, |text| pattern.matches(text.get())),
+            None => evaluator.both(text, pattern, |text, pattern| pattern::glob(pattern, text)),
+        },
         _ => Err(damaged()),
     }
+}
+
+/// What a constant pattern was read as once.
+fn constant<'a>(prepared: &'a Prepared, pattern: &Expr, read: fn(&str) -> Option<OneText>) -> Option<&'a OneText> {
+    let Some(Value::Text(pattern)) = pattern.as_literal() else { return None };
+    prepared.get(|| read(pattern))?.as_ref()
 }
 
 fn comparison<'a>(
@@ -123,59 +144,42 @@ fn comparison<'a>(
 }
 
 /// An operand as far as it can be told without making a value.
-enum Operand {
-    Number(Number),
-    Null,
-    /// Anything that is yet to be looked at.
-    Value,
-}
-
-impl From<Option<Number>> for Operand {
-    fn from(number: Option<Number>) -> Self {
-        number.map_or(Self::Null, Self::Number)
-    }
-}
-
 fn operand<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Operand, Reject> {
-    if let Some(found) = evaluator.plain(expr) {
-        return Ok(match found.get() {
-            Value::Int(value) => Operand::Number(Number::Int(*value)),
-            Value::Float(value) => Operand::Number(Number::Real(*value)),
-            _ => Operand::Value,
-        });
-    }
     match expr {
-        Expr::Sql { op: SqlOp::Arithmetic(operator), args } if let [left, right] = args.as_slice() => {
-            arithmetic(evaluator, *operator, left, right).map(Operand::from)
+        Expr::Sql { op: SqlOp::Arithmetic(operator), args, .. } if let [left, right] = args.as_slice() => {
+            arithmetic(evaluator, *operator, left, right)
         }
-        Expr::Sql { op: SqlOp::Cast { to, lossy }, args }
+        Expr::Sql { op: SqlOp::Cast { to, lossy }, args, .. }
             if to.is_number()
                 && let [of] = args.as_slice() =>
         {
-            evaluator.seen(of, |value| cast::to_number(*to, *lossy, value.get())).map(Operand::from)
+            evaluator.seen(of, |value| cast::to_number(*to, *lossy, value.get()))
         }
-        _ => Ok(Operand::Value),
+        _ => Ok(evaluator.plain(expr).map_or(Operand::Value, |found| Operand::of(found.get()))),
     }
 }
 
-/// The number that an operator gives; NULL is none.
+/// What an operator gives: a number or NULL.
 fn arithmetic<'a>(
     evaluator: &Evaluator<'_, 'a>,
     operator: Arithmetic,
     left: &'a Expr,
     right: &'a Expr,
-) -> Result<Option<Number>, Reject> {
-    match (operand(evaluator, left)?, operand(evaluator, right)?) {
-        (Operand::Number(left), Operand::Number(right)) => Ok(arithmetic::of_numbers(operator, left, right)),
-        (Operand::Null, _) | (_, Operand::Null) => Ok(None),
-        (Operand::Number(left), _) => {
-            evaluator.seen(right, |right| arithmetic::of_values(operator, &left.value(), right.get()))
-        }
-        (_, Operand::Number(right)) => {
-            evaluator.seen(left, |left| arithmetic::of_values(operator, left.get(), &right.value()))
-        }
-        _ => evaluator.both(left, right, |left, right| arithmetic::of_values(operator, left, right)),
+) -> Result<Operand, Reject> {
+    let left_operand = operand(evaluator, left)?;
+    let right_operand = operand(evaluator, right)?;
+    if let (Some(left), Some(right)) = (left_operand.number(), right_operand.number()) {
+        return Ok(arithmetic::of_numbers(operator, left, right).into());
     }
+    if left_operand == Operand::Null || right_operand == Operand::Null {
+        return Ok(Operand::Null);
+    }
+    let number = match (left_operand.number(), right_operand.number()) {
+        (Some(left), _) => evaluator.seen(right, |right| arithmetic::of_values(operator, &left.value(), right.get())),
+        (_, Some(right)) => evaluator.seen(left, |left| arithmetic::of_values(operator, left.get(), &right.value())),
+        _ => evaluator.both(left, right, |left, right| arithmetic::of_values(operator, left, right)),
+    };
+    number.map(Operand::from)
 }
 
 fn null_if<'a>(
@@ -184,8 +188,11 @@ fn null_if<'a>(
     value: &'a Expr,
     other: &'a Expr,
 ) -> Result<Value<'a>, Reject> {
-    let value = evaluator.value(value)?;
-    compare::null_if(how, value, evaluator.look(other)?.get())
+    evaluator.taken(value, |value| {
+        evaluator.seen(other, |other| {
+            if compare::is(how, value.get(), other.get())? { Ok(Value::Null) } else { evaluator.keep_item(value) }
+        })
+    })
 }
 
 /// JSON that a function made, as text like any other.
@@ -199,11 +206,19 @@ fn plain<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>
 /// Calls with more arguments than this collect them first.
 const ARGUMENTS_MAX: usize = 8;
 
-fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
+fn call<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    body: Body,
+    args: &'a [Expr],
+    prepared: &'a Prepared,
+) -> Result<Value<'a>, Reject> {
     match body {
         Body::Values(body) => call_with(evaluator, args, body),
         Body::Passes(body) => pass(evaluator, body, args),
-        Body::Timed(body) => call_with(evaluator, args, |values| body(evaluator.now_us(), values)),
+        Body::Timed(body) => {
+            let times = Times::of(evaluator.now_us(), args, prepared);
+            call_with(evaluator, args, |values| body(&times, values))
+        }
         Body::Operator => Err(damaged()),
     }
 }
@@ -211,23 +226,24 @@ fn call<'a>(evaluator: &Evaluator<'_, 'a>, body: Body, args: &'a [Expr]) -> Resu
 /// A call of a function that may hand its first argument on.
 fn pass<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: fn(Value<'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    body: fn(Item<'_, 'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>,
     args: &'a [Expr],
 ) -> Result<Value<'a>, Reject> {
     let Some((first, rest)) = args.split_first() else { return Err(damaged()) };
-    let first = evaluator.value(first)?;
-    charged(evaluator, || match rest {
-        [] => body(first, &[]),
-        [one] => evaluator.seen(one, |one| body(first, &[one.get()])),
-        [one, two] => evaluator.both(one, two, |one, two| body(first, &[one, two])),
-        rest => call_with_many(evaluator, |rest| body(first.clone(), rest), rest),
+    charged(evaluator, || {
+        evaluator.taken(first, |first| match rest {
+            [] => body(first, &[]),
+            [one] => evaluator.seen(one, |one| body(first, &[one.get()])),
+            [one, two] => evaluator.both(one, two, |one, two| body(first, &[one, two])),
+            rest => call_with_many(evaluator, |rest| body(first, rest), rest),
+        })
     })
 }
 
 fn call_with<'a>(
     evaluator: &Evaluator<'_, 'a>,
     args: &'a [Expr],
-    body: impl Fn(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
 ) -> Result<Value<'a>, Reject> {
     charged(evaluator, || match args {
         [] => body(&[]),
@@ -239,7 +255,7 @@ fn call_with<'a>(
 
 fn call_with_many<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: impl Fn(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
     args: &'a [Expr],
 ) -> Result<Value<'a>, Reject> {
     let null = Value::Null;
@@ -290,7 +306,7 @@ fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>
 
 /// Whether a condition is true. What is NULL is as good as false here, so less has to be evaluated.
 fn holds<'a>(evaluator: &Evaluator<'_, 'a>, condition: &'a Expr) -> Result<bool, Reject> {
-    let Expr::Sql { op, args } = condition else {
+    let Expr::Sql { op, args, .. } = condition else {
         return Ok(truth(evaluator, condition)? == Some(true));
     };
     match (op, args.as_slice()) {
@@ -364,9 +380,9 @@ fn coalesce<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value
             Some(found) if found.get().is_null() => {}
             Some(_) => return evaluator.value(arg),
             None => {
-                let held = evaluator.look(arg)?;
-                if !held.get().is_null() {
-                    return evaluator.keep(held);
+                let value = evaluator.value(arg);
+                if !matches!(value, Ok(Value::Null)) {
+                    return value;
                 }
             }
         }

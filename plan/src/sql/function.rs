@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use super::date::Times;
+use crate::evaluate::Item;
 pub use crate::functions::Returns;
 use crate::{Reject, Value};
 
@@ -49,9 +51,9 @@ pub enum Body {
     /// From the values of its arguments.
     Values(fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// From its first argument, which it may hand on, and the values of the others.
-    Passes(for<'a> fn(Value<'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>),
-    /// From the time that is now (microseconds since 1970-01-01T00:00:00Z) and the values of its arguments.
-    Timed(fn(i64, &[&Value<'_>]) -> Result<Value<'static>, Reject>),
+    Passes(for<'a> fn(Item<'_, 'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>),
+    /// From the time that is now, and the values of its arguments.
+    Timed(fn(&Times<'_>, &[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// The compiler makes an operator of it, which does not evaluate every argument or needs a collation.
     Operator,
 }

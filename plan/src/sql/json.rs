@@ -5,23 +5,27 @@
 //! `jsonb_…` give SQLite's binary JSON as a blob, byte for byte, except where SQLite edits in place and leaves a size
 //! written longer than it must be.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, until_nul};
 use crate::convert::clip;
+use crate::evaluate::Item;
 use crate::{Reject, RejectCode, Value};
+use std::borrow::Cow;
 
 mod jsonb;
 mod node;
 mod parse;
 mod path;
+mod scan;
 
 use node::{Escapes, Node, Notation};
 use path::Miss;
+use scan::{Place, Steps};
 
 pub(super) use path::Edit;
+
+/// For how many bytes of what is no text a document makes room at first.
+const NUMBER_BYTES_EXPECTED: usize = 12;
 
 /// How deep a document may be nested.
 pub const DEPTH_MAX: usize = 1_000;
@@ -156,10 +160,7 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
         Value::Bytes(_) => return Err(no_blob()),
         other => match storage::stored(other)? {
             Value::Null => out.push_str("null"),
-            Value::Int(value) => {
-                // Writing to a text never fails.
-                let _ = write!(out, "{value}");
-            }
+            Value::Int(value) => out.push_str(itoa::Buffer::new().format(value)),
             Value::Float(value) => out.push_str(&printf::real_literal(value)),
             other => node::write_string(out, &storage::text(&other)?.unwrap_or_default()),
         },
@@ -169,13 +170,25 @@ fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
 
 /// `json_array(value, …)`.
 pub(super) fn array<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    let mut out = String::from("[");
+    let mut out = opened('[', values);
     for value in values {
         separate(&mut out);
         append(&mut out, value)?;
     }
     out.push(']');
     form.value_of_text(out)
+}
+
+/// The beginning of a document, with room for values of the usual length.
+fn opened(bracket: char, values: &[&Value<'_>]) -> String {
+    let bytes = values.iter().map(|value| match value {
+        Value::Text(text) | Value::Json(text) => text.len().saturating_add(3),
+        _ => NUMBER_BYTES_EXPECTED,
+    });
+    let bytes = bytes.fold(2, usize::saturating_add);
+    let mut out = String::with_capacity(bytes.min(TEXT_BYTES_MAX));
+    out.push(bracket);
+    out
 }
 
 /// A comma, unless something was just opened.
@@ -187,7 +200,7 @@ fn separate(out: &mut String) {
 
 /// `json_object(name, value, …)`.
 pub(super) fn object<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    let mut out = String::from("{");
+    let mut out = opened('{', values);
     for pair in values.chunks(2) {
         let [name, value] = pair else {
             let message = "json_object() takes names and values in pairs";
@@ -230,10 +243,72 @@ pub(super) fn array_length<'a>(value: &Value<'_>, path: Option<&Value<'_>>) -> R
     Ok(Value::Int(i64::try_from(len).unwrap_or(i64::MAX)))
 }
 
+/// What a place of a document becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// JSON: `->`.
+    Json,
+    /// An SQL value, and text of what has none: `->>`.
+    Sql,
+    /// An SQL value, and JSON of what has none: `json_extract()`.
+    Extracted(Form),
+}
+
+impl Taken {
+    fn of_node<'a>(self, node: &Node<'_>) -> Result<Value<'a>, Reject> {
+        let value = if self == Self::Json { None } else { node.to_sql() };
+        match (self, value) {
+            (_, Some(value)) => value,
+            (Self::Extracted(form), None) => form.value(node),
+            (Self::Json, None) => json_value(node.to_json()),
+            (Self::Sql, None) => match json_value(node.to_json())? {
+                Value::Json(text) => Ok(Value::Text(text)),
+                other => Ok(other),
+            },
+        }
+    }
+
+    /// The same of a part of a text.
+    fn of_text(self, text: &str) -> Result<Value<'_>, Reject> {
+        let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        match plain {
+            Some(plain) if self != Self::Json => Ok(Value::Text(Cow::Borrowed(plain))),
+            _ => self.of_node(&parse::parse(text).document.map_err(|_| malformed())?),
+        }
+    }
+
+    /// The quick way into a document; `None` where only the long one can tell.
+    fn quickly<'a>(self, document: &Item<'_, 'a>, steps: Steps<'_>) -> Option<Result<Value<'a>, Reject>> {
+        match (document.lasting_text(), document.get()) {
+            (Some(text), _) => Some(self.of_place(scan::find(text, steps)?)),
+            (None, Value::Text(text) | Value::Json(text)) => {
+                Some(self.of_place(scan::find(text, steps)?).map(Value::into_static))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_place(self, place: Place<'_>) -> Result<Value<'_>, Reject> {
+        match place {
+            Place::Found(text) => self.of_text(text),
+            Place::Missing => Ok(Value::Null),
+        }
+    }
+}
+
 /// `json_extract(json, path, …)`: one path gives a value, several an array.
-pub(super) fn extract<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
-    let Some((value, paths @ [_, ..])) = values.split_first() else { return Ok(Value::Null) };
-    let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
+pub(super) fn extract<'a>(form: Form, value: &Item<'_, 'a>, paths: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+    let taken = Taken::Extracted(form);
+    if let [Value::Text(path)] = paths
+        && let Some(steps) = path.strip_prefix('$')
+        && let Some(found) = taken.quickly(value, Steps::Path(steps))
+    {
+        return found;
+    }
+    if paths.is_empty() {
+        return Ok(Value::Null);
+    }
+    let Some(source) = Source::of(value.get())? else { return Ok(Value::Null) };
     let document = source.document()?;
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
@@ -248,7 +323,7 @@ pub(super) fn extract<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>
         }
     }
     if let ([_], [Some(node)]) = (paths, found.as_slice()) {
-        return node.to_sql().unwrap_or_else(|| form.value(node));
+        return taken.of_node(node);
     }
     let mut out = String::from("[");
     for node in found {
@@ -260,8 +335,12 @@ pub(super) fn extract<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>
 }
 
 /// `json -> path` gives JSON, `json ->> path` an SQL value. The path may be a name or an index alone.
-pub(super) fn arrow<'a>(sql: bool, value: &Value<'_>, path: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let Some(source) = Source::of(value)? else { return Ok(Value::Null) };
+pub(super) fn arrow<'a>(sql: bool, value: &Item<'_, 'a>, path: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let taken = if sql { Taken::Sql } else { Taken::Json };
+    if let Some(found) = plain_steps(path).and_then(|steps| taken.quickly(value, steps)) {
+        return found;
+    }
+    let Some(source) = Source::of(value.get())? else { return Ok(Value::Null) };
     let document = source.document()?;
     let Some(text) = storage::text(path)? else { return Ok(Value::Null) };
     let text = until_nul(&text);
@@ -274,13 +353,20 @@ pub(super) fn arrow<'a>(sql: bool, value: &Value<'_>, path: &Value<'_>) -> Resul
         Err(Miss::NotFound) => return Ok(Value::Null),
         Err(miss) => return Err(bad_path(text, miss)),
     };
-    if !sql {
-        return json_value(node.to_json());
+    taken.of_node(node)
+}
+
+/// The steps of a path, a name or an index that needs no rewriting.
+fn plain_steps<'p>(path: &'p Value<'_>) -> Option<Steps<'p>> {
+    match path {
+        Value::Int(index) => usize::try_from(*index).ok().map(Steps::Index),
+        Value::Text(text) => match text.strip_prefix('$') {
+            Some(steps) => Some(Steps::Path(steps)),
+            None if text.is_empty() || text.contains(['"', '\\', '[', '\0']) => None,
+            None => Some(Steps::Name(text)),
+        },
+        _ => None,
     }
-    node.to_sql().unwrap_or_else(|| {
-        let json = node.to_json();
-        if json.len() > TEXT_BYTES_MAX { Err(storage::too_long()) } else { Ok(storage::text_value(json)) }
-    })
 }
 
 /// A name, an index or `[index]` as the steps of a path.

@@ -2,7 +2,6 @@
 //! no result among the reals, is NULL.
 
 use super::number;
-use super::printf;
 use super::storage::{self, Number};
 use crate::{Reject, RejectCode, Value};
 
@@ -90,7 +89,7 @@ pub(super) fn round<'a>(value: &Value<'_>, digits: Option<&Value<'_>>) -> Result
         let half = if real < 0.0 { -0.5 } else { 0.5 };
         number::integer_to_real(number::real_to_integer(real + half))
     } else {
-        number::parse_real(&printf::fixed(real, usize::try_from(digits).unwrap_or(0))).value
+        number::rounded(real, usize::try_from(digits).unwrap_or(0))
     };
     Ok(storage::real_value(rounded))
 }

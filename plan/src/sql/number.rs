@@ -133,8 +133,45 @@ pub(super) struct RealText {
     pub fractional: bool,
 }
 
+/// The powers of ten by which the quick way divides.
+const TENS: [f64; 9] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+/// The most digits of a number for the quick way.
+const PLAIN_DIGITS_MAX: usize = 15;
+
 /// Reads a text as a real: `sqlite3AtoF`. A NUL ends it.
 pub(super) fn parse_real(text: &[u8]) -> RealText {
+    plain_real(text).unwrap_or_else(|| any_real(text))
+}
+
+/// The same of a few digits with or without a point among them, which is what most numbers are. One division of what
+/// reals hold exactly gives the nearest real; so does SQLite's arithmetic here, whose error is far below the distance of
+/// such a number from the middle between two reals.
+fn plain_real(text: &[u8]) -> Option<RealText> {
+    let (negative, text) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    if text.len() > PLAIN_DIGITS_MAX {
+        return None;
+    }
+    let (mut digits, mut point) = (0_u64, None);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let places = point.map_or(0, |at| text.len() - at - 1);
+    if text.len() == usize::from(point.is_some()) {
+        return None;
+    }
+    let magnitude = digits as f64 / TENS.get(places)?;
+    let value = if negative { -magnitude } else { magnitude };
+    Some(RealText { value, prefix: true, whole: true, fractional: point.is_some() })
+}
+
+fn any_real(text: &[u8]) -> RealText {
     let mut rest = skip_spaces(text);
     let negative = match rest.split_first() {
         Some((b'-', after)) => {
@@ -165,7 +202,7 @@ pub(super) fn parse_real(text: &[u8]) -> RealText {
         mantissa.exponent = mantissa.exponent.saturating_add(exponent);
         rest = after;
     }
-    let magnitude = if mantissa.digits == 0 { 0.0 } else { from_decimal(mantissa.digits, mantissa.exponent) };
+    let magnitude = mantissa.real();
     let tail = skip_spaces(rest);
     RealText {
         value: if negative { -magnitude } else { magnitude },
@@ -180,39 +217,73 @@ pub(super) fn parse_real(text: &[u8]) -> RealText {
 struct Mantissa {
     digits: u64,
     exponent: i32,
+    /// Whether there was a digit at all.
     seen: bool,
+    /// Whether further digits before the point only count.
+    full: bool,
 }
 
 impl Mantissa {
     fn whole<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
         let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = text.split_at_checked(count).unwrap_or((text, &[]));
-        let mut full = false;
-        for (at, digit) in digits.iter().enumerate() {
-            // SQLite takes the first digit unseen, and leaves the rest alone once the mantissa is full.
-            if full {
-                self.exponent = self.exponent.saturating_add(1);
-            } else {
-                self.digits = self.digits.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-                full = at > 0 && self.digits >= MANTISSA_MAX;
-            }
-        }
-        self.seen = count > 0;
+        digits.iter().for_each(|digit| self.push_whole(*digit));
         rest
+    }
+
+    /// A digit before the point. SQLite takes the first one unseen, and leaves the rest alone once the mantissa is full.
+    fn push_whole(&mut self, digit: u8) {
+        if self.full {
+            self.exponent = self.exponent.saturating_add(1);
+        } else {
+            self.digits = self.digits.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.full = self.seen && self.digits >= MANTISSA_MAX;
+        }
+        self.seen = true;
+    }
+
+    /// A digit behind the point.
+    const fn push_fraction(&mut self, digit: u8) {
+        if self.digits < MANTISSA_MAX {
+            self.digits = self.digits * 10 + (digit - b'0') as u64;
+            self.exponent = self.exponent.saturating_sub(1);
+        }
+        self.seen = true;
+    }
+
+    fn real(&self) -> f64 {
+        if self.digits == 0 { 0.0 } else { from_decimal(self.digits, self.exponent) }
     }
 
     fn fraction<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
         let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = text.split_at_checked(count).unwrap_or((text, &[]));
-        for digit in digits {
-            if self.digits < MANTISSA_MAX {
-                self.digits = self.digits * 10 + u64::from(digit - b'0');
-                self.exponent = self.exponent.saturating_sub(1);
-            }
-        }
-        self.seen |= count > 0;
+        digits.iter().for_each(|digit| self.push_fraction(*digit));
         rest
     }
+}
+
+/// A real with so many digits behind the point: what `%!.*f` writes, read back.
+pub(super) fn rounded(real: f64, digits: usize) -> f64 {
+    let decoded = decode(real, -(digits as i64), 20);
+    let shown = decoded.digits();
+    let before = usize::try_from(decoded.point).unwrap_or(0);
+    let mut mantissa = Mantissa::default();
+    for at in 0..before.max(1) {
+        mantissa.push_whole(if before == 0 { b'0' } else { decoded.get(at) });
+    }
+    let zeros = usize::try_from(-decoded.point).unwrap_or(0).min(digits);
+    let fraction = shown.iter().skip(before).take(digits - zeros);
+    let places = fraction.clone().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    if places == 0 {
+        // One digit always stands behind the point.
+        mantissa.push_fraction(b'0');
+    } else {
+        (0..zeros).for_each(|_| mantissa.push_fraction(b'0'));
+        fraction.take(places).for_each(|digit| mantissa.push_fraction(*digit));
+    }
+    let magnitude = mantissa.real();
+    if decoded.negative { -magnitude } else { magnitude }
 }
 
 /// The exponent behind an `e`, or `None` where no digit follows: then the `e` is text behind the number.
@@ -558,4 +629,28 @@ fn to_decimal(mantissa: u64, exponent: i32, digits: i32) -> (u64, i32) {
         high >> shift
     };
     (decimal, -power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_plain_number_is_read_the_long_way() {
+        for text in ["", "-", ".", "-.", "1e3", " 1", "1 ", "+1", "1.2.3", "1234567890123456", "0.123456789", "1\0"] {
+            assert_eq!(plain_real(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn both_ways_read_the_same(text in "-?[0-9]{0,9}\\.?[0-9]{0,8}") {
+            if let Some(read) = plain_real(text.as_bytes()) {
+                let long = any_real(text.as_bytes());
+                proptest::prop_assert_eq!(read, long);
+                proptest::prop_assert_eq!(read.value.to_bits(), long.value.to_bits());
+            }
+        }
+    }
 }

@@ -18,9 +18,12 @@ struct Style {
     ignore_case: bool,
 }
 
+const LIKE: Style = Style { many: Some('%'), one: Some('_'), sets: false, escape: None, ignore_case: true };
+const GLOB: Style = Style { many: Some('*'), one: Some('?'), sets: true, escape: None, ignore_case: false };
+
 /// `text LIKE pattern ESCAPE escape`: `%` and `_`, the letters of ASCII without regard to case.
 pub(super) fn like(pattern: &Value<'_>, text: &Value<'_>, escape: Option<&Value<'_>>) -> Result<Option<bool>, Reject> {
-    let mut style = Style { many: Some('%'), one: Some('_'), sets: false, escape: None, ignore_case: true };
+    let mut style = LIKE;
     if let Some(escape) = escape {
         let Some(escape) = storage::text(escape)? else { return Ok(None) };
         let mut chars = until_nul(&escape).chars();
@@ -37,8 +40,84 @@ pub(super) fn like(pattern: &Value<'_>, text: &Value<'_>, escape: Option<&Value<
 
 /// `text GLOB pattern`: `*`, `?` and `[…]`, with regard to case.
 pub(super) fn glob(pattern: &Value<'_>, text: &Value<'_>) -> Result<Option<bool>, Reject> {
-    let style = Style { many: Some('*'), one: Some('?'), sets: true, escape: None, ignore_case: false };
-    matches(style, pattern, text)
+    matches(GLOB, pattern, text)
+}
+
+/// Where the only text of a pattern has to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is all: `text`.
+    Whole,
+    /// `text%`
+    Start,
+    /// `%text`
+    End,
+    /// `%text%`
+    Anywhere,
+}
+
+/// A constant pattern that is one text of ASCII, with or without something before or behind it. No character beyond
+/// ASCII holds such bytes, so that bytes can be compared.
+#[derive(Debug)]
+pub(super) struct OneText {
+    text: Box<[u8]>,
+    place: Place,
+    ignore_case: bool,
+}
+
+impl OneText {
+    /// A pattern of `LIKE`; `None` where it is more than one text.
+    pub(super) fn of_like(pattern: &str) -> Option<Self> {
+        Self::of(LIKE, pattern)
+    }
+
+    /// The same of `GLOB`.
+    pub(super) fn of_glob(pattern: &str) -> Option<Self> {
+        Self::of(GLOB, pattern)
+    }
+
+    fn of(style: Style, pattern: &str) -> Option<Self> {
+        let many = style.many?;
+        let (before, text) = pattern.strip_prefix(many).map_or((false, pattern), |rest| (true, rest));
+        let (behind, text) = text.strip_suffix(many).map_or((false, text), |rest| (true, rest));
+        let is_plain = |char: char| {
+            char.is_ascii() && char != '\0' && Some(char) != style.one && char != many && !(style.sets && char == '[')
+        };
+        if text.is_empty() || pattern.len() > PATTERN_BYTES_MAX || !text.chars().all(is_plain) {
+            return None;
+        }
+        let place = match (before, behind) {
+            (false, false) => Place::Whole,
+            (false, true) => Place::Start,
+            (true, false) => Place::End,
+            (true, true) => Place::Anywhere,
+        };
+        Some(Self { text: text.as_bytes().into(), place, ignore_case: style.ignore_case })
+    }
+
+    /// Whether a value matches, or `None` where it is NULL.
+    pub(super) fn matches(&self, value: &Value<'_>) -> Result<Option<bool>, Reject> {
+        Ok(match value {
+            Value::Text(text) => Some(self.matches_text(text)),
+            other => storage::text(other)?.map(|text| self.matches_text(&text)),
+        })
+    }
+
+    fn matches_text(&self, text: &str) -> bool {
+        let text = until_nul(text).as_bytes();
+        let wanted = self.text.len();
+        match self.place {
+            Place::Whole => self.is(text),
+            Place::Start => text.get(..wanted).is_some_and(|start| self.is(start)),
+            Place::End => text.len().checked_sub(wanted).and_then(|at| text.get(at..)).is_some_and(|end| self.is(end)),
+            Place::Anywhere if self.ignore_case => text.windows(wanted).any(|part| self.is(part)),
+            Place::Anywhere => memchr::memmem::find(text, &self.text).is_some(),
+        }
+    }
+
+    fn is(&self, part: &[u8]) -> bool {
+        if self.ignore_case { self.text.eq_ignore_ascii_case(part) } else { *self.text == *part }
+    }
 }
 
 fn matches(style: Style, pattern: &Value<'_>, text: &Value<'_>) -> Result<Option<bool>, Reject> {
@@ -199,4 +278,35 @@ fn set(pattern: &str, char: char) -> Option<&str> {
         next = chars.next();
     }
     (seen != invert).then_some(chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_patterns_of_one_text_are_read_in_advance() {
+        for pattern in ["a", "a%", "%a", "%a%", "%a b%"] {
+            assert!(OneText::of_like(pattern).is_some(), "{pattern}");
+        }
+        for pattern in ["", "%", "%%", "a_", "a%b", "%%a", "a%%", "ä%", "a\0%"] {
+            assert!(OneText::of_like(pattern).is_none(), "{pattern}");
+        }
+        assert!(OneText::of_glob("a_%*").is_some());
+        assert!(OneText::of_glob("[a]*").is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn one_text_matches_as_every_pattern_does(pattern in "[%*]?[aAbB]{1,3}[%*]?", text in "[abABä\u{0}]{0,6}") {
+            let value = |text: &str| Value::Text(text.to_owned().into());
+            let (of_pattern, of_text) = (value(&pattern), value(&text));
+            if let Some(read) = OneText::of_like(&pattern) {
+                proptest::prop_assert_eq!(read.matches(&of_text), like(&of_pattern, &of_text, None));
+            }
+            if let Some(read) = OneText::of_glob(&pattern) {
+                proptest::prop_assert_eq!(read.matches(&of_text), glob(&of_pattern, &of_text));
+            }
+        }
+    }
 }

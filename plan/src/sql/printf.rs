@@ -8,6 +8,9 @@ use crate::{Reject, Value};
 /// The precision beyond which SQLite does not go for reals.
 const REAL_PRECISION_MAX: i64 = 100_000_000;
 
+/// For how many bytes of each value `printf()` makes room at first.
+const VALUE_BYTES_EXPECTED: usize = 16;
+
 /// What stands between `%` and the letter.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spec {
@@ -53,14 +56,6 @@ fn real_with(out: &mut Vec<u8>, value: f64, zero: bool) {
     let precision = usize::try_from(number::REAL_DIGITS_MAX).ok();
     let spec = Spec { alternate2: true, zero, precision, ..Spec::default() };
     float(out, &spec, b'g', value);
-}
-
-/// A real with a fixed number of digits behind the point: `%!.*f`, which `round()` reads back.
-pub(super) fn fixed(value: f64, digits: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(40);
-    let spec = Spec { alternate2: true, precision: Some(digits), ..Spec::default() };
-    float(&mut out, &spec, b'f', value);
-    out
 }
 
 /// A real as `%06.3f`: seconds.
@@ -116,7 +111,7 @@ impl<'s, 'a> Args<'s, 'a> {
 /// The text would be too long, or is cut within a character.
 pub(super) fn printf(format: &str, values: &[&Value<'_>]) -> Result<String, Reject> {
     let mut args = Args { values: values.iter() };
-    let mut out = Vec::with_capacity(format.len());
+    let mut out = Vec::with_capacity(format.len().saturating_add(VALUE_BYTES_EXPECTED * values.len()));
     let mut rest = storage::until_nul(format).as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let (before, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));

@@ -120,14 +120,6 @@ pub(super) fn text<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, str>>, Rej
     }))
 }
 
-/// The same of a value that is given away: what it borrows stays borrowed.
-pub(super) fn into_text(value: Value<'_>) -> Result<Option<Cow<'_, str>>, Reject> {
-    Ok(match value {
-        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Some(text),
-        other => text(&other)?.map(|text| Cow::Owned(text.into_owned())),
-    })
-}
-
 /// A value as bytes, or `None` where it is NULL: `sqlite3_value_blob`.
 pub(super) fn bytes<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, [u8]>>, Reject> {
     Ok(match value {
@@ -220,6 +212,63 @@ impl Number {
     }
 }
 
+/// An operand of arithmetic, or what arithmetic gives, as far as it can be told without making a value. It is handed on
+/// as it is, for to make another form of a result that was just written takes longer than to compute it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Operand {
+    /// INTEGER.
+    Int(i64),
+    /// REAL.
+    Real(f64),
+    /// NULL.
+    Null,
+    /// Anything that is yet to be looked at.
+    Value,
+}
+
+impl Operand {
+    /// A value that is a number.
+    #[inline]
+    pub(super) const fn of(value: &Value<'_>) -> Self {
+        match value {
+            Value::Int(value) => Self::Int(*value),
+            Value::Float(value) => Self::Real(*value),
+            _ => Self::Value,
+        }
+    }
+
+    /// The number, if it is one.
+    #[inline]
+    pub(super) const fn number(self) -> Option<Number> {
+        match self {
+            Self::Int(value) => Some(Number::Int(value)),
+            Self::Real(value) => Some(Number::Real(value)),
+            Self::Null | Self::Value => None,
+        }
+    }
+
+    /// The value of a result.
+    #[inline]
+    pub(super) fn value<'a>(self) -> Value<'a> {
+        match self {
+            Self::Int(value) => Value::Int(value),
+            Self::Real(value) => real_value(value),
+            Self::Null | Self::Value => Value::Null,
+        }
+    }
+}
+
+impl From<Option<Number>> for Operand {
+    #[inline]
+    fn from(number: Option<Number>) -> Self {
+        match number {
+            Some(Number::Int(value)) => Self::Int(value),
+            Some(Number::Real(value)) => Self::Real(value),
+            None => Self::Null,
+        }
+    }
+}
+
 /// The number that an operand of arithmetic is, whatever it is: `numericType`. NULL is no number.
 pub(super) fn operand(value: &Value<'_>) -> Result<Option<Number>, Reject> {
     Ok(match value {
@@ -301,8 +350,12 @@ pub(super) fn real_value<'a>(value: f64) -> Value<'a> {
 }
 
 /// A truth value as a result: INTEGER 1 or 0, or NULL.
+#[inline]
 pub(super) fn truth_value<'a>(truth: Option<bool>) -> Value<'a> {
-    truth.map_or(Value::Null, |truth| Value::Int(i64::from(truth)))
+    match truth {
+        Some(truth) => Value::Int(i64::from(truth)),
+        None => Value::Null,
+    }
 }
 
 /// A text as a result.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, text_value, until_nul};
+use super::subject::Subject;
+use crate::evaluate::Item;
 use crate::text::replaced;
 use crate::{Reject, RejectCode, Value};
 
@@ -13,7 +15,8 @@ pub(super) fn length<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
     Ok(match value {
         Value::Null => Value::Null,
         Value::Bytes(bytes) => count(bytes.len()),
-        other => storage::text(other)?.map_or(Value::Null, |text| count(until_nul(&text).chars().count())),
+        Value::Text(text) => count(characters(until_nul(text))),
+        other => storage::text(other)?.map_or(Value::Null, |text| count(characters(until_nul(&text)))),
     })
 }
 
@@ -22,46 +25,47 @@ pub(super) fn octet_length<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
     Ok(storage::bytes(value)?.map_or(Value::Null, |bytes| count(bytes.len())))
 }
 
+/// How many characters a text has.
+fn characters(text: &str) -> usize {
+    // Every byte but those that go on with a character begins one; so short texts need no call.
+    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
+}
+
 fn count<'a>(count: usize) -> Value<'a> {
     Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// `upper(value)`. A text that has no small letters stays what it is.
-pub(super) fn upper(value: Value<'_>) -> Result<Value<'_>, Reject> {
-    let Some(mut text) = storage::into_text(value)? else { return Ok(Value::Null) };
-    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        text.to_mut().make_ascii_uppercase();
+pub(super) fn upper<'a>(value: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
+    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
+    if subject.text().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Ok(subject.changed(str::make_ascii_uppercase));
     }
-    Ok(Value::Text(text))
+    Ok(subject.whole())
 }
 
 /// `lower(value)`. A text that has no capital letters stays what it is.
-pub(super) fn lower(value: Value<'_>) -> Result<Value<'_>, Reject> {
-    let Some(mut text) = storage::into_text(value)? else { return Ok(Value::Null) };
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        text.to_mut().make_ascii_lowercase();
+pub(super) fn lower<'a>(value: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
+    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
+    if subject.text().bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Ok(subject.changed(str::make_ascii_lowercase));
     }
-    Ok(Value::Text(text))
-}
-
-/// A part of a text: borrowed where the text is.
-fn part(text: Cow<'_, str>, start: usize, end: usize) -> Value<'_> {
-    Value::Text(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.get(start..end).unwrap_or_default()),
-        Cow::Owned(text) if start == 0 && end == text.len() => Cow::Owned(text),
-        Cow::Owned(text) => Cow::Owned(text.get(start..end).unwrap_or_default().to_owned()),
-    })
+    Ok(subject.whole())
 }
 
 /// `substr(value, start, length)`: characters of a text, bytes of a blob. A negative start counts from the end, a
 /// negative length takes what stands before the start.
-pub(super) fn substr<'a>(value: Value<'a>, start: &Value<'_>, length: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
-    if value.is_null() || start.is_null() || length.is_some_and(Value::is_null) {
+pub(super) fn substr<'a>(
+    value: Item<'_, 'a>,
+    start: &Value<'_>,
+    length: Option<&Value<'_>>,
+) -> Result<Value<'a>, Reject> {
+    if value.get().is_null() || start.is_null() || length.is_some_and(Value::is_null) {
         return Ok(Value::Null);
     }
     let start = storage::integer(start)?;
     let length = length.map_or(Ok(i64::MAX), storage::integer)?;
-    if let Value::Bytes(bytes) = &value {
+    if let Value::Bytes(bytes) = value.get() {
         // For SQLite a blob without bytes is no blob at all here.
         if bytes.is_empty() {
             return Ok(Value::Null);
@@ -70,21 +74,22 @@ pub(super) fn substr<'a>(value: Value<'a>, start: &Value<'_>, length: Option<&Va
         let rest = bytes.get(skip..).unwrap_or_default();
         return Ok(Value::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec())));
     }
-    let Some(text) = storage::into_text(value)? else { return Ok(Value::Null) };
-    let seen = until_nul(&text);
-    let (skip, take) = window(start, length, || seen.chars().count());
-    let rest = from_char(seen, skip);
-    let start = seen.len() - rest.len();
-    let end = seen.len() - from_char(rest, take).len();
-    Ok(part(text, start, end))
+    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
+    let seen = until_nul(subject.text());
+    let (skip, take) = window(start, length, || characters(seen));
+    let start = char_at(seen, skip);
+    let end = start + char_at(seen.get(start..).unwrap_or_default(), take);
+    Ok(subject.part(start, end))
 }
 
-/// What follows the first `skip` characters.
-fn from_char(text: &str, skip: usize) -> &str {
-    if text.is_ascii() {
-        return text.get(skip..).unwrap_or_default();
+/// Where the character after the first `skip` begins; behind the text where there are fewer.
+fn char_at(text: &str, skip: usize) -> usize {
+    match text.as_bytes().get(..skip) {
+        // No text has more characters than bytes.
+        None => text.len(),
+        Some(skipped) if skipped.is_ascii() => skip,
+        _ => text.char_indices().nth(skip).map_or(text.len(), |(at, _)| at),
     }
-    text.char_indices().nth(skip).and_then(|(at, _)| text.get(at..)).unwrap_or_default()
 }
 
 /// How many to skip and how many to take.
@@ -126,24 +131,33 @@ pub(super) fn instr<'a>(haystack: &Value<'_>, needle: &Value<'_>) -> Result<Valu
     let (Some(haystack), Some(needle)) = (storage::text(haystack)?, storage::text(needle)?) else {
         return Ok(Value::Null);
     };
-    let found = haystack.find(&*needle).and_then(|at| haystack.get(..at));
-    Ok(count(found.map_or(0, |before| before.chars().count() + 1)))
+    let found = match needle.as_bytes() {
+        // The commonest needle is one character, which is found at once.
+        [byte] => memchr::memchr(*byte, haystack.as_bytes()),
+        needle => memchr::memmem::find(haystack.as_bytes(), needle),
+    };
+    Ok(count(found.and_then(|at| haystack.get(..at)).map_or(0, |before| characters(before) + 1)))
 }
 
 /// `replace(text, old, new)`: every `old`, byte by byte. A text without one stays what it is.
-pub(super) fn replace<'a>(text: Value<'a>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let (Some(text), Some(old)) = (storage::into_text(text)?, storage::text(old)?) else { return Ok(Value::Null) };
-    if until_nul(&old).is_empty() {
-        return Ok(Value::Text(text));
+pub(super) fn replace<'a>(value: Item<'_, 'a>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
+    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
+    let Some(old) = storage::text(old)? else { return Ok(Value::Null) };
+    if old.is_empty() || old.starts_with('\0') {
+        return Ok(subject.whole());
     }
     let Some(new) = storage::text(new)? else { return Ok(Value::Null) };
+    let text = subject.text();
     if new.len() > old.len() {
         let added = text.matches(&*old).count().saturating_mul(new.len() - old.len());
         if text.len().saturating_add(added) > TEXT_BYTES_MAX {
             return Err(storage::too_long());
         }
     }
-    Ok(replaced(&text, &old, &new).map_or(Value::Text(text), text_value))
+    match replaced(text, &old, &new) {
+        Some(replaced) => Ok(text_value(replaced)),
+        None => Ok(subject.whole()),
+    }
 }
 
 /// Which ends of a text are trimmed.
@@ -155,8 +169,9 @@ pub(super) enum Side {
 }
 
 /// `trim(text, characters)` and its like: spaces where no characters are given.
-pub(super) fn trim<'a>(side: Side, text: Value<'a>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
-    let Some(text) = storage::into_text(text)? else { return Ok(Value::Null) };
+pub(super) fn trim<'a>(side: Side, value: Item<'_, 'a>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
+    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
+    let text = subject.text();
     let set = match characters {
         None => Cow::Borrowed(" "),
         Some(characters) => match storage::text(characters)? {
@@ -164,12 +179,20 @@ pub(super) fn trim<'a>(side: Side, text: Value<'a>, characters: Option<&Value<'_
             None => return Ok(Value::Null),
         },
     };
-    let set = until_nul(&set);
-    let belongs = |char: char| set.contains(char);
-    let from_start = if side == Side::Right { &*text } else { text.trim_start_matches(belongs) };
+    let (start, end) = match until_nul(&set).as_bytes() {
+        [byte] => ends(side, text, |char: char| char == char::from(*byte)),
+        set if set.is_ascii() => ends(side, text, |char: char| set.iter().any(|byte| char == char::from(*byte))),
+        _ => ends(side, text, |char: char| until_nul(&set).contains(char)),
+    };
+    Ok(subject.part(start, end))
+}
+
+/// Where what is left of a text starts and ends.
+fn ends(side: Side, text: &str, belongs: impl Fn(char) -> bool) -> (usize, usize) {
+    let from_start = if side == Side::Right { text } else { text.trim_start_matches(&belongs) };
     let start = text.len() - from_start.len();
-    let end = start + if side == Side::Left { from_start } else { from_start.trim_end_matches(belongs) }.len();
-    Ok(part(text, start, end))
+    let left = if side == Side::Left { from_start } else { from_start.trim_end_matches(&belongs) };
+    (start, start + left.len())
 }
 
 /// `hex(value)`: the bytes in hexadecimal capitals; of NULL the empty text.

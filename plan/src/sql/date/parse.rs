@@ -1,9 +1,11 @@
-//! Time values as text: `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS.SSS+HH:MM`, `HH:MM:SS`, `now`, numbers.
+//! Time values as text: `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS.SSS+HH:MM`, `HH:MM:SS`, `now`, numbers. A moment is written
+//! where it stays: to move one takes longer than to read it.
 
 use super::{Moment, days_of_month};
 use crate::sql::number;
 
 /// A number of exactly `digits` digits within bounds, and what follows.
+#[inline]
 pub(super) fn digits(text: &[u8], digits: usize, least: i32, most: i32) -> Option<(i32, &[u8])> {
     let (number, rest) = text.split_at_checked(digits)?;
     if !number.iter().all(u8::is_ascii_digit) {
@@ -18,25 +20,32 @@ fn skip(text: &[u8], skipped: impl Fn(u8) -> bool) -> &[u8] {
     text.get(count..).unwrap_or_default()
 }
 
-/// A time value, or `None`.
-pub(super) fn time_value(now_us: i64, text: &str) -> Option<Moment> {
+/// Reads a time value into a moment of which nothing is set; `None` where it is none.
+pub(super) fn time_value(moment: &mut Moment, now_us: i64, text: &str) -> Option<()> {
     let bytes = text.as_bytes();
-    if let Some(moment) = date_and_time(bytes).or_else(|| time_of_day(bytes)) {
-        return Some(moment);
+    if date_and_time(moment, bytes).is_some() {
+        return Some(());
+    }
+    *moment = Moment::default();
+    if time_of_day(moment, bytes).is_some() {
+        return Some(());
     }
     if text.eq_ignore_ascii_case("now") {
-        return Some(Moment::of_unix_us(now_us));
+        *moment = Moment::of_unix_us(now_us);
+        return Some(());
     }
     let read = number::parse_real(bytes);
     if read.prefix && read.whole {
-        return Some(Moment::from_number(read.value));
+        *moment = Moment::from_number(read.value);
+        return Some(());
     }
     let subsecond = text.eq_ignore_ascii_case("subsec") || text.eq_ignore_ascii_case("subsecond");
-    subsecond.then(|| Moment { subsecond: true, ..Moment::of_unix_us(now_us) })
+    *moment = Moment { subsecond: true, ..Moment::of_unix_us(now_us) };
+    subsecond.then_some(())
 }
 
 /// `YYYY-MM-DD`, with or without a time behind it.
-fn date_and_time(text: &[u8]) -> Option<Moment> {
+fn date_and_time(moment: &mut Moment, text: &[u8]) -> Option<()> {
     let (negative, text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),
@@ -45,11 +54,9 @@ fn date_and_time(text: &[u8]) -> Option<Moment> {
     let (mut month, rest) = digits(rest.strip_prefix(b"-")?, 2, 1, 12)?;
     let (mut day, rest) = digits(rest.strip_prefix(b"-")?, 2, 1, 31)?;
     let rest = skip(rest, |byte| number::is_space(byte) || byte == b'T');
-    let mut moment = match time_of_day(rest) {
-        Some(time) => time,
-        None if rest.is_empty() => Moment::default(),
-        None => return None,
-    };
+    if !rest.is_empty() {
+        time_of_day(moment, rest)?;
+    }
     if moment.time_valid && moment.hour == 24 {
         moment.hour = 0;
         day += 1;
@@ -70,11 +77,11 @@ fn date_and_time(text: &[u8]) -> Option<Moment> {
     if moment.zone != 0 {
         moment.settle_julian();
     }
-    Some(moment)
+    Some(())
 }
 
 /// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.SSS`, with or without a time zone behind it.
-pub(super) fn time_of_day(text: &[u8]) -> Option<Moment> {
+pub(super) fn time_of_day(moment: &mut Moment, text: &[u8]) -> Option<()> {
     let (hour, rest) = digits(text, 2, 0, 24)?;
     let (minute, mut rest) = digits(rest.strip_prefix(b":")?, 2, 0, 59)?;
     let mut second = 0;
@@ -90,9 +97,9 @@ pub(super) fn time_of_day(text: &[u8]) -> Option<Moment> {
     if hour == 24 && (minute != 0 || second != 0 || fraction != 0.0) {
         return None;
     }
-    let mut moment =
-        Moment { time_valid: true, hour, minute, second: f64::from(second) + fraction, ..Moment::default() };
-    zone(&mut moment, rest).then_some(moment)
+    moment.time_valid = true;
+    (moment.hour, moment.minute, moment.second) = (hour, minute, f64::from(second) + fraction);
+    zone(moment, rest).then_some(())
 }
 
 /// The digits behind the point of the seconds. More than 999 milliseconds would round to the next second.

@@ -120,7 +120,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "What must be added to the right time to get the left.",
         example: ("timediff('2024-03-01', '2024-02-01')", "'+0000-01-00 00:00:00.000'"),
-        body: Body::Timed(|now_us, args| date::time_diff(now_us, arg(args, 0), arg(args, 1))),
+        body: Body::Timed(|times, args| date::time_diff(times, arg(args, 0), arg(args, 1))),
     },
     Definition {
         name: "unixepoch",

@@ -65,7 +65,7 @@ fn step<'p>(path: &'p str, node: &Node<'_>) -> Result<(Step<'p>, &'p str), Miss>
 }
 
 /// The name behind a point, whether it stands in quotes, and what follows.
-fn member(path: &str) -> Result<(&str, bool, &str), Miss> {
+pub(super) fn member(path: &str) -> Result<(&str, bool, &str), Miss> {
     if let Some(quoted) = path.strip_prefix('"') {
         let mut escaped = false;
         for (at, char) in quoted.char_indices() {
@@ -101,7 +101,7 @@ fn element(path: &str, len: usize) -> Result<(usize, &str), Miss> {
 }
 
 /// A number that may be beyond every array.
-fn number(text: &str) -> Option<(usize, &str)> {
+pub(super) fn number(text: &str) -> Option<(usize, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(digits)?;
     if digits.is_empty() {
