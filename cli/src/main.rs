@@ -46,6 +46,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use exit::Failure;
 use otlp::{Collector, Sending};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -62,8 +63,9 @@ struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Send logs and traces to this OpenTelemetry collector, too (OTLP over HTTP): http://host:4318.
-    #[arg(long, global = true, value_name = "URL", env = "REDIS_WB_OTLP", value_parser = Collector::parse)]
-    otlp: Option<Collector>,
+    // Read by hand: where clap refuses a value it prints it, and this one may hold a password.
+    #[arg(long, global = true, value_name = "URL", env = "REDIS_WB_OTLP", hide_env_values = true)]
+    otlp: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -120,8 +122,12 @@ enum Shell {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let collector = match cli.otlp.as_deref().map(Collector::parse).transpose() {
+        Ok(collector) => collector,
+        Err(help) => return Failure::with_help("`--otlp` is no address of a collector", help).print(),
+    };
     // The last of them are sent when it is dropped.
-    let _sending = start_logging(cli.log_format, cli.otlp);
+    let _sending = start_logging(cli.log_format, collector);
     let result = match cli.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Compile(arguments) => compile::run(&arguments),

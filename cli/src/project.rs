@@ -220,8 +220,10 @@ fn paths_from(folder: &Path, connection: &mut Connection) {
 }
 
 fn secrets_from(folder: &Path, password: &mut Option<String>, args: &mut BTreeMap<String, String>) {
-    let files = args.iter_mut().filter(|(name, _)| name.starts_with("ssl")).map(|(_, value)| value);
-    for text in password.iter_mut().chain(files).filter(|text| secret::is_path(text)) {
+    // A variable is read where the plan runs, and counts from there.
+    let is_file = |name: &str, value: &str| secret::is_file(name, value) && !value.starts_with("${");
+    let files = args.iter_mut().filter(|(name, value)| is_file(name, value)).map(|(_, value)| value);
+    for text in password.iter_mut().filter(|text| secret::is_path(text)).chain(files) {
         let path = folder.join(text.strip_prefix("./").unwrap_or(text));
         // A path without one of the beginnings that tell it would be read as the secret itself.
         let path = if path.is_absolute() { path } else { Path::new("./").join(path) };

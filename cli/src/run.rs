@@ -99,7 +99,8 @@ async fn compile(location: &Location, shutdown: &Shutdown) -> Result<Plan, Failu
     }
     let mut live = Live::default();
     for (name, target) in first.targets.into_iter().filter(|(_, target)| target.is_blind) {
-        let told = redis_wb_runtime::wait_for_schema(&target.connection, &target.tables, shutdown.clone()).await;
+        let (connection, tables) = (&target.connection, &target.tables);
+        let told = redis_wb_runtime::wait_for_schema(&name, connection, tables, shutdown.clone()).await;
         live.tables.insert(name, Ok(told.map_err(failure)?));
     }
     let second = project.compile(live);

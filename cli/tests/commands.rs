@@ -134,12 +134,35 @@ fn the_tables_of_the_jobs_can_be_made() {
 #[test]
 fn what_is_only_compiled_is_not_run() {
     let folder = project(JOB);
-    fs::write(folder.path().join("config.yaml"), CONFIG.replace("postgresql", "sqlserver")).unwrap();
-    assert_eq!(redis_wb(folder.path(), &["check", "--deny-warnings"]).status.code(), Some(0));
-    let output = redis_wb(folder.path(), &["run"]);
-    assert_eq!(output.status.code(), Some(2));
-    let text = stderr(&output);
-    assert!(text.contains("this version compiles for SQL Server but does not run against it"), "{text}");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    // All that is said, in one line.
+    let said =
+        |output: &Output| stderr(output).split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    for (kind, title) in [("sqlserver", "SQL Server"), ("oracle", "Oracle"), ("db2", "Db2"), ("cassandra", "Cassandra")]
+    {
+        let config = CONFIG.replace("postgresql", kind);
+        let sentence = format!(
+            "× connection `target`: this version compiles for {title} but does not run against it help: run against \
+             `postgresql`, `mariadb`, `mysql` or `sqlite`, or use the statements by `redis-wb compile`"
+        );
+        // With the tables' DDL it is the plan that is refused, and without it whoever would ask for the tables.
+        let without = config.replace("    ddl: schema.sql\n", "");
+        let configs: &[&String] = if kind == "cassandra" { &[&without] } else { &[&without, &config] };
+        for config in configs {
+            write("config.yaml", config);
+            assert_eq!(redis_wb(folder.path(), &["check"]).status.code(), Some(0));
+            let output = redis_wb(folder.path(), &["run"]);
+            assert_eq!((output.status.code(), said(&output)), (Some(2), sentence.clone()));
+            let output = redis_wb(folder.path(), &["check", "--connect"]);
+            assert_eq!(output.status.code(), Some(1));
+            assert!(said(&output).contains(&format!("compiles for {title} but does not run")), "{}", stderr(&output));
+        }
+        let plan = stdout(&redis_wb(folder.path(), &["compile", "--format", "json"]));
+        assert!(plan.contains("INSERT") || plan.contains("MERGE"), "{kind}: {plan}");
+        write("plan.json", &plan);
+        let output = redis_wb(folder.path(), &["run", "--plan", "plan.json"]);
+        assert_eq!((output.status.code(), said(&output)), (Some(2), sentence));
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! TLS with verification, both ways: PostgreSQL with certificates of its own, and a Redis behind a TLS terminator.
+//! TLS with verification, both ways: PostgreSQL and MariaDB with certificates of their own, a Redis behind a TLS terminator;
+//! and the connections of `docs/targets.md` as they stand there.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helping functions as well")]
 
@@ -255,4 +256,168 @@ fn a_redis_is_written_to_by_tls() {
     let output = run(&["--redis-ca", &ca, "--redis-cert", &own, "--redis-key", &own_key]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(client.hget::<_, _, String>("e:2", "name").unwrap(), "Alan");
+}
+
+/// A block of a section of `docs/targets.md`.
+fn shown(section: &str, language: &str) -> String {
+    let page = std::fs::read_to_string(xtask::root().join("docs/targets.md")).unwrap();
+    let section = page.split("\n## ").find(|part| part.starts_with(section)).unwrap();
+    let block = section.split(&format!("```{language}\n")).nth(1).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+/// The connection of a section, where only host, port and database are others.
+fn connection(section: &str, port: (u16, u16), database: (&str, &str)) -> String {
+    let config = shown(section, "yaml").replace("db.internal", "127.0.0.1").replace("cache.internal", "127.0.0.1");
+    let config = config.replace(&format!("port: {}", port.0), &format!("port: {}", port.1));
+    config.replace(&format!("database: {}", database.0), &format!("database: {}", database.1))
+}
+
+/// A folder with what a user has: certificates of our own issuer, the job, and no tables' DDL.
+fn folder_of_a_user(ours: &Authority) -> Project {
+    let project = Project::new("emp", &JOB.replace("connection: pg", "connection: target"), TABLE);
+    project.write("ca.crt", &ours.pem);
+    project.write("other.crt", &Authority::new("another").pem);
+    let (certificate, key) = ours.certificate("redis_wb", "redis_wb");
+    project.write("redis_wb.crt", &certificate);
+    project.write("redis_wb.key", &key);
+    project
+}
+
+/// Drains with a configuration, from another folder: paths count from that of the configuration.
+fn drain(project: &Project, config: &str) -> (bool, String) {
+    project.write("config.yaml", config);
+    let mut run = project.command(&["run", "--until-idle", "--redis", &project.redis.url()]);
+    let run = run.args(["--config", &project.path("config.yaml").display().to_string()]).current_dir("/");
+    let output = run.env("TARGET_PASSWORD", "secret").env("CACHE_PASSWORD", "secret").output().unwrap();
+    (output.status.success(), text(&output.stderr))
+}
+
+/// What becomes of a connection that works: a key comes, another goes; and what is said of one that does not.
+fn try_as_shown(project: &Project, config: &str, place: &str, ca: &str, rows: &dyn Fn() -> Vec<Row>) {
+    let (is_done, said) = drain(project, config);
+    assert!(is_done, "{said}");
+    let mut source = project.client();
+    let _: () = source.hset("emp:1", "name", "Ada").unwrap();
+    let _: () = source.hset("emp:2", "name", "Alan").unwrap();
+    let (is_done, said) = drain(project, config);
+    assert!(is_done, "{said}");
+    let _: () = source.del("emp:2").unwrap();
+    // A name of a file is one without `./` as well.
+    let (is_done, said) = drain(project, &config.replace("./", ""));
+    assert!(is_done, "{said}");
+    assert_same_rows(&rows(), &[vec!["1".to_owned(), "Ada".to_owned()]]);
+    for (wrong, what, remedy) in [
+        (config.replace("./ca.crt", "./other.crt"), "no issuer that is known here has signed it", ca),
+        (config.replace("127.0.0.1", "localhost"), "not valid for name", "the host as the certificate does"),
+        (config.replace("./ca.crt", "./nothing.crt"), "nothing.crt` cannot be read as a certificate", "name a file"),
+        (config.replace("./ca.crt", "./config.yaml"), "holds no certificate that could be trusted", "name a file"),
+        (config.replace("./redis_wb.key", "./other.crt"), "cannot be read as a private key", "name a file"),
+    ] {
+        let (is_done, said) = drain(project, &wrong);
+        let words = said.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(!is_done && words.contains(what) && words.contains(remedy), "{what}; {remedy}: {said}");
+        assert!(words.contains(place), "{place}: {said}");
+    }
+}
+
+#[test]
+fn a_postgresql_is_used_as_its_page_says() {
+    let ours = Authority::new("ours");
+    let project = folder_of_a_user(&ours);
+    project.pg("CREATE ROLE redis_wb LOGIN PASSWORD 'secret'; REVOKE CREATE ON SCHEMA public FROM public; \
+                GRANT SELECT, INSERT, UPDATE, DELETE ON emp TO redis_wb");
+    let rule = "hostssl all redis_wb 127.0.0.1/32 scram-sha-256 clientcert=verify-full";
+    serve_tls(&project, &ours, &ours.certificate("db", "127.0.0.1"), rule);
+    let config = connection("PostgreSQL", (5432, project.postgres.port()), ("shop", "postgres"));
+    let (is_done, said) = drain(&project, &config);
+    let words = said.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    let is_told =
+        words.contains("connection `target`: the table `redis_wb_checkpoint`") && words.contains("CREATE TABLE");
+    assert!(!is_done && is_told, "{said}");
+    project.pg(&shown("PostgreSQL", "sql"));
+    let rows = || project.pg_rows("SELECT id::text, name FROM emp");
+    try_as_shown(&project, &config, "connection `target`", "`sslrootcert`", &rows);
+    let without = config.replace("      sslcert: ./redis_wb.crt", "").replace("      sslkey: ./redis_wb.key", "");
+    let (is_done, said) = drain(&project, &without);
+    assert!(!is_done && said.contains("`sslcert`"), "{said}");
+}
+
+#[test]
+fn a_mariadb_is_used_as_its_page_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let ours = Authority::new("ours");
+    let project = folder_of_a_user(&ours);
+    let open = |path: &std::path::Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    open(project.folder.path(), 0o755);
+    let (certificate, key) = ours.certificate("db", "127.0.0.1");
+    project.write("own.crt", &certificate);
+    project.write("own.key", &key);
+    let at = |file: &str| {
+        open(&project.path(file), 0o644);
+        project.path(file).display().to_string()
+    };
+    let arguments = [("ca", "ca.crt"), ("cert", "own.crt"), ("key", "own.key")];
+    let arguments = arguments.map(|(name, file)| format!("--ssl-{name}={}", at(file)));
+    let maria = Maria { server: xtask::servers::MariaDb::start_with(&arguments) };
+    maria.run(TABLE);
+    maria.run(
+        "CREATE USER redis_wb IDENTIFIED BY 'secret' REQUIRE X509; \
+               GRANT SELECT, INSERT, UPDATE, DELETE ON test.emp TO redis_wb",
+    );
+    let config = connection("MariaDB and MySQL", (3306, maria.server.port()), ("shop", "test"));
+    let (is_done, said) = drain(&project, &config);
+    let words = said.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    let is_told =
+        words.contains("connection `target`: the table `redis_wb_checkpoint`") && words.contains("CREATE TABLE");
+    assert!(!is_done && is_told, "{said}");
+    maria.run(&shown("MariaDB and MySQL", "sql"));
+    let rows = || maria.rows("SELECT CAST(id AS text), name FROM emp");
+    try_as_shown(&project, &config, "connection `target`", "`ssl_ca`", &rows);
+    let without = config.replace("      ssl_cert: ./redis_wb.crt", "").replace("      ssl_key: ./redis_wb.key", "");
+    let (is_done, said) = drain(&project, &without);
+    assert!(!is_done && said.contains("`ssl_cert`"), "{said}");
+}
+
+#[test]
+fn a_redis_is_used_as_its_page_says() {
+    let ours = Authority::new("ours");
+    let project = folder_of_a_user(&ours);
+    let cache = Redis::start_bare(&["--user", "redis_wb", "on", ">secret", "~*", "+@all"]);
+    let config = connection("Redis", (6379, terminator(&cache, &ours)), ("0", "0"));
+    let job = shown("Redis", "yaml\n# jobs/employees_cache.yaml").replace("first_name", "name");
+    project.write("jobs/emp.yaml", &job);
+    let mut client = redis::Client::open(cache.url()).unwrap().get_connection().unwrap();
+    let client = std::cell::RefCell::new(&mut client);
+    let rows = || {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("employee:*").query(*client.borrow_mut()).unwrap();
+        let row = |key: String| {
+            let name: String = client.borrow_mut().hget(&key, "name").unwrap();
+            vec![key.replace("employee:", ""), name]
+        };
+        keys.into_iter().map(row).collect()
+    };
+    try_as_shown(&project, &config, "`cache`", "`sslrootcert`", &rows);
+    let without = config.replace("      sslcert: ./redis_wb.crt", "").replace("      sslkey: ./redis_wb.key", "");
+    let (is_done, said) = drain(&project, &without);
+    assert!(!is_done && said.contains("`sslcert`"), "{said}");
+}
+
+#[test]
+fn an_sqlite_is_used_as_its_page_says() {
+    let project = folder_of_a_user(&Authority::new("ours"));
+    let config = shown("SQLite", "yaml");
+    let (is_done, said) = drain(&project, &config);
+    assert!(!is_done && said.contains("there is no file") && said.contains("sqlite3"), "{said}");
+    let ddl = project.command(&["compile", "--ddl"]).output().unwrap();
+    let shop = rusqlite::Connection::open(project.path("shop.db")).unwrap();
+    shop.execute_batch(&text(&ddl.stdout)).unwrap();
+    // The first run that gets so far has the keys captured.
+    let (is_done, said) = drain(&project, &config);
+    assert!(is_done, "{said}");
+    let _: () = project.client().hset("emp:1", "name", "Ada").unwrap();
+    let (is_done, said) = drain(&project, &config);
+    assert!(is_done, "{said}");
+    let name: String = shop.query_row("SELECT name FROM emp WHERE id = 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(name, "Ada");
 }

@@ -7,8 +7,8 @@ use redis_wb_plan::schema::Schema;
 
 use crate::codes::Code;
 use crate::resolve::{Scope, Tables};
-use crate::source::{FileId, Files, Spanned};
-use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parallel, parse, render, resolve, yaml};
+use crate::source::{FileId, Files, Span, Spanned};
+use crate::{Diagnostic, Diagnostics, ast, check, ddl, dialect, lower, parallel, parse, render, resolve, secret, yaml};
 
 /// What is compiled.
 pub struct Inputs<'i> {
@@ -81,6 +81,9 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(files: &mut Files, mut inputs: Inputs<'_>) -> Compiled {
     let mut diagnostics = Diagnostics::default();
+    for place in secret::places(&files.get(inputs.config).text) {
+        files.hide(Span { file: inputs.config, start: place.start, end: place.end });
+    }
     let mut config = yaml::parse(inputs.config, files, &mut diagnostics)
         .map(|root| parse::config(&root, &inputs.variables, files, &mut diagnostics))
         .unwrap_or_default();

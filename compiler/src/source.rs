@@ -126,6 +126,14 @@ impl File {
         self.shown.as_deref().unwrap_or(&self.text)
     }
 
+    /// The same for whoever looks into it: letters stand in place of a secret, which mean nothing in YAML.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let mask = |(own, shown)| if own == shown { own } else { b'x' };
+        let bytes = self.text.bytes().zip(self.shown().bytes()).map(mask).collect();
+        String::from_utf8(bytes).unwrap_or_else(|_| self.shown().to_owned())
+    }
+
     /// The line and column of a byte.
     #[must_use]
     pub fn line_column(&self, offset: usize) -> LineColumn {

@@ -74,6 +74,24 @@ impl Failure {
         Self::Refused(Refusal { code, reason, statement: None, at_commit: false, has_ended: false })
     }
 
+    /// The same, where somebody has to mend something, with the place that it is about.
+    pub(crate) fn at(self, place: &str) -> Self {
+        match self {
+            Self::Configuration { message, help } if !message.contains(place) => {
+                Self::Configuration { message: format!("{place}: {message}"), help }
+            }
+            other => other,
+        }
+    }
+
+    /// The same with the name of the connection, unless it is said already.
+    pub(crate) fn of_connection(self, name: &str) -> Self {
+        match &self {
+            Self::Configuration { message, .. } if message.contains(&format!("connection `{name}`")) => self,
+            _ => self.at(&format!("connection `{name}`")),
+        }
+    }
+
     /// What kind of failure it is, in one word; of a refusal its code.
     pub(crate) const fn class(&self) -> &'static str {
         match self {

@@ -144,8 +144,12 @@ pub struct Summary {
 pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Result<Summary, Error> {
     let topology = Topology::new(&options.redis)?;
     // What is wrong here does not mend itself while the process runs.
-    plan.connections.values().try_for_each(target::check)?;
-    plan.redis.iter().try_for_each(|(name, connection)| redis_server::check(name, connection))?;
+    for (name, connection) in &plan.connections {
+        target::check(connection).map_err(|failure| failure.of_connection(name))?;
+    }
+    for (name, connection) in &plan.redis {
+        redis_server::check(name, connection).map_err(|failure| failure.of_connection(name))?;
+    }
     target::check_apart(&plan)?;
     Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
@@ -188,6 +192,7 @@ pub async fn look_at_redis(name: &str, plan: &RedisConnection, commands: &BTreeS
 /// # Errors
 /// What somebody has to mend: the address, the password, the rights.
 pub async fn wait_for_schema(
+    name: &str,
     connection: &Connection,
     tables: &[TableName],
     mut shutdown: Shutdown,
@@ -199,7 +204,7 @@ pub async fn wait_for_schema(
             Err(failure @ Failure::Transient(_)) if !shutdown.is_requested() => {
                 retry(failure, &mut pauses, &mut shutdown).await;
             }
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => return Err(failure.of_connection(name).into()),
         }
     }
 }

@@ -158,7 +158,9 @@ impl Pipeline {
                     wait(OVERTAKEN_MS, &mut self.shutdown).await;
                 }
                 Err(Failure::Fenced(known)) => return Ok(Ended::Fenced(known)),
-                Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => return Err(failure.into()),
+                Err(failure @ Failure::Configuration { .. }) if self.common.until_idle => {
+                    return Err(failure.of_connection(&self.layout.name).into());
+                }
                 Err(failure) => self.pause(failure).await,
             }
         }

@@ -115,6 +115,8 @@ fn clients(name: &str, plan: &RedisConnection) -> Result<Vec<Client>, Failure> {
 
 /// The certificates of a client, read.
 pub(crate) fn certificates(tls: &Settings) -> Result<TlsCertificates, Failure> {
+    // The client reads them only when it connects, and takes what is wrong with them for something that passes.
+    tls.client()?;
     let root_cert = tls.root.as_deref().map(bytes_of).transpose()?;
     let client_tls = match &tls.identity {
         Some((certificate, key)) => {
@@ -131,8 +133,8 @@ fn no_host(name: &str) -> Failure {
 
 /// What an error of such a server means: all pass by themselves but those of rights and passwords.
 pub(crate) fn failure(name: &str, error: &RedisError) -> Failure {
-    if let Some(failure) = tls::refusal(error) {
-        return failure;
+    if let Some(failure) = tls::refusal(error, tls::LIBPQ) {
+        return failure.at(&format!("the Redis of connection `{name}`"));
     }
     let code = error.code().unwrap_or_default();
     if matches!(code, "MOVED" | "CROSSSLOT") || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved)) {

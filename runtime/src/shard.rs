@@ -176,7 +176,7 @@ impl Shard {
             .set_response_timeout(Some(RESPONSE_SECONDS_MAX));
         let unreachable = |error: RedisError| match failure(error) {
             Failure::Transient(why) => Failure::Transient(format!("{self} cannot be reached: {why}")),
-            other => other,
+            other => other.at(&self.to_string()),
         };
         let redis = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(unreachable)?;
         Ok(Connection { redis, cluster: self.cluster.clone() })
@@ -534,7 +534,7 @@ pub(crate) fn certificates_of(server: &Server, has_tls: bool) -> Result<Option<T
     let tls = tls::Settings {
         mode: Mode::VerifyFull,
         root: ca.clone(),
-        identity: tls::identity(cert.clone(), key.clone(), "--redis-cert", "--redis-key")?,
+        identity: tls::identity(cert.clone(), key.clone(), tls::OPTIONS)?,
     };
     if has_tls {
         return Ok(Some(certificates(&tls)?));
@@ -731,7 +731,7 @@ fn failure(error: RedisError) -> Failure {
 
 /// A failure of Redis: all pass by themselves but those of rights and passwords.
 pub(crate) fn failure_of(error: &RedisError) -> Failure {
-    if let Some(failure) = tls::refusal(error) {
+    if let Some(failure) = tls::refusal(error, tls::OPTIONS) {
         return failure;
     }
     let code = error.code().unwrap_or_default();

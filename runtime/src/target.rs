@@ -19,7 +19,7 @@ use redis_wb_plan::{ColumnType, Plan, Value};
 
 use crate::TableName;
 use crate::batch::{Entry, Prepared, Rejected};
-use crate::checkpoint::{Advance, Epoch, epoch_text};
+use crate::checkpoint::{Advance, Epoch, TABLE, epoch_text};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::lease::Fence;
@@ -226,6 +226,17 @@ fn no_cells(_: &Value<'_>, _: &ColumnType, _: &mut Vec<u8>) {}
 /// A Redis tells itself what it refuses.
 fn never_isolated() -> Failure {
     Failure::Transient("a batch for Redis is written as a whole".to_owned())
+}
+
+/// What it means that the table of positions is not there and could not be made.
+fn unmade(failure: Failure, create: &str) -> Failure {
+    match failure {
+        Failure::Configuration { message, .. } => Failure::configuration(
+            format!("the table `{TABLE}`, which keeps the positions, cannot be made: {message}"),
+            format!("let the user make it, or make it and grant SELECT, INSERT and UPDATE on it: {create}"),
+        ),
+        other => other,
+    }
 }
 
 fn compile_only(dialect: Dialect) -> Failure {

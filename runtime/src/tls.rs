@@ -15,6 +15,21 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use crate::error::Failure;
 use crate::secret::expand;
 
+/// What the files of TLS are named by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) root: &'static str,
+    pub(crate) certificate: &'static str,
+    pub(crate) key: &'static str,
+}
+
+/// The names that libpq has; a Redis that a connection names has the same.
+pub(crate) const LIBPQ: Names = Names { root: "sslrootcert", certificate: "sslcert", key: "sslkey" };
+/// Those of MariaDB's and MySQL's clients.
+pub(crate) const MYSQL: Names = Names { root: "ssl_ca", certificate: "ssl_cert", key: "ssl_key" };
+/// The options for the Redis whose changes are carried over.
+pub(crate) const OPTIONS: Names = Names { root: "--redis-ca", certificate: "--redis-cert", key: "--redis-key" };
+
 /// What is checked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -44,7 +59,7 @@ impl Settings {
     /// Reads `sslmode`, `sslrootcert`, `sslcert` and `sslkey`; without a mode it is `absent`.
     pub(crate) fn read(args: &BTreeMap<String, String>, absent: Mode) -> Result<Self, Failure> {
         let get = |name: &str| args.get(name).map(|text| expand(text)).transpose();
-        let root = get("sslrootcert")?;
+        let root = get(LIBPQ.root)?;
         let mode = match get("sslmode")?.as_deref() {
             None => absent,
             Some("disable") => Mode::Disable,
@@ -61,7 +76,7 @@ impl Settings {
                 ));
             }
         };
-        Ok(Self { mode, root, identity: identity(get("sslcert")?, get("sslkey")?, "sslcert", "sslkey")? })
+        Ok(Self { mode, root, identity: identity(get(LIBPQ.certificate)?, get(LIBPQ.key)?, LIBPQ)? })
     }
 
     /// What rustls needs.
@@ -88,9 +103,15 @@ impl Settings {
             return Ok(builder.with_no_client_auth());
         };
         let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let chain = chain.map_err(|error| unreadable(certificate, &error))?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-        builder.with_client_auth_cert(chain, private).map_err(|error| unreadable(certificate, &error))
+        let chain = chain.map_err(|error| unreadable(certificate, CERTIFICATE, &error))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, "private key", &error))?;
+        builder.with_client_auth_cert(chain, private).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => Failure::configuration(
+                format!("the key in `{key}` is not that of the certificate in `{certificate}`"),
+                "name the two files that were made together",
+            ),
+            error => unreadable(certificate, CERTIFICATE, &error),
+        })
     }
 
     fn roots(&self) -> Result<RootCertStore, Failure> {
@@ -98,7 +119,7 @@ impl Settings {
         match &self.root {
             Some(path) => {
                 let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-                roots.add_parsable_certificates(all.map_err(|error| unreadable(path, &error))?);
+                roots.add_parsable_certificates(all.map_err(|error| unreadable(path, CERTIFICATE, &error))?);
             }
             None => {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -108,7 +129,7 @@ impl Settings {
             let place = self.root.as_deref().map_or_else(|| "the system".to_owned(), |path| format!("`{path}`"));
             return Err(Failure::configuration(
                 format!("{place} holds no certificate that could be trusted"),
-                "name a file in PEM with the issuer's certificate: `sslrootcert: /path/ca.crt`",
+                "name a file in PEM with the issuer's certificate",
             ));
         }
         Ok(roots)
@@ -119,14 +140,13 @@ impl Settings {
 pub(crate) fn identity(
     certificate: Option<String>,
     key: Option<String>,
-    certificate_name: &str,
-    key_name: &str,
+    names: Names,
 ) -> Result<Option<(String, String)>, Failure> {
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
         (None, None) => Ok(None),
         _ => Err(Failure::configuration(
-            format!("`{certificate_name}` and `{key_name}` stand for one identity, and one of them is missing"),
+            format!("`{}` and `{}` stand for one identity, and one of them is missing", names.certificate, names.key),
             "name both files, or neither",
         )),
     }
@@ -134,10 +154,13 @@ pub(crate) fn identity(
 
 /// A file of a certificate or key.
 pub(crate) fn bytes_of(path: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| unreadable(path, &error))
+    std::fs::read(path).map_err(|error| unreadable(path, "certificate or key", &error))
 }
 
-fn unreadable(path: &str, error: &dyn StdError) -> Failure {
+/// What most files of TLS hold.
+const CERTIFICATE: &str = "certificate";
+
+fn unreadable(path: &str, what: &str, error: &dyn StdError) -> Failure {
     // A variable may hold the certificate or the key itself, which must not be shown.
     if path.contains("-----BEGIN") {
         return Failure::configuration(
@@ -146,8 +169,8 @@ fn unreadable(path: &str, error: &dyn StdError) -> Failure {
         );
     }
     Failure::configuration(
-        format!("`{path}` cannot be read as a certificate or key: {error}"),
-        "name a file in PEM that this user may read",
+        format!("`{path}` cannot be read as a {what}: {error}"),
+        format!("name a file in PEM that holds the {what} and that this user may read"),
     )
 }
 
@@ -157,20 +180,22 @@ fn broken(error: &dyn StdError) -> Failure {
 
 /// Why the other side's certificate, or ours, was not taken; `None` where an error is of another kind. The clients hand
 /// on what rustls says in different wrappings, but all in its words.
-pub(crate) fn refusal(error: &(dyn StdError + 'static)) -> Option<Failure> {
+pub(crate) fn refusal(error: &(dyn StdError + 'static), names: Names) -> Option<Failure> {
+    let Names { root, certificate, key } = names;
     let mut cause = Some(error);
     while let Some(error) = cause {
         let said = error.to_string();
         if let Some((_, why)) = said.split_once("invalid peer certificate: ") {
+            let why = if why == "UnknownIssuer" { "no issuer that is known here has signed it" } else { why };
             return Some(Failure::configuration(
                 format!("the server's certificate is not trusted: {why}"),
-                "name its issuer by `sslrootcert` (MySQL: `ssl_ca`), and the host as the certificate does",
+                format!("name its issuer's certificate by `{root}`, and the host as the certificate does"),
             ));
         }
         if let Some((_, why)) = said.split_once("received fatal alert: ") {
             return Some(Failure::configuration(
                 format!("the server ends the TLS handshake: {why}"),
-                "if it wants to know this worker, name `sslcert` and `sslkey` (MySQL: `ssl_cert`, `ssl_key`)",
+                format!("if it wants to know this worker, name its certificate by `{certificate}` and `{key}`"),
             ));
         }
         cause = error.source();

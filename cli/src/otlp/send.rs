@@ -25,14 +25,15 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// The collector at an address: `http://host:4318`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is no address of a collector; write it as http://host:4318 (for TLS, run one beside this)"
-            )
-        };
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(wrong)?.to_owned();
+    ///
+    /// # Errors
+    /// How an address is written. The text itself is not told: it may hold a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        const WRITE: &str = "write it as http://host:4318 (for TLS, or a password, run a collector beside this)";
+        let uri: Uri = text.parse().map_err(|_| WRITE)?;
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let is_plain = uri.scheme_str() == Some("http") && !has_user;
+        let host = uri.host().filter(|_| is_plain).ok_or(WRITE)?.to_owned();
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { host, port: uri.port_u16().unwrap_or(PORT), base })
     }
@@ -72,7 +73,7 @@ mod tests {
         let parsed = |text: &str| Collector::parse(text).map(|one| (one.host, one.port, one.base));
         assert_eq!(parsed("http://otel"), Ok(("otel".to_owned(), 4_318, String::new())));
         assert_eq!(parsed("http://[::1]:9/base/"), Ok(("[::1]".to_owned(), 9, "/base".to_owned())));
-        for wrong in ["https://otel", "otel:4318", "", "http://"] {
+        for wrong in ["https://otel", "otel:4318", "", "http://", "http://user:password@otel"] {
             assert!(parsed(wrong).is_err_and(|why| why.contains("http://host:4318")), "{wrong}");
         }
     }

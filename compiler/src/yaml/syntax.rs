@@ -51,7 +51,7 @@ impl Mistake {
 
 /// Explains an error of the parser.
 pub(super) fn explain(error: &serde_yaml::Error, file: FileId, files: &Files) -> Diagnostic {
-    let whole = &files.get(file).text;
+    let whole = &files.get(file).masked();
     let location = error.location().and_then(|at| offset(whole, at.line(), at.column()));
     let text = Text::new(whole, location.unwrap_or(0));
     let said = error.without_snippet().to_string();
@@ -74,6 +74,7 @@ pub(super) fn explain(error: &serde_yaml::Error, file: FileId, files: &Files) ->
 /// The mistake of a scalar that begins at `start`, of whose beginning YAML made a tag or an anchor, so that it is
 /// lost. `is_null` tells whether nothing is left of it.
 pub(super) fn swallowed(file: FileId, files: &Files, start: usize, is_null: bool) -> Option<Diagnostic> {
-    let text = Text::new(&files.get(file).text, start);
+    let masked = files.get(file).masked();
+    let text = Text::new(&masked, start);
     scalar::swallowed(&text, is_null).map(|mistake| mistake.diagnostic(file))
 }

@@ -14,7 +14,7 @@ use redis_wb_plan::plan::Connection;
 use redis_wb_plan::{RejectCode, Statement};
 
 use super::steps::{Step, steps};
-use super::{Streams, fenced, is_fenced, kept, sql_fence, step};
+use super::{Streams, fenced, is_fenced, kept, sql_fence, step, unmade};
 use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, FENCE_ROW, TABLE};
 use crate::error::Failure;
@@ -295,5 +295,5 @@ async fn make_table(connection: &mut Conn) -> Result<(), Failure> {
            fence bigint NOT NULL, updated_at datetime(6) NOT NULL, PRIMARY KEY (stream, epoch)\
          ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     );
-    connection.query_drop(create).await.map_err(failure::of)
+    connection.query_drop(&create).await.map_err(|error| unmade(failure::of(error), &create))
 }

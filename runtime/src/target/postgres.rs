@@ -16,7 +16,7 @@ use redis_wb_plan::plan::{Connection, Of, Param};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::{Streams, fenced, kept, sql_fence, step};
+use super::{Streams, fenced, kept, sql_fence, step, unmade};
 use crate::batch::Prepared;
 use crate::checkpoint::{Advance, Epoch, FENCE_ROW, TABLE};
 use crate::error::Failure;
@@ -356,7 +356,7 @@ async fn make_table(client: &Client) -> Result<(), Failure> {
     // Two workers that start at once may both try; the loser comes again.
     client.batch_execute(&make).await.map_err(|error| match failure::of(error) {
         Failure::Refused(refusal) => Failure::Transient(refusal.reason),
-        other => other,
+        other => unmade(other, &make),
     })
 }
 

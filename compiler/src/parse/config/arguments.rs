@@ -46,12 +46,16 @@ pub(super) fn read(
                     Some(None) => check_name(context, key, what, "Redis", Some(SSL)),
                     None => {}
                 }
+                if secret::is_one(&key.value) {
+                    let text = connection::password(context, node, secrets)?;
+                    return secret::is_reference(&text).then(|| (key.value.clone(), text));
+                }
                 if key.value == "sslmode" && !node.text().is_some_and(variable::is_in) {
                     context.word(node, "sslmode", &SSL_MODES)?;
                 }
                 let text = connection::text(context, node, what)?;
-                if key.value.starts_with("ssl") && secret::is_path(&text.value) {
-                    secrets.files.push(SecretFile { key: key.value.clone(), path: text.clone() });
+                if secret::is_file(&key.value, &text.value) {
+                    file(context, key, &text, secrets)?;
                 }
                 Some((key.value.clone(), text.value))
             })
@@ -62,6 +66,21 @@ pub(super) fn read(
             Vec::new()
         }
     }
+}
+
+/// Takes note of a file of TLS. What such a file holds is a secret, and no path.
+fn file(context: &mut Context<'_>, key: &Spanned<String>, text: &Spanned<String>, secrets: &mut Secrets) -> Option<()> {
+    if text.value.contains("-----BEGIN") {
+        secrets.plain.push(text.span);
+        let message = format!("`{}` must be the path of a file, not what the file holds", key.value);
+        let diagnostic = Diagnostic::new(Code::E0004, text.span, message, "this is no path");
+        context.report(diagnostic.help("write it to a file that only redis-wb's user may read, and name that"));
+        return None;
+    }
+    if !variable::is_in(&text.value) {
+        secrets.files.push(SecretFile { key: key.value.clone(), path: text.clone() });
+    }
+    Some(())
 }
 
 fn check_name(

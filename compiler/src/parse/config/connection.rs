@@ -100,7 +100,7 @@ fn port(context: &mut Context<'_>, node: &Node) -> Option<String> {
 }
 
 /// A password goes into the plan only as `${VAR}` or as the path of a file.
-fn password(context: &mut Context<'_>, node: &Node, secrets: &mut Secrets) -> Option<String> {
+pub(super) fn password(context: &mut Context<'_>, node: &Node, secrets: &mut Secrets) -> Option<String> {
     let text = text(context, node, "password")?;
     if secret::is_path(&text.value) {
         secrets.files.push(SecretFile { key: "password".to_owned(), path: text.clone() });

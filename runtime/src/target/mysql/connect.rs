@@ -80,7 +80,7 @@ async fn connect_to(options: Opts, dialect: Dialect) -> Result<Session, Failure>
     let connected = connected.await.unwrap_or_else(|_| Err(Failure::Transient("no answer".to_owned())));
     connected.map_err(|failure| match failure {
         Failure::Transient(why) => Failure::Transient(format!("{}: {why} ({address})", dialect.title())),
-        other => other,
+        other => other.at(&format!("{} at {address}", dialect.title())),
     })
 }
 
@@ -114,11 +114,11 @@ async fn look_at_server(mut connection: Conn, dialect: Dialect) -> Result<Sessio
 /// TLS where one of its parameters is named: with the server verified by `ssl_ca`, or else by the system's issuers.
 fn tls(args: &BTreeMap<String, String>) -> Result<Option<SslOpts>, Failure> {
     let get = |name: &str| args.get(name).map(|text| expand(text)).transpose();
-    let (root, certificate, key) = (get("ssl_ca")?, get("ssl_cert")?, get("ssl_key")?);
+    let (root, certificate, key) = (get(tls::MYSQL.root)?, get(tls::MYSQL.certificate)?, get(tls::MYSQL.key)?);
     if root.is_none() && certificate.is_none() && key.is_none() {
         return Ok(None);
     }
-    let identity = tls::identity(certificate, key, "ssl_cert", "ssl_key")?;
+    let identity = tls::identity(certificate, key, tls::MYSQL)?;
     let settings = tls::Settings { mode: Mode::VerifyFull, root, identity };
     // The client reads the files only when it connects; what is wrong with them is told before.
     settings.client()?;

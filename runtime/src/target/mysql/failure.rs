@@ -57,7 +57,7 @@ pub(in crate::target) const MEANINGS: &[Line<RangeInclusive<u16>>] = &[
         Refuses(RejectCode::TargetValue)),
     line("user or password",
         &[1045..=1045, 1251..=1251, 1275..=1275, 1698..=1698, 1862..=1862, 3118..=3118, 4151..=4151],
-        Wants("check user and password of the connection")),
+        Wants("check user and password of the connection; a user of whom a certificate is wanted needs `ssl_cert` and `ssl_key`")),
     line("hosts that are blocked",
         &[1129..=1130],
         Wants("let this host connect: see `FLUSH HOSTS` and the hosts of the user")),
@@ -95,7 +95,7 @@ pub(super) fn of(error: Error) -> Failure {
             "the server speaks no TLS, which the connection asks for",
             "turn TLS on there (`ssl_cert`, `ssl_key`), or leave `ssl_ca` out on a network that you trust",
         ),
-        other => tls::refusal(&other).unwrap_or_else(|| Failure::Transient(other.to_string())),
+        other => tls::refusal(&other, tls::MYSQL).unwrap_or_else(|| Failure::Transient(other.to_string())),
     }
 }
 

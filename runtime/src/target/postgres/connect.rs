@@ -71,8 +71,8 @@ pub(super) async fn connect(connection: &Connection) -> Result<Session, Failure>
 
 /// What kept a connection from coming about.
 fn unconnected(error: tokio_postgres::Error, config: &Config) -> Failure {
-    if let Some(failure) = tls::refusal(&error) {
-        return failure;
+    if let Some(failure) = tls::refusal(&error, tls::LIBPQ) {
+        return failure.at(&format!("PostgreSQL at {}", address(config)));
     }
     match failure::of(error) {
         Failure::Transient(why) if why.contains("server does not support TLS") => Failure::configuration(
@@ -80,6 +80,9 @@ fn unconnected(error: tokio_postgres::Error, config: &Config) -> Failure {
             "turn TLS on there (`ssl = on`), or use `sslmode: disable` on a network that you trust",
         ),
         Failure::Transient(why) => Failure::Transient(format!("{why} ({})", address(config))),
+        Failure::Configuration { message, help } => {
+            Failure::Configuration { message: format!("{message} ({})", address(config)), help }
+        }
         other => other,
     }
 }

@@ -23,7 +23,9 @@ pub(in crate::target) const MEANINGS: &[Line<&str>] = &[
     line("constraints, check options of views, what triggers raise", &["23", "44", "P0"], Refuses(RejectCode::Constraint)),
     line("values that a column does not take, rows that are too large", &["21", "22", "54"],
         Refuses(RejectCode::TargetValue)),
-    line("user or password", &["28"], Wants("check user and password of the connection, and the server's pg_hba.conf")),
+    line("user or password", &["28"],
+        Wants("check user and password of the connection, its `sslcert` and `sslkey` where the server wants a \
+            certificate, and the server's pg_hba.conf")),
     line("no such database", &["3D"], Wants("check `database` of the connection, or create the database")),
     line("no such table or schema", &["42P01", "3F000"],
         Wants("create the table, or mend the job; it goes on by itself then")),
