@@ -348,7 +348,7 @@ fn time_bytes(moment: &Moment) -> Option<[u8; 8]> {
         return None;
     }
     let (Some([h0, h1]), Some([m0, m1])) = (two(moment.hour), two(moment.minute)) else { return None };
-    let Some([s0, s1]) = two(moment.second as i32) else { return None };
+    let [s0, s1] = two(moment.second as i32)?;
     Some([h0, h1, b':', m0, m1, b':', s0, s1])
 }
 
