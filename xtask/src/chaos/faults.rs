@@ -231,7 +231,9 @@ impl Kind {
                 let links = (0..stage.workers.len()).map(Place::RedisLink);
                 [Place::Primary, Place::Replica, Place::Clock(0), Place::Clock(1)].into_iter().chain(links).collect()
             }
-            Self::PostgresKill | Self::PostgresBackendKill | Self::PostgresPause => vec![Place::Postgres],
+            // It cannot recover where its disk is full.
+            Self::PostgresKill | Self::PostgresBackendKill => vec![Place::Postgres, Place::Disk],
+            Self::PostgresPause => vec![Place::Postgres],
             Self::MariaKill | Self::MariaPause => vec![Place::Maria],
             Self::PostgresCut | Self::PostgresDelay | Self::PostgresSilent | Self::PostgresCutInMessage => {
                 vec![Place::PostgresLink]

@@ -6,15 +6,20 @@ use super::faults::{KINDS, Kind};
 use super::round::Outcome;
 use super::side::Shape;
 
+/// The Redis of a round.
+fn shape(outcome: &Outcome) -> &'static str {
+    if outcome.shape == Shape::Cluster { "cluster" } else { "primary with a replica" }
+}
+
 /// How a round went, in one line; and what did not hold, if anything did not.
 pub(super) fn line(outcome: &Outcome) -> String {
-    let shape = if outcome.shape == Shape::Cluster { "a cluster" } else { "a primary with a replica" };
+    let shape = shape(outcome);
     let Outcome { seed, changes, recorded, poison, wrote, drained, .. } = outcome;
     let faults: Vec<String> = outcome.faults.iter().map(|(kind, times)| format!("{} {times}", kind.name())).collect();
     let total: u64 = outcome.faults.values().sum();
     let verdict = if outcome.wrong.is_empty() { "clean" } else { "WRONG" };
     let mut line = format!(
-        "seed {seed}, {shape}: {changes} changes in {:.0} s, {recorded} rows of the log, {poison} poison, {total} faults ({}), \
+        "seed {seed}, a {shape}: {changes} changes in {:.0} s, {recorded} rows of the log, {poison} poison, {total} faults ({}), \
          drained in {:.1} s: {verdict}",
         wrote.as_secs_f64(),
         faults.join(", "),
@@ -32,12 +37,24 @@ pub(super) fn line(outcome: &Outcome) -> String {
     line
 }
 
-/// All faults, how often each was there, and in how many rounds of these something did not hold.
+/// All rounds; then all faults, how often each was there, and in how many rounds of these something did not hold.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
     let mut lines = vec![
-        "| fault | what is done | times | rounds | of these not clean |".to_owned(),
-        "|---|---|--:|--:|--:|".to_owned(),
+        "| seed | Redis | changes | written in | rows of the log | poison | faults | drained in | |".to_owned(),
+        "|--:|---|--:|--:|--:|--:|--:|--:|---|".to_owned(),
     ];
+    for outcome in outcomes {
+        let Outcome { seed, changes, recorded, poison, .. } = outcome;
+        let [wrote, drained] = [outcome.wrote, outcome.drained].map(|time| time.as_secs_f64());
+        let total: u64 = outcome.faults.values().sum();
+        let verdict = if outcome.wrong.is_empty() { "clean" } else { "**not clean**" };
+        lines.push(format!(
+            "| {seed} | {} | {changes} | {wrote:.0} s | {recorded} | {poison} | {total} | {drained:.1} s | {verdict} |",
+            shape(outcome),
+        ));
+    }
+    lines.push("\n| fault | what is done | times | rounds | of these not clean |".to_owned());
+    lines.push("|---|---|--:|--:|--:|".to_owned());
     for (kind, name, what) in KINDS {
         let with: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.faults.contains_key(&kind)).collect();
         if with.is_empty() {

@@ -11,10 +11,11 @@ use redis::Value;
 use super::driver::Line;
 use super::faults::Kind;
 use super::side::Nodes;
+use super::space::Space;
 use super::stage::{Stage, mirror};
 use super::workload::{SLOTS, key};
 use crate::Error;
-use crate::servers::Cluster;
+use crate::servers::{Cluster, Redis};
 
 /// How long a replica may take to have what it is asked for, in milliseconds.
 const WAIT_MS_MAX: &str = "30000";
@@ -26,6 +27,8 @@ const CATCH_UP_SECONDS_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many slots move in one go.
 const MOVES: usize = 6;
+/// What Redis says where a server is to give or take a slot that has become a replica.
+const NO_PRIMARY: &str = "only with masters";
 /// How many servers join a cluster, at most.
 const NODES_MAX: usize = 8;
 
@@ -42,7 +45,7 @@ pub(super) fn inflict(kind: Kind, stage: &mut Stage, line: &Line, random: &mut S
             cluster.node_mut(owner).resume();
             cluster.try_settle()
         }),
-        Kind::ClusterReshard => stage.side.nodes().map_or(Ok(()), |nodes| reshard(&nodes.cluster, None, random)),
+        Kind::ClusterReshard => stage.side.nodes().map_or(Ok(()), |nodes| reshard(&nodes.cluster, line, None, random)),
         _ => join(stage, line, random),
     }
 }
@@ -129,7 +132,7 @@ fn kill_primary(stage: &mut Stage, line: &Line, tag: u32) -> Result<(), Error> {
 }
 
 /// Moves some slots that have keys or streams to other servers, or all to one.
-fn reshard(cluster: &Cluster, to: Option<usize>, random: &mut StdRng) -> Result<(), Error> {
+fn reshard(cluster: &Cluster, line: &Line, to: Option<usize>, random: &mut StdRng) -> Result<(), Error> {
     let mut slots = slots_in_use(cluster)?;
     slots.shuffle(random);
     for slot in slots.into_iter().take(MOVES) {
@@ -140,7 +143,19 @@ fn reshard(cluster: &Cluster, to: Option<usize>, random: &mut StdRng) -> Result<
         if from == to {
             continue;
         }
-        cluster.open_slot(slot, from, to)?;
+        // What changes in a server's last slot while that leaves may be lost, as docs/cluster.md says.
+        let held = if slots_of(cluster, from)? == 1 { Some(line.hold()) } else { None };
+        if held.is_some() {
+            Space::open(cluster.nodes().iter().map(Redis::port))?.settle_expiry()?;
+        }
+        match cluster.open_slot(slot, from, to) {
+            // A busy machine let another be elected since.
+            Err(error) if error.to_string().contains(NO_PRIMARY) => {
+                cluster.run(to, &["CLUSTER", "SETSLOT", &slot.to_string(), "STABLE"]).ok();
+                continue;
+            }
+            opened => opened?,
+        }
         thread::sleep(Duration::from_millis(random.random_range(0..100)));
         while cluster.move_keys(slot, from, to)? > 0 {
             thread::sleep(Duration::from_millis(random.random_range(0..50)));
@@ -148,6 +163,18 @@ fn reshard(cluster: &Cluster, to: Option<usize>, random: &mut StdRng) -> Result<
         close(cluster, &primaries, slot, to)?;
     }
     cluster.try_settle()
+}
+
+/// How many slots a server says that it has.
+fn slots_of(cluster: &Cluster, at: usize) -> Result<usize, Error> {
+    let nodes: String = redis::from_redis_value(cluster.run(at, &["CLUSTER", "NODES"])?).unwrap_or_default();
+    let own = nodes.lines().find(|line| line.contains("myself")).unwrap_or_default();
+    let count = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        // Slots on their way are told as `[77->-id]`.
+        Some(last.parse::<usize>().ok()?.saturating_sub(first.parse().ok()?) + 1)
+    };
+    Ok(own.split(' ').skip(8).filter_map(count).sum())
 }
 
 /// Ends a move and tells all primaries, so that the next move begins with what they agree on.
@@ -179,14 +206,14 @@ fn slots_in_use(cluster: &Cluster) -> Result<Vec<u16>, Error> {
 fn join(stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error> {
     let Some(nodes) = stage.side.nodes() else { return Ok(()) };
     if nodes.links.len() >= NODES_MAX {
-        return reshard(&nodes.cluster, None, random);
+        return reshard(&nodes.cluster, line, None, random);
     }
     let at = nodes.cluster.try_add()?;
     nodes.announce(at)?;
     let (announced, cluster) = (nodes.port(at), &nodes.cluster);
-    let port = cluster.nodes().get(at).map_or(0, crate::servers::Redis::port);
+    let port = cluster.nodes().get(at).map_or(0, Redis::port);
     // Before any key of the suite's own rule is there.
     mirror(&mut super::driver::connect(port).map_err(Error::during("connect to a server that joined"))?)?;
     line.hold().insert(announced, port);
-    reshard(cluster, Some(at), random)
+    reshard(cluster, line, Some(at), random)
 }

@@ -65,7 +65,10 @@ impl Side {
         missing: &mut Vec<(&'static str, String)>,
     ) -> Result<Self, Error> {
         let rejson = tools::rejson()?.to_string_lossy().into_owned();
+        // A replica that is to wait by a clock that is set back in between would wait for as long.
+        let at_once = ["--repl-diskless-sync-delay", "0"];
         let arguments = ["--appendonly", "yes", "--appendfsync", "always", "--loadmodule", &rejson];
+        let arguments = [at_once.as_slice(), &arguments].concat();
         Ok(match shape {
             Shape::Pair => Self::Pair(Box::new(Pair::start(module, &arguments, folder, missing)?)),
             Shape::Cluster => {
