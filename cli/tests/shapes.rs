@@ -162,7 +162,7 @@ fn change(random: &mut StdRng) -> redis::Cmd {
 struct Held {
     orders: BTreeMap<u32, Value>,
     tags: BTreeMap<u32, BTreeSet<String>>,
-    games: BTreeMap<u32, BTreeMap<String, i64>>,
+    games: BTreeMap<u32, BTreeMap<String, u8>>,
     open_accounts: BTreeMap<u32, String>,
 }
 
@@ -182,7 +182,7 @@ impl Held {
                 held.tags.insert(id, client.smembers(tags).unwrap());
             }
             if is_game {
-                let scores: Vec<(String, i64)> = client.zrange_withscores(game, 0, -1).unwrap();
+                let scores: Vec<(String, u8)> = client.zrange_withscores(game, 0, -1).unwrap();
                 held.games.insert(id, scores.into_iter().collect());
             }
             if is_account {
@@ -230,15 +230,15 @@ impl Held {
             // In the order in which Redis has them.
             let mut members: Vec<_> = game.iter().map(|(member, score)| (score, member)).collect();
             members.sort_unstable();
-            let members = members.iter().map(|(score, member)| json!({"member": member, "score": **score as f64}));
+            let members = members.iter().map(|(score, member)| json!({"member": member, "score": f64::from(**score)}));
             put(format!("g:{id}"), json!({"members": members.collect::<Vec<_>>()}));
         }
         for (id, name) in &self.open_accounts {
             put(format!("a:{id}"), json!({"owner": name.to_uppercase(), "called": name}));
         }
-        let size = |order: &Value| order["lines"].as_array().unwrap().len() as f64;
+        let size = |order: &Value| f64::from(u8::try_from(order["lines"].as_array().unwrap().len()).unwrap());
         let sizes = self.orders.iter().map(|(id, order)| (id.to_string(), json!(size(order))));
-        let best = |game: &BTreeMap<String, i64>| json!(*game.values().max().unwrap() as f64);
+        let best = |game: &BTreeMap<String, u8>| json!(f64::from(*game.values().max().unwrap()));
         let best = self.games.iter().map(|(id, game)| (id.to_string(), best(game)));
         let ids = |ids: BTreeSet<String>| json!(ids);
         let all = [
