@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::cast_precision_loss,
     reason = "a test fails by panicking, in its helping functions as well"
 )]
 
