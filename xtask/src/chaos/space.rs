@@ -1,7 +1,7 @@
 //! All servers that hold keys, looked at together: one primary, or those of a cluster. It must not know which of the two.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Connection, RedisResult};
 
@@ -9,6 +9,8 @@ use super::driver::connect;
 use super::workload::{DOCS, GAMES, ITEMS, SLOTS, TAGS, TTL_MS_MAX, key};
 use crate::Error;
 
+/// How long it may take until all keys are served.
+const SERVED_SECONDS_MAX: Duration = Duration::from_secs(60);
 /// How long to wait between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -20,11 +22,22 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Connects to those of the servers that are primaries and have keys.
+    /// Connects to those of the servers that are primaries and have keys. Waits for those of a cluster to agree that all
+    /// is served, as they soon do again on a busy machine.
     pub(super) fn open(ports: impl IntoIterator<Item = u16>) -> Result<Self, Error> {
+        let (ports, start): (Vec<u16>, _) = (ports.into_iter().collect(), Instant::now());
+        loop {
+            match Self::look(&ports) {
+                Err(_) if start.elapsed() < SERVED_SECONDS_MAX => thread::sleep(LOOK_AGAIN),
+                looked => return looked,
+            }
+        }
+    }
+
+    fn look(ports: &[u16]) -> Result<Self, Error> {
         let mut primaries = Vec::new();
         for port in ports {
-            let Ok(mut connection) = connect(port) else { continue };
+            let Ok(mut connection) = connect(*port) else { continue };
             let role: Vec<redis::Value> = redis::cmd("ROLE").query(&mut connection).map_err(failed)?;
             if matches!(role.first(), Some(redis::Value::BulkString(role)) if role == b"master") {
                 primaries.push(connection);
