@@ -199,3 +199,28 @@ fn of_many_rows_those_that_a_target_refuses_are_found() {
     assert_eq!(keys("lite").collect::<BTreeSet<_>>(), wrong(&[7]));
     assert_eq!(project.lite_rows("SELECT CAST(count(*) AS text) FROM meter"), [["2997"]]);
 }
+
+/// Of rows that are many, those of a log stay in order, however large each is.
+#[test]
+fn many_rows_of_a_log_stay_in_order() {
+    const MANY: usize = 4_000;
+    let job = "
+source:
+  redis: {key_pattern: 'note:*', trigger: write-behind, key: 'note:<id:int>'}
+output:
+  - uses: relational.write
+    with: {connection: pg, table: log, load_strategy: APPEND, keys: [id], mapping: [version, text]}
+";
+    let tables = "CREATE TABLE log (seq bigserial, id integer, version integer, text text);";
+    let project = Project::new("notes", job, tables);
+    project.drain();
+    let mut pipe = redis::pipe();
+    for version in 0..MANY {
+        let text = "x".repeat(if version % 7 == 3 { 3_000 } else { version % 11 });
+        pipe.hset_multiple("note:1", &[("version", version.to_string()), ("text", text)]).ignore();
+    }
+    pipe.exec(&mut project.client()).unwrap();
+    project.drain();
+    let expected: Vec<Row> = (0..MANY).map(|version| [version.to_string()].into()).collect();
+    assert_same_rows(&project.pg_rows("SELECT version::text FROM log ORDER BY seq"), &expected);
+}

@@ -124,7 +124,10 @@ impl Postgres {
             for statement in &output.write {
                 prepares.write.push(bound(&session.client, statement).await?);
             }
-            if let ([statement], [bound]) = (output.write.as_slice(), prepares.write.as_slice()) {
+            // A table has no order. Of compacted rows each is another one's.
+            if output.strategy.compacts()
+                && let ([statement], [bound]) = (output.write.as_slice(), prepares.write.as_slice())
+            {
                 prepares.stage = Stage::prepare(&session.client, outputs.len(), statement, bound).await?;
             }
             outputs.push(prepares);

@@ -12,7 +12,7 @@ use super::driver::Line;
 use super::faults::Kind;
 use super::side::Nodes;
 use super::space::Space;
-use super::stage::{Stage, mirror};
+use super::stage::{Stage, mirror, wait_until_joined};
 use super::workload::{SLOTS, key};
 use crate::Error;
 use crate::servers::{Cluster, Redis};
@@ -212,8 +212,10 @@ fn join(stage: &mut Stage, line: &Line, random: &mut StdRng) -> Result<(), Error
     nodes.announce(at)?;
     let (announced, cluster) = (nodes.port(at), &nodes.cluster);
     let port = cluster.nodes().get(at).map_or(0, Redis::port);
-    // Before any key of the suite's own rule is there.
-    mirror(&mut super::driver::connect(port).map_err(Error::during("connect to a server that joined"))?)?;
+    let mut joined = super::driver::connect(port).map_err(Error::during("connect to a server that joined"))?;
+    mirror(&mut joined)?;
+    // What changes there before is not captured.
+    wait_until_joined(&mut joined)?;
     line.hold().insert(announced, port);
     reshard(cluster, line, Some(at), random)
 }

@@ -191,9 +191,6 @@ impl Stage {
     fn wait_until_tracked(&self) -> Result<(), Error> {
         let start = Instant::now();
         let mut space = self.side.space()?;
-        let is_tracked = |connection: &mut redis::Connection| -> redis::RedisResult<bool> {
-            Ok(redis::cmd("WB.RULES").query::<Vec<redis::Value>>(connection)?.len() > jobs().len())
-        };
         loop {
             let mut is_whole = true;
             for connection in space.all() {
@@ -209,6 +206,23 @@ impl Stage {
             thread::sleep(LOOK_AGAIN);
         }
     }
+}
+
+/// Whether a server has the rules of all jobs, and the mirror's.
+fn is_tracked(connection: &mut redis::Connection) -> redis::RedisResult<bool> {
+    Ok(redis::cmd("WB.RULES").query::<Vec<redis::Value>>(connection)?.len() > jobs().len())
+}
+
+/// Waits until the workers have all jobs tracked at a server that joined, as an operator is told to.
+pub(super) fn wait_until_joined(connection: &mut redis::Connection) -> Result<(), Error> {
+    let start = Instant::now();
+    while !is_tracked(connection).map_err(Error::during("ask for the tracking rules"))? {
+        if start.elapsed() > TRACK_SECONDS_MAX {
+            return Err(Error::new("the workers did not have the jobs tracked at a server that joined"));
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
 }
 
 /// Has a server keep each change of the hashes in a stream that nobody reads.
