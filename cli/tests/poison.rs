@@ -216,7 +216,7 @@ output:
     project.drain();
     let mut pipe = redis::pipe();
     for version in 0..MANY {
-        let text = "x".repeat(if version % 7 == 3 { 3_000 } else { version % 11 });
+        let text = "x".repeat(if version % 7 == 3 { 1_900 } else { version % 23 * 9 });
         pipe.hset_multiple("note:1", &[("version", version.to_string()), ("text", text)]).ignore();
     }
     pipe.exec(&mut project.client()).unwrap();
