@@ -75,7 +75,7 @@ impl Capabilities for PostgreSql {
     fn cast(&self, column: &ColumnType, type_name: Option<&str>) -> Option<String> {
         let by_text = bound(column) == "text" && column.kind != Type::Text;
         match (column.kind, type_name) {
-            (_, Some(name)) if by_text => Some(name.to_owned()),
+            (_, Some(name)) if by_text || column.kind == Type::Decimal => Some(name.to_owned()),
             (Type::Decimal, None) => Some("numeric".to_owned()),
             (Type::Json, None) => Some("jsonb".to_owned()),
             _ => None,
@@ -101,6 +101,8 @@ fn bound(column: &ColumnType) -> &'static str {
             Some(32) => "real",
             _ => "double precision",
         },
+        // The binary form has at most 12,000 digits, and a precision is at most 1,000.
+        Type::Decimal if column.precision.is_some() => "numeric",
         Type::Bytes => "bytea",
         Type::Date => "date",
         Type::Time => "time",

@@ -95,14 +95,20 @@ impl Reports {
                 tracing::debug!("the state of unit is not kept: {}", crate::Error::from(failure));
             }
             let told = Instant::now();
+            let pause = async {
+                tokio::select! {
+                    () = changed.notified() => sleep(REPORT_SOON).await,
+                    () = sleep(REPORT_AGAIN) => {}
+                }
+                // What a pipeline does again and again many times a second is no more than a state.
+                if told.elapsed() < REPORT_SOON * 2 {
+                    sleep(REPORT_SOON).await;
+                }
+            };
+            // Whoever takes over does not wait for that.
             tokio::select! {
-                () = changed.notified() => sleep(REPORT_SOON).await,
-                () = sleep(REPORT_AGAIN) => {}
+                () = pause => {}
                 _ = &mut left => break,
-            }
-            // What a pipeline does again and again many times a second is no more than a state.
-            if told.elapsed() < REPORT_SOON * 2 {
-                sleep(REPORT_SOON).await;
             }
         }
         let _ = self.tell(Some(Phase::Left)).await;
