@@ -9,7 +9,7 @@ use bytes::Bytes;
 use redis_wb_plan::expr::Input;
 use redis_wb_plan::plan::{DataType, OnGone, RedisContent, Source, Strategy};
 use redis_wb_plan::{Reject, RejectCode, Rejection, Value, json};
-use redis_wb_record::{Flags, Image, Opcode, Record};
+use redis_wb_record::{DecodeError, Flags, Image, Opcode, Record};
 
 use crate::again::{self, Parted};
 use crate::checkpoint::{Advance, Applied};
@@ -17,7 +17,7 @@ use crate::commands::{Command, commands};
 use crate::counts::{Counts, Operation};
 use crate::dead_letters::is_for;
 use crate::error::Failure;
-use crate::evaluate::{self, Effect, Item, elements, filtered, filtered_telling};
+use crate::evaluate::{Effect, filtered, filtered_telling};
 use crate::layout::Layout;
 use crate::lookup::{Asking, Lookups};
 use crate::order::Order;
@@ -110,41 +110,78 @@ pub(crate) async fn prepare(
         fresh: 0,
         counts: layout.jobs().map(|_| Counts::default()).collect(),
     };
-    // All records are read before any is evaluated, so that values can be borrowed from them until all is encoded.
-    let Changes { mut changes, clears } = read(layout, entries, applied, &mut prepared);
-    if !look_up(layout, lookups, &mut changes, &mut prepared).await? {
+    let now_us = redis_wb_plan::now_us();
+    let Some(mut refused) = look_up(layout, entries, applied, now_us, lookups, &mut prepared).await? else {
         return Ok(None);
-    }
-    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
+    };
     let mut tables = Tables::new(layout, encode);
-    let mut items = Vec::new();
-    for (entry, job) in clears {
-        tables.clear(job, entry);
-        prepared.written.push(entry);
-        prepared.count(job, Operation::Deleted);
-    }
-    for (change, elements) in changes.iter().zip(&elements) {
-        match add(layout, &mut tables, &mut items, change, elements) {
-            Ok(Made { commands, is_any }) => {
-                if is_any {
-                    prepared.written.push(change.entry);
-                    let is_new = change.input.opcode == Opcode::Create.letter();
-                    prepared.count(change.job, Operation::of(change.effect, is_new));
-                }
-                prepared.commands.extend(commands.into_iter().map(|command| (change.entry, command)));
-            }
-            Err(reject) => prepared.rejected.push(rejected(change.entry, reject)),
+    let mut progress = applied.clone();
+    for (at, entry, decoded) in fresh(entries, &mut progress) {
+        prepared.fresh += 1;
+        if let Some(counts) = prepared.counts.get_mut(entry.job) {
+            counts.add(Operation::Filtered, 1);
+        }
+        let change = match refused.remove(&at) {
+            Some(reject) => Err(reject),
+            None => read(layout, entry, decoded, now_us),
+        };
+        if let Err(reject) = change.and_then(|outcome| prepared.take(layout, &mut tables, at, entry.job, outcome)) {
+            prepared.rejected.push(rejected(at, reject));
+            prepared.count(entry.job, Operation::Rejected);
         }
     }
+    prepared.advances = progress.advances();
     prepared.outputs = tables.finish();
-    prepared.rejected.sort_by_key(|rejected| rejected.entry);
-    for at in prepared.rejected.iter().map(|rejected| rejected.entry).collect::<Vec<_>>() {
-        prepared.count(entries.get(at).map_or(usize::MAX, |entry| entry.job), Operation::Rejected);
-    }
     Ok(Some(prepared))
 }
 
+/// The entries that were not applied before, each with its record.
+fn fresh<'b>(
+    entries: &'b [Entry],
+    progress: &mut Applied,
+) -> impl Iterator<Item = (usize, &'b Entry, Result<Record<'b>, DecodeError>)> {
+    entries.iter().enumerate().filter_map(|(at, entry)| {
+        let decoded = redis_wb_record::decode(&entry.record);
+        let epoch = decoded.as_ref().map_or_else(|_| progress.epoch(entry.job), |record| record.epoch);
+        progress.advance(entry.job, epoch, entry.position).then_some((at, entry, decoded))
+    })
+}
+
 impl Prepared {
+    /// Takes what an entry asks for; it is no part of the batch unless all of it can be.
+    fn take(
+        &mut self,
+        layout: &Layout,
+        tables: &mut Tables<'_>,
+        at: usize,
+        job: usize,
+        outcome: Outcome<'_>,
+    ) -> Result<(), Reject> {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Flushed => self.flushed.push(at),
+            Outcome::Clear => {
+                tables.clear(job, at);
+                self.written.push(at);
+                self.count(job, Operation::Deleted);
+            }
+            Outcome::Change(mut change) => {
+                if let Some(replies) = self.replies.get(&at) {
+                    change.input.lookups.clone_from(replies);
+                }
+                let (effect, is_new) = (change.effect, change.input.opcode == Opcode::Create.letter());
+                let commands = make(layout, tables, at, job, &change)?;
+                let is_any = tables.keep() || !commands.is_empty();
+                self.commands.extend(commands.into_iter().map(|command| (at, command)));
+                if is_any {
+                    self.written.push(at);
+                    self.count(job, Operation::of(effect, is_new));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Counts a record of a job as something else than filtered.
     fn count(&mut self, job: usize, operation: Operation) {
         if let Some(counts) = self.counts.get_mut(job) {
@@ -185,45 +222,44 @@ fn rejected(entry: usize, reject: Reject) -> Rejected {
     Rejected { entry, code, reason, statement: None }
 }
 
-/// Asks what the jobs look up, and keeps it for whoever evaluates the changes again. False where it is too much.
-async fn look_up<'b>(
-    layout: &'b Layout,
+/// Asks what the jobs look up, and keeps it for whoever evaluates the changes. Gives why entries must be rejected, by
+/// entry; `None` where it is too much.
+async fn look_up(
+    layout: &Layout,
+    entries: &[Entry],
+    applied: &Applied,
+    now_us: i64,
     lookups: &mut Lookups,
-    changes: &mut Vec<Change<'b>>,
     prepared: &mut Prepared,
-) -> Result<bool, Failure> {
-    let mut asking = Vec::new();
-    let mut places = Vec::new();
-    for (place, change) in changes.iter_mut().enumerate() {
-        if let Some(job) = layout.job(change.job).filter(|job| job.lookups().next().is_some()) {
-            asking.push(Asking { job, effect: change.effect, input: &mut change.input, rejected: None });
-            places.push(place);
+) -> Result<Option<HashMap<usize, Reject>>, Failure> {
+    let mut refused = HashMap::new();
+    if layout.jobs().all(|job| job.lookups().next().is_none()) {
+        return Ok(Some(refused));
+    }
+    let mut changes = Vec::new();
+    for (at, entry, decoded) in fresh(entries, &mut applied.clone()) {
+        let Some(job) = layout.job(entry.job).filter(|job| job.lookups().next().is_some()) else { continue };
+        // What is rejected is told when all are read.
+        if let Ok(Outcome::Change(change)) = read(layout, entry, decoded, now_us) {
+            changes.push((at, job, change));
         }
+    }
+    let mut asking = Vec::with_capacity(changes.len());
+    for (_, job, change) in &mut changes {
+        let Change { effect, input, .. } = change;
+        asking.push(Asking { job, effect: *effect, input, rejected: None });
     }
     if !lookups.answer(&mut asking).await? {
-        return Ok(false);
+        return Ok(None);
     }
-    let mut rejects = HashMap::new();
-    for (place, asked) in places.into_iter().zip(asking) {
-        if let Some(reject) = asked.rejected {
-            rejects.insert(place, reject);
-        }
-    }
-    let mut place = 0;
-    changes.retain(|change| {
-        let reject = rejects.remove(&place);
-        place += 1;
-        let stays = reject.is_none();
+    let rejects: Vec<Option<Reject>> = asking.into_iter().map(|asked| asked.rejected).collect();
+    for ((at, _, change), reject) in changes.into_iter().zip(rejects) {
         match reject {
-            Some(reject) => prepared.rejected.push(rejected(change.entry, reject)),
-            None if change.input.lookups.is_empty() => {}
-            None => {
-                prepared.replies.insert(change.entry, change.input.lookups.clone());
-            }
+            Some(reject) => drop(refused.insert(at, reject)),
+            None => drop(prepared.replies.insert(at, change.input.lookups)),
         }
-        stays
-    });
-    Ok(true)
+    }
+    Ok(Some(refused))
 }
 
 /// What the steps of a job said of one entry of a batch.
@@ -241,7 +277,9 @@ pub(crate) struct StepsTold {
 pub(crate) fn steps_told(layout: &Layout, at: usize, entry: &Entry, batch: &Prepared) -> StepsTold {
     let mut told = StepsTold { replies: batch.replies.get(&at).cloned().unwrap_or_default(), ..StepsTold::default() };
     let Ok(record) = redis_wb_record::decode(&entry.record) else { return told };
-    let Ok(Outcome::Change(effect, mut input, _)) = outcome(layout, entry.job, record, redis_wb_plan::now_us()) else {
+    let Ok(Outcome::Change(Change { effect, mut input, .. })) =
+        outcome(layout, entry.job, record, redis_wb_plan::now_us())
+    else {
         return told;
     };
     told.is_change = true;
@@ -264,159 +302,61 @@ pub(crate) fn rows_of(
     encode: Encode,
 ) -> Vec<OutputRows> {
     let now_us = redis_wb_plan::now_us();
-    let mut changes = Changes::default();
+    let mut tables = Tables::new(layout, encode);
     for at in which {
         let Some(entry) = entries.get(*at) else { continue };
-        let Ok(record) = redis_wb_record::decode(&entry.record) else { continue };
-        if let Ok(mut outcome) = outcome(layout, entry.job, record, now_us) {
-            if let Outcome::Change(_, input, _) = &mut outcome {
-                input.lookups = batch.replies.get(at).cloned().unwrap_or_default();
+        match read(layout, entry, redis_wb_record::decode(&entry.record), now_us) {
+            Ok(Outcome::Clear) => tables.clear(entry.job, *at),
+            Ok(Outcome::Change(mut change)) => {
+                change.input.lookups = batch.replies.get(at).cloned().unwrap_or_default();
+                // Whatever can be rejected here was rejected when the batch was prepared.
+                if make(layout, &mut tables, *at, entry.job, &change).is_ok() {
+                    tables.keep();
+                }
             }
-            changes.add(*at, entry.job, outcome);
+            Ok(Outcome::Nothing | Outcome::Flushed) | Err(_) => {}
         }
-    }
-    let Changes { changes, clears } = changes;
-    let elements: Vec<_> = changes.iter().map(|change| elements_of(layout, change)).collect();
-    let mut tables = Tables::new(layout, encode);
-    let mut items = Vec::new();
-    for (entry, job) in clears {
-        tables.clear(job, entry);
-    }
-    for (change, elements) in changes.iter().zip(&elements) {
-        // Whatever can be rejected here was rejected when the batch was prepared.
-        let _ = add(layout, &mut tables, &mut items, change, elements);
     }
     tables.finish()
 }
 
-/// The elements that each output of a change makes rows of; of none where no output has any.
-type Elements<'b> = Result<Vec<Vec<Input<'b>>>, Reject>;
-
-fn elements_of<'b>(layout: &'b Layout, change: &'b Change<'b>) -> Elements<'b> {
-    if layout.outputs_of(change.job).all(|(_, output)| output.foreach.is_none()) {
-        return Ok(Vec::new());
-    }
-    layout.outputs_of(change.job).map(|(_, output)| elements(output, &change.input)).collect()
-}
-
-/// Evaluates one change into rows and commands; they count only if all of them could be made. `items` is where rows are
-/// until then, kept from change to change.
-fn add<'b>(
-    layout: &'b Layout,
-    tables: &mut Tables<'b>,
-    items: &mut Vec<(usize, Item<'b>)>,
-    change: &'b Change<'b>,
-    elements: &'b Elements<'b>,
-) -> Result<Made, Reject> {
-    let elements = elements.as_ref().map_err(Clone::clone)?;
-    let mut made = Made::default();
-    let Some(job) = layout.job(change.job) else { return Ok(made) };
-    let Some(effect) = filtered(job, &change.input, change.effect)? else {
-        return Ok(made);
-    };
-    let is_for = |keeps_changes: bool| is_for(change.command, &layout.name, keeps_changes);
-    items.clear();
-    for (nth, (at, output)) in layout.outputs_of(change.job).enumerate() {
-        if !is_for(output.strategy == Strategy::Append) {
-            continue;
+/// Evaluates one change into rows, which are to be kept then, and commands.
+fn make(
+    layout: &Layout,
+    tables: &mut Tables<'_>,
+    at: usize,
+    job: usize,
+    change: &Change<'_>,
+) -> Result<Vec<Command>, Reject> {
+    let mut made = Vec::new();
+    let Change { input, command, .. } = change;
+    let Some(plan) = layout.job(job) else { return Ok(made) };
+    let Some(effect) = filtered(plan, input, change.effect)? else { return Ok(made) };
+    let is_for = |keeps_changes: bool| is_for(command, &layout.name, keeps_changes);
+    for (output, plan) in layout.outputs_of(job) {
+        if is_for(plan.strategy == Strategy::Append) {
+            tables.evaluate(output, at, input, effect)?;
         }
-        let elements = elements.get(nth).map_or(&[][..], Vec::as_slice);
-        evaluate::items(output, &change.input, elements, effect, |item| items.push((at, item)))?;
     }
-    for write in layout.writes_of(change.job) {
-        if !is_for(matches!(write.content, RedisContent::Stream(_))) {
-            continue;
+    for write in layout.writes_of(job) {
+        if is_for(matches!(write.content, RedisContent::Stream(_))) {
+            made.extend(commands(write, input, effect)?);
         }
-        made.commands.extend(commands(write, &change.input, effect)?);
     }
-    made.is_any = !made.commands.is_empty() || !items.is_empty();
-    items.drain(..).for_each(|(output, item)| tables.place(output, change.entry, item));
     Ok(made)
-}
-
-/// What a change is made into.
-#[derive(Default)]
-struct Made {
-    commands: Vec<Command>,
-    /// Whether it is rows or commands at all: filters and conditions may leave nothing of it.
-    is_any: bool,
 }
 
 /// A record that concerns rows.
 struct Change<'b> {
-    entry: usize,
-    job: usize,
     effect: Effect,
     input: Input<'b>,
     /// The event that the record names.
     command: &'b str,
 }
 
-/// What records ask for.
-#[derive(Default)]
-struct Changes<'b> {
-    changes: Vec<Change<'b>>,
-    /// Flushes that take all rows of a job: the entry and its job.
-    clears: Vec<(usize, usize)>,
-}
-
-impl<'b> Changes<'b> {
-    fn add(&mut self, entry: usize, job: usize, outcome: Outcome<'b>) {
-        match outcome {
-            Outcome::Change(effect, input, command) => {
-                self.changes.push(Change { entry, job, effect, input, command });
-            }
-            Outcome::Clear => self.clears.push((entry, job)),
-            Outcome::Nothing | Outcome::Flushed => {}
-        }
-    }
-}
-
-/// Reads the records that were not applied before.
-fn read<'b>(layout: &'b Layout, entries: &'b [Entry], applied: &Applied, prepared: &mut Prepared) -> Changes<'b> {
-    let mut progress = applied.clone();
-    let now_us = redis_wb_plan::now_us();
-    let mut changes = Changes { changes: Vec::with_capacity(entries.len()), clears: Vec::new() };
-    for (at, entry) in entries.iter().enumerate() {
-        let decoded = redis_wb_record::decode(&entry.record);
-        let epoch = decoded.as_ref().map_or_else(|_| progress.epoch(entry.job), |record| record.epoch);
-        if !progress.advance(entry.job, epoch, entry.position) {
-            continue;
-        }
-        prepared.fresh += 1;
-        if let Some(counts) = prepared.counts.get_mut(entry.job) {
-            counts.add(Operation::Filtered, 1);
-        }
-        match entry.found {
-            Found::AsWritten => {}
-            Found::Nothing => continue,
-            Found::TooLarge(bytes) => {
-                let mb = json::JSON_BYTES_MAX / 1024 / 1024;
-                let reason = format!("the key holds {bytes} bytes; the most that becomes rows is {mb} MB");
-                prepared.rejected.push(rejected(at, Reject::new(RejectCode::LimitExceeded, reason)));
-                continue;
-            }
-        }
-        let outcome = decoded
-            .map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))
-            .and_then(|record| outcome(layout, entry.job, record, now_us));
-        match outcome {
-            Ok(outcome) => {
-                if matches!(outcome, Outcome::Flushed) {
-                    prepared.flushed.push(at);
-                }
-                changes.add(at, entry.job, outcome);
-            }
-            Err(reject) => prepared.rejected.push(rejected(at, reject)),
-        }
-    }
-    prepared.advances = progress.advances();
-    changes
-}
-
 /// What a record asks for.
 enum Outcome<'b> {
-    Change(Effect, Input<'b>, &'b str),
+    Change(Change<'b>),
     Nothing,
     /// All rows go.
     Clear,
@@ -439,6 +379,27 @@ pub(crate) const fn is_of_streams(source: &Source, record: &Record<'_>) -> bool 
     record.db != source.db
 }
 
+/// What an entry asks for, as its key was found.
+fn read<'b>(
+    layout: &'b Layout,
+    entry: &Entry,
+    decoded: Result<Record<'b>, DecodeError>,
+    now_us: i64,
+) -> Result<Outcome<'b>, Reject> {
+    match entry.found {
+        Found::AsWritten => {
+            let record = decoded.map_err(|error| Reject::new(RejectCode::MalformedRecord, error.to_string()))?;
+            outcome(layout, entry.job, record, now_us)
+        }
+        Found::Nothing => Ok(Outcome::Nothing),
+        Found::TooLarge(bytes) => {
+            let mb = json::JSON_BYTES_MAX / 1024 / 1024;
+            let reason = format!("the key holds {bytes} bytes; the most that becomes rows is {mb} MB");
+            Err(Reject::new(RejectCode::LimitExceeded, reason))
+        }
+    }
+}
+
 fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) -> Result<Outcome<'b>, Reject> {
     let Some(source) = layout.job(job).map(|job| &job.source) else {
         return Ok(Outcome::Nothing);
@@ -450,7 +411,7 @@ fn outcome<'b>(layout: &'b Layout, job: usize, record: Record<'b>, now_us: i64) 
     Ok(match effect(source, &record) {
         Some(effect) => {
             let command = record.command;
-            Outcome::Change(effect, input(source, record, effect, now_us)?, command)
+            Outcome::Change(Change { effect, input: input(source, record, effect, now_us)?, command })
         }
         None => Outcome::Nothing,
     })

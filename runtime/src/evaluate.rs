@@ -1,7 +1,7 @@
 //! One change into the rows that it asks for: filters, conditions, lists, columns. Knows no other change.
 
 use redis_wb_plan::expr::Input;
-use redis_wb_plan::plan::{Condition, Filter, Job, OnUnmatched, OnVanished, Output, Step, Strategy};
+use redis_wb_plan::plan::{Column, Condition, Filter, Job, OnUnmatched, OnVanished, Output, Step, Strategy};
 use redis_wb_plan::value::Items;
 use redis_wb_plan::{Reject, RejectCode, Slots, Value};
 
@@ -12,24 +12,27 @@ pub(crate) enum Effect {
     Delete,
 }
 
-/// What an output gets from a change.
-pub(crate) enum Item<'b> {
-    /// One row.
-    Row(Row<'b>),
-    /// All rows of a parent: those that it has and are not among them go.
-    Family {
-        /// The columns that name the parent, by their place, and their values.
-        parent: Vec<(usize, Value<'b>)>,
-        /// The rows that it has.
-        rows: Vec<Vec<Value<'b>>>,
-    },
+/// A part of what an output gets from a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A row to write, with all columns.
+    Write,
+    /// A row to delete, with its key columns.
+    Delete,
+    /// All rows of a parent, with the columns that name it: those that it has and do not follow as its children go.
+    Parent,
+    /// A row of the parent before, with all columns.
+    Child,
 }
 
-/// One row of an output.
-pub(crate) struct Row<'b> {
-    pub(crate) effect: Effect,
-    /// The values of its columns; of the key columns only, where it is to be deleted by its key.
-    pub(crate) values: Vec<Value<'b>>,
+/// What takes the parts that an output gets, cell by cell.
+pub(crate) trait Parts {
+    /// A part begins.
+    fn begin(&mut self, part: Part);
+    /// The value of one of its columns.
+    fn cell(&mut self, at: usize, value: &Value<'_>);
+    /// It is whole. One that does not come to its end is none.
+    fn end(&mut self);
 }
 
 /// What the filters of a job leave of a change: `None` where its rows stay as they are.
@@ -67,7 +70,7 @@ pub(crate) fn passes<'b>(condition: &'b Condition, input: &'b Input<'b>, effect:
 }
 
 /// The record once for each element of the list that an output makes rows of.
-pub(crate) fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<Vec<Input<'b>>, Reject> {
+fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<Vec<Input<'b>>, Reject> {
     let Some(foreach) = &output.foreach else {
         return Ok(Vec::new());
     };
@@ -93,36 +96,40 @@ pub(crate) fn elements<'b>(output: &'b Output, input: &'b Input<'b>) -> Result<V
     Ok(list.into_iter().map(of_element).collect())
 }
 
-/// Tells what an output gets from a change; `elements` are those of [`elements`].
-pub(crate) fn items<'b>(
-    output: &'b Output,
-    input: &'b Input<'b>,
-    elements: &'b [Input<'b>],
-    effect: Effect,
-    mut tell: impl FnMut(Item<'b>),
-) -> Result<(), Reject> {
+/// Tells what an output gets from a change.
+pub(crate) fn items(output: &Output, input: &Input<'_>, effect: Effect, parts: &mut impl Parts) -> Result<(), Reject> {
     let effect = told(output, input, effect)?;
+    let is_appended = output.strategy == Strategy::Append;
+    if is_appended && effect == Effect::Delete && output.delete.is_none() {
+        return Ok(());
+    }
     if let Some(condition) = &output.when
         && !passes(condition, input, effect)?
     {
         return Ok(());
     }
+    let elements = elements(output, input)?;
     let keeps_vanished = output.foreach.as_ref().is_some_and(|foreach| foreach.on_vanished == OnVanished::Keep);
     // Where elements that vanish keep their rows, only the end of the key concerns all rows of a parent.
     let children = output.children.as_ref().filter(|_| effect == Effect::Delete || !keeps_vanished);
     if let Some(children) = children {
-        let mut parent = Vec::with_capacity(children.parent.len());
+        parts.begin(Part::Parent);
         for at in &children.parent {
-            parent.push((*at, column(output, &Slots::new(&output.shared), input, *at, effect)?));
+            parts.cell(*at, &column(output, &Slots::new(&output.shared), input, *at, effect)?);
         }
+        parts.end();
         let has_rows = effect == Effect::Upsert;
-        let rows = elements.iter().filter(|_| has_rows).map(|element| row(output, element, effect));
-        tell(Item::Family { parent, rows: rows.collect::<Result<_, _>>()? });
-        return Ok(());
+        return elements.iter().filter(|_| has_rows).try_for_each(|element| {
+            parts.begin(Part::Child);
+            row(output, &output.columns, element, effect, parts)
+        });
     }
     let own = std::slice::from_ref(input);
-    for element in if output.foreach.is_some() { elements } else { own } {
-        tell(Item::Row(Row { effect, values: row(output, element, effect)? }));
+    // A delete that is appended is a row like any other.
+    let by_key = effect == Effect::Delete && !is_appended;
+    for element in if output.foreach.is_some() { &elements } else { own } {
+        parts.begin(if by_key { Part::Delete } else { Part::Write });
+        row(output, if by_key { output.keys() } else { &output.columns }, element, effect, parts)?;
     }
     Ok(())
 }
@@ -138,13 +145,20 @@ fn told<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<
     })
 }
 
-/// The values of one row.
-fn row<'b>(output: &'b Output, input: &'b Input<'b>, effect: Effect) -> Result<Vec<Value<'b>>, Reject> {
-    // A delete that is appended is a row like any other.
-    let by_key = effect == Effect::Delete && output.strategy != Strategy::Append;
-    let columns = if by_key { output.keys() } else { &output.columns };
+/// Tells the values of one row.
+fn row<'b>(
+    output: &'b Output,
+    columns: &'b [Column],
+    input: &'b Input<'b>,
+    effect: Effect,
+    parts: &mut impl Parts,
+) -> Result<(), Reject> {
     let slots = Slots::new(&output.shared);
-    (0..columns.len()).map(|at| column(output, &slots, input, at, effect)).collect()
+    for at in 0..columns.len() {
+        parts.cell(at, &column(output, &slots, input, at, effect)?);
+    }
+    parts.end();
+    Ok(())
 }
 
 /// The value of one column.

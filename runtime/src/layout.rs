@@ -1,5 +1,6 @@
 //! What one pipeline works on: the jobs that write to its connection, and their outputs there.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use redis_wb_plan::Plan;
@@ -16,6 +17,8 @@ pub(crate) struct Layout {
     jobs: Vec<usize>,
     /// The outputs that write to it: the place of the job in [`Self::jobs`], that of the output in the job.
     outputs: Vec<(usize, usize)>,
+    /// Which of them each job has.
+    of_jobs: Vec<Range<usize>>,
     /// The writes to it, if it is a Redis: the place of the job in [`Self::jobs`], that of the write in the job.
     writes: Vec<(usize, usize)>,
 }
@@ -29,18 +32,19 @@ impl Layout {
 
     fn new(plan: &Arc<Plan>, name: &str) -> Self {
         let mut jobs = Vec::new();
-        let (mut outputs, mut writes) = (Vec::new(), Vec::new());
+        let (mut outputs, mut of_jobs, mut writes) = (Vec::new(), Vec::new(), Vec::new());
         for (at, job) in plan.jobs.iter().enumerate() {
             let own = job.outputs.iter().enumerate().filter(|(_, output)| output.connection == name);
-            let before = outputs.len() + writes.len();
+            let (first, before) = (outputs.len(), outputs.len() + writes.len());
             outputs.extend(own.map(|(output, _)| (jobs.len(), output)));
             let own = job.redis.iter().enumerate().filter(|(_, write)| write.connection == name);
             writes.extend(own.map(|(write, _)| (jobs.len(), write)));
             if outputs.len() + writes.len() > before {
                 jobs.push(at);
+                of_jobs.push(first..outputs.len());
             }
         }
-        Self { plan: Arc::clone(plan), name: name.to_owned(), jobs, outputs, writes }
+        Self { plan: Arc::clone(plan), name: name.to_owned(), jobs, outputs, of_jobs, writes }
     }
 
     /// The connection.
@@ -70,7 +74,8 @@ impl Layout {
 
     /// The outputs of one job, each with its place among all.
     pub(crate) fn outputs_of(&self, job: usize) -> impl Iterator<Item = (usize, &Output)> {
-        self.outputs().enumerate().filter(move |(_, (own, _))| *own == job).map(|(at, (_, output))| (at, output))
+        let own = self.of_jobs.get(job).cloned().unwrap_or_default();
+        own.filter_map(|at| Some((at, self.output(at)?)))
     }
 
     /// The writes of one job to a Redis.

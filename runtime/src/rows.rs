@@ -22,6 +22,18 @@ impl Cells {
         self.ends.push(self.bytes.len());
     }
 
+    /// Appends one cell that is encoded already.
+    fn copy(&mut self, cell: &[u8]) {
+        self.bytes.extend_from_slice(cell);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Drops the cells of all rows but the first.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.bytes.truncate(self.start(rows));
+    }
+
     /// Whether a row has a cell here.
     pub(crate) fn has(&self, row: usize) -> bool {
         row < self.ends.len()
@@ -62,6 +74,14 @@ impl RowSet {
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Appends a row of another set of the same output.
+    pub(crate) fn copy(&mut self, other: &Self, row: usize) {
+        for (cells, from) in self.columns.iter_mut().zip(&other.columns).filter(|(_, from)| from.has(row)) {
+            cells.copy(from.cell(row));
+        }
+        self.entries.extend(other.entries.get(row));
     }
 }
 

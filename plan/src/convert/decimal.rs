@@ -47,7 +47,7 @@ pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>
     }
     let plain = is_plain(&text);
     Ok(match value {
-        Value::Decimal(text) if plain => Value::Decimal(text),
+        Value::Decimal(text) => Value::Decimal(text),
         Value::Text(Cow::Borrowed(text)) if plain => Value::Decimal(Cow::Borrowed(text.trim())),
         _ => Value::Decimal(Cow::Owned(number.to_plain())),
     })

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use redis_wb_plan::plan::{Of, Param, Shape};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Kind;
@@ -60,10 +61,13 @@ impl Stage {
         Ok(Some(Self { copy, merge, params: statement.params.clone(), sql }))
     }
 
-    /// Sends the rows to the table.
-    pub(super) async fn copy(&self, client: &Client, set: &RowSet) -> Result<(), Failure> {
-        let sink = client.copy_in::<_, Bytes>(&self.copy).await.map_err(failure::of)?;
-        let mut sink = std::pin::pin!(sink);
+    /// Sends the rows to the table; what is given ends that, and waits until they are there.
+    pub(super) async fn copy(
+        &self,
+        client: &Client,
+        set: &RowSet,
+    ) -> Result<BoxFuture<'static, Result<(), Failure>>, Failure> {
+        let mut sink = Box::pin(client.copy_in::<_, Bytes>(&self.copy).await.map_err(failure::of)?);
         let columns: Vec<_> = self.params.iter().filter_map(|param| set.columns.get(param.column)).collect();
         let count = i16::try_from(columns.len()).unwrap_or(i16::MAX);
         let mut chunk = BytesMut::from(HEADER);
@@ -76,7 +80,7 @@ impl Stage {
         }
         chunk.put_i16(-1);
         sink.send(chunk.freeze()).await.map_err(failure::of)?;
-        sink.finish().await.map(drop).map_err(failure::of)
+        Ok(async move { sink.as_mut().finish().await.map(drop).map_err(failure::of) }.boxed())
     }
 
     /// Writes them from there.
