@@ -1,12 +1,19 @@
 //! Measurements, each beside its goal, printed and written to `docs/benchmarks.md`.
 //! It must not know how the crates work: it runs what a user runs.
 
+mod asked;
 mod capture;
+mod documents;
 mod drain;
 mod employees;
+mod existing;
 mod latency;
 mod memory;
+mod shards;
 mod snapshot;
+mod times;
+mod waiting;
+mod worker;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,9 +25,12 @@ use xtask::servers::Folder;
 use xtask::{Error, cargo, root};
 
 pub(crate) use capture::run as capture;
+pub(crate) use documents::run as documents;
 pub(crate) use drain::run as drain;
+pub(crate) use existing::run as existing;
 pub(crate) use latency::run as latency;
 pub(crate) use memory::run as memory;
+pub(crate) use shards::run as shards;
 pub(crate) use snapshot::run as snapshot;
 
 /// How often each command is timed; they take turns.

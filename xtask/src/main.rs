@@ -34,6 +34,9 @@ usage: cargo xtask <task>
   bench           all of these, and write docs/benchmarks.md
   bench check     time `redis-wb check`
   bench drain     how fast waiting changes reach each target, beside the least that a program must do
+  bench documents how fast JSON documents become rows of three tables, beside hashes and one
+  bench shards    1, 2 and 4 shards, where each commit of the target takes its time
+  bench existing  a snapshot of a million keys, beside the drain of a million changes
   bench latency   from the reply of a write to its row being committed
   bench capture   what capture costs the writers, and the memory of its streams
   bench snapshot  time how long slices of a snapshot hold Redis up
@@ -54,6 +57,9 @@ fn main() -> ExitCode {
         ["bench"] => all_benches(),
         ["bench", "check"] => bench::check(),
         ["bench", "drain"] => bench::drain(),
+        ["bench", "documents"] => bench::documents(),
+        ["bench", "shards"] => bench::shards(),
+        ["bench", "existing"] => bench::existing(),
         ["bench", "latency"] => bench::latency(),
         ["bench", "capture"] => bench::capture(),
         ["bench", "snapshot"] => bench::snapshot(),
@@ -81,8 +87,17 @@ fn main() -> ExitCode {
 }
 
 fn all_benches() -> Result<(), Error> {
-    let benches =
-        [bench::check, bench::drain, bench::latency, bench::capture, bench::snapshot, bench::memory as fn() -> _];
+    let benches: [fn() -> Result<(), Error>; 9] = [
+        bench::check,
+        bench::drain,
+        bench::documents,
+        bench::shards,
+        bench::existing,
+        bench::latency,
+        bench::capture,
+        bench::snapshot,
+        bench::memory,
+    ];
     benches.into_iter().try_for_each(|bench| bench())
 }
 

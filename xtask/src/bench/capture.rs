@@ -8,7 +8,8 @@ use redis::Connection;
 use xtask::servers::{CAPTURE_FILE, Redis};
 use xtask::{Error, cargo};
 
-use super::{employees, machine, publish};
+use super::times::median;
+use super::{asked, machine, publish};
 
 /// What the section begins with.
 const HEADING: &str = "## What capture costs\n";
@@ -36,7 +37,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let module = cargo::build(&["redis-wb-capture"], &["--locked", "--release"])?.file(CAPTURE_FILE)?;
     let side = |module: Option<&std::path::Path>, pattern: Option<&str>| -> Result<Side, Error> {
         let server = Redis::try_start(module, &[])?;
-        let mut client = employees::connect(&server)?;
+        let mut client = asked::connect(&server)?;
         if let Some(pattern) = pattern {
             let tracked = redis::cmd("WB.TRACK").arg("k").arg(pattern).exec(&mut client);
             tracked.map_err(Error::during("track the keys"))?;
@@ -120,10 +121,4 @@ fn memory(client: &mut Connection) -> redis::RedisResult<(f64, f64)> {
 fn used(client: &mut Connection) -> redis::RedisResult<u64> {
     let info: redis::InfoDict = redis::cmd("INFO").arg("memory").query(client)?;
     Ok(info.get("used_memory").unwrap_or_default())
-}
-
-fn median(seconds: &[f64]) -> f64 {
-    let mut sorted = seconds.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }

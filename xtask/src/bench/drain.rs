@@ -1,39 +1,51 @@
-//! How fast waiting changes reach each target, beside the least that a program must do: `runtime/examples/floor.rs` sends
-//! the same rows in the same transactions from memory. It must not know how a worker works.
+//! How fast waiting changes reach each target, beside the least that a program must do: `runtime/examples/floor.rs`
+//! sends the same rows in the same transactions from memory. It must not know how a worker works.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use xtask::servers::{CAPTURE_FILE, Folder, MariaDb, Postgres, Redis};
-use xtask::{Error, cargo};
+use xtask::{Error, cargo, tools};
 
-use super::employees::{self, STREAM, TABLE, ended, psql};
-use super::{machine, publish};
+use super::asked::{self, psql};
+use super::employees::{self, RESET, TABLE};
+use super::times::Times;
+use super::waiting::{Source, Waiting};
+use super::{machine, publish, worker};
 
 /// What the section begins with.
 const HEADING: &str = "## Draining a stream\n";
 /// How often each is timed; they take turns.
 const RUNS: usize = 5;
 /// How many changes wait, and of how many keys.
-const CHANGES: u64 = 500_000;
-const KEYS: u64 = 100_000;
+pub(super) const CHANGES: u64 = 500_000;
+pub(super) const KEYS: u64 = 100_000;
 /// Changes of few keys, most of which a later one in the same batch replaces.
 const HOT_CHANGES: u64 = 1_000_000;
 const HOT_KEYS: u64 = 10_000;
 /// The size of a batch where worker and floor have the same.
-const BATCH_ROWS: u64 = 10_000;
+pub(super) const BATCH_ROWS: u64 = 10_000;
 /// Where the floor looks for its best size.
-const FLOOR_BATCHES: [u64; 4] = [1_000, 2_000, 10_000, 20_000];
+const FLOOR_BATCHES: [u64; 4] = [1_000, 2_000, BATCH_ROWS, 20_000];
+/// The ways of PostgreSQL's floor.
+const FLOOR_KINDS: [&str; 2] = ["postgresql-unnest", "postgresql-copy"];
+/// Those of its ways drop out, beside default settings, that took so many times as long as the best in the first turn.
+const FLOOR_BEHIND: f64 = 1.15;
 
-/// The programs, and a Redis full of changes.
+/// The programs.
 struct Bench {
     program: PathBuf,
     floor: PathBuf,
-    redis: Redis,
-    client: redis::Connection,
+    module: PathBuf,
+}
+
+/// One way of the floor.
+struct Floor {
+    kind: &'static str,
+    batch: u64,
+    times: Times,
 }
 
 /// A database that rows are drained to.
@@ -43,139 +55,129 @@ enum Target {
     Sqlite(Folder),
 }
 
-/// Seconds of each run.
-#[derive(Default)]
-struct Times(Vec<f64>);
-
 pub(crate) fn run() -> Result<(), Error> {
     let built = cargo::build(&["redis-wb", "redis-wb-capture"], &["--locked", "--release"])?;
     let floor = cargo::build(&["redis-wb-runtime"], &["--locked", "--release", "--example", "floor"])?;
-    let redis = Redis::try_start(Some(&built.file(CAPTURE_FILE)?), &[])?;
-    let client = employees::connect(&redis)?;
-    let mut bench = Bench { program: built.file("redis-wb")?, floor: floor.file("floor")?, redis, client };
+    let module = built.file(CAPTURE_FILE)?;
+    let bench = Bench { program: built.file("redis-wb")?, floor: floor.file("floor")?, module };
     let mut section = format!(
-        "{HEADING}\n`cargo xtask bench drain`: {RUNS} runs in turns, medians and ranges; a worker from its start until the stream \
-         is drained, and beside it the floor, a program that sends the same rows in the same transactions from memory \
-         (`runtime/examples/floor.rs`); the servers do not wait for the disk. {CHANGES} changes of {KEYS} hashes of 8 fields, \
-         unless it says otherwise.\n\n| | changes a second | range | share of the floor | goal |\n|---|--:|--:|--:|--:|\n"
+        "{HEADING}\n`cargo xtask bench drain`: {RUNS} runs in turns, medians and ranges; a worker from its start \
+         until the stream is drained, and beside it the floor, a program that sends the same rows in the same \
+         transactions from memory (`runtime/examples/floor.rs`); the servers do not wait for the disk. {CHANGES} \
+         changes of {KEYS} hashes of 8 fields, unless it says otherwise. PostgreSQL's floor is the best of arrays \
+         (`unnest`) and of COPY and merge, beside default settings with batches of {FLOOR_BATCHES:?}; those of its \
+         ways that took {FLOOR_BEHIND} times as long as the best one in the first turn drop out then.\n\n| | changes \
+         a second | range | beside it | goal |\n|---|--:|--:|--:|--:|\n"
     );
-    let first = bench.postgres(&mut section)?;
+    let postgres = Target::Postgres(Postgres::try_start()?);
+    let mut waiting = bench.fill(&postgres, CHANGES, KEYS)?;
+    let first = bench.postgres(&postgres, &mut waiting, &mut section)?;
     let maria = Target::MariaDb(MariaDb::try_start(&[])?);
-    bench.beside_floor("MariaDB", &maria, &["mariadb"], &mut section)?;
+    bench.other("MariaDB", "mariadb", &maria, &mut waiting, &mut section)?;
     let lite = Target::Sqlite(Folder::create("redis-wb-bench-")?);
-    bench.beside_floor("SQLite", &lite, &["sqlite"], &mut section)?;
-    bench.hot(first, &mut section)?;
+    bench.other("SQLite", "sqlite", &lite, &mut waiting, &mut section)?;
+    drop(waiting);
+    bench.hot(&postgres, &first, &mut section)?;
     let _ = write!(section, "\n{}.\n", machine());
     publish(HEADING, &section)
 }
 
 impl Bench {
-    /// PostgreSQL with equal batches, and with default settings beside the floor at its best; gives the first's rate.
-    fn postgres(&mut self, section: &mut String) -> Result<f64, Error> {
-        let target = Target::Postgres(Postgres::try_start()?);
-        let rate = self.beside_floor("PostgreSQL", &target, &["postgresql-unnest", "postgresql-copy"], section)?;
-        self.fill(CHANGES, KEYS)?;
-        let mut floors: Vec<(u64, &str, Times)> = Vec::new();
-        for batch in FLOOR_BATCHES {
-            floors.extend(["postgresql-unnest", "postgresql-copy"].map(|kind| (batch, kind, Times::default())));
-        }
-        let mut own = Times::default();
-        for _ in 0..RUNS {
-            own.0.push(self.drain(&target, "")?);
-            for (batch, kind, times) in &mut floors {
-                times.0.push(self.floor(&target, kind, *batch)?);
+    /// PostgreSQL with equal batches, and with default settings beside the floor at its best; gives the first's times.
+    fn postgres(&self, target: &Target, waiting: &mut Waiting, section: &mut String) -> Result<Times, Error> {
+        let of_batch = |batch| FLOOR_KINDS.map(|kind| Floor { kind, batch, times: Times::of(CHANGES) });
+        let mut floors: Vec<Floor> = FLOOR_BATCHES.into_iter().flat_map(of_batch).collect();
+        let (mut equal, mut default) = (Times::of(CHANGES), Times::of(CHANGES));
+        for turn in 0..RUNS {
+            equal.add(drain(&self.program, target, waiting, &worker::batches(BATCH_ROWS, BATCH_ROWS))?);
+            default.add(drain(&self.program, target, waiting, "")?);
+            for floor in &mut floors {
+                floor.turn(&self.floor, target)?;
+            }
+            if turn == 0 {
+                let best = best(&floors, |_| true).map_or(f64::INFINITY, |best| best.times.median());
+                floors.retain(|floor| floor.batch == BATCH_ROWS || floor.times.median() < best * FLOOR_BEHIND);
             }
         }
-        let best = floors.into_iter().min_by(|a, b| a.2.median().total_cmp(&b.2.median()));
-        let Some((batch, kind, best)) = best else { return Ok(rate) };
-        let row = own.row("PostgreSQL, default settings", CHANGES, Some((&best, "0.7")));
-        let floor = best.row(&format!("its floor at its best, {kind} of {batch}"), CHANGES, None);
-        section.push_str(&(row + &floor));
-        Ok(rate)
+        let floor = best(&floors, |floor| floor.batch == BATCH_ROWS);
+        *section += &rows(&format!("PostgreSQL, batches of {BATCH_ROWS}"), &equal, "its floor", floor, "0.9");
+        let floor = best(&floors, |_| true);
+        *section += &rows("PostgreSQL, default settings", &default, "its floor at its best", floor, "0.7");
+        Ok(equal)
     }
 
-    /// A target and its floor, with batches of the same size; gives the changes a second.
-    fn beside_floor(
-        &mut self,
+    /// Another target and its floor, with batches of the same size.
+    fn other(
+        &self,
         name: &str,
+        kind: &'static str,
         target: &Target,
-        kinds: &[&str],
+        waiting: &mut Waiting,
         section: &mut String,
-    ) -> Result<f64, Error> {
-        self.fill(CHANGES, KEYS)?;
-        let applier = format!("applier:\n  read_batch_size: {BATCH_ROWS}\n  write_batch_size: {BATCH_ROWS}\n");
-        let mut own = Times::default();
-        let mut floors: Vec<(&str, Times)> = kinds.iter().map(|kind| (*kind, Times::default())).collect();
+    ) -> Result<(), Error> {
+        let mut own = Times::of(CHANGES);
+        let mut floor = Floor { kind, batch: BATCH_ROWS, times: Times::of(CHANGES) };
         for _ in 0..RUNS {
-            own.0.push(self.drain(target, &applier)?);
-            for (kind, times) in &mut floors {
-                times.0.push(self.floor(target, kind, BATCH_ROWS)?);
-            }
+            own.add(drain(&self.program, target, waiting, &worker::batches(BATCH_ROWS, BATCH_ROWS))?);
+            floor.turn(&self.floor, target)?;
         }
-        let best = floors.into_iter().min_by(|a, b| a.1.median().total_cmp(&b.1.median()));
-        let Some((kind, best)) = best else { return Ok(0.0) };
-        section.push_str(&own.row(&format!("{name}, batches of {BATCH_ROWS}"), CHANGES, Some((&best, "0.9"))));
-        section.push_str(&best.row(&format!("its floor, {kind}"), CHANGES, None));
-        Ok(own.rate(CHANGES))
-    }
-
-    /// Few keys that change often.
-    fn hot(&mut self, first: f64, section: &mut String) -> Result<(), Error> {
-        let target = Target::Postgres(Postgres::try_start()?);
-        self.fill(HOT_CHANGES, HOT_KEYS)?;
-        let applier = format!("applier:\n  read_batch_size: {}\n  write_batch_size: {BATCH_ROWS}\n", 10 * BATCH_ROWS);
-        let mut own = Times::default();
-        for _ in 0..RUNS {
-            own.0.push(self.drain(&target, &applier)?);
-        }
-        let row = own.row("hot keys: 1,000,000 changes of 10,000 keys, batches of 100,000", HOT_CHANGES, None);
-        let ratio = own.rate(HOT_CHANGES) / first;
-        section.push_str(&row.replace("| | |\n", &format!("| {ratio:.1} times the first row | 5 times |\n")));
+        *section += &rows(&format!("{name}, batches of {BATCH_ROWS}"), &own, "its floor", Some(&floor), "0.9");
         Ok(())
     }
 
-    /// Captures changes, and keeps a copy of the stream for every run.
-    fn fill(&mut self, changes: u64, keys: u64) -> Result<(), Error> {
-        let folder = Target::Sqlite(Folder::create("redis-wb-bench-")?);
-        let filled = |bench: &mut Self| -> redis::RedisResult<()> {
-            // A flush of keys that are tracked would be a change, too.
-            redis::cmd("WB.UNTRACK").arg("emp").exec(&mut bench.client)?;
-            redis::cmd("FLUSHALL").exec(&mut bench.client)?;
-            redis::cmd("WB.TRACK").arg("emp").arg("emp:*").exec(&mut bench.client)?;
-            employees::fill(&mut bench.client, changes, keys)?;
-            redis::cmd("COPY").arg(STREAM).arg("kept").exec(&mut bench.client)
-        };
-        folder.reset()?;
-        filled(self).map_err(Error::during("write the changes"))
+    /// Few keys that change often.
+    fn hot(&self, target: &Target, first: &Times, section: &mut String) -> Result<(), Error> {
+        let mut waiting = self.fill(target, HOT_CHANGES, HOT_KEYS)?;
+        let mut own = Times::of(HOT_CHANGES);
+        let read_rows = 10 * BATCH_ROWS;
+        for _ in 0..RUNS {
+            own.add(drain(&self.program, target, &mut waiting, &worker::batches(read_rows, BATCH_ROWS))?);
+        }
+        let name = format!("hot keys: {HOT_CHANGES} changes of {HOT_KEYS} keys, batches of {read_rows}");
+        *section += &own.row(&name, &format!("{:.1} times the first row", own.beside(first)), "5 times");
+        Ok(())
     }
 
-    /// The seconds that a worker takes.
-    fn drain(&mut self, target: &Target, applier: &str) -> Result<f64, Error> {
+    /// A Redis where changes wait.
+    fn fill(&self, target: &Target, changes: u64, keys: u64) -> Result<Waiting, Error> {
         target.reset()?;
-        let restored = |client: &mut redis::Connection| -> redis::RedisResult<()> {
-            let beside: Vec<String> = redis::cmd("KEYS").arg("wb:{0}/*").query(client)?;
-            beside.iter().try_for_each(|key| redis::cmd("DEL").arg(key).exec(client))?;
-            redis::cmd("COPY").arg("kept").arg(STREAM).arg("REPLACE").exec(client)
-        };
-        restored(&mut self.client).map_err(Error::during("put the changes back"))?;
-        let folder = employees::project(&target.connection(), applier)?;
-        let start = Instant::now();
-        let mut worker = employees::worker(&self.program, folder.path(), &self.redis, true)?;
-        ended(&mut worker, folder.path())?;
-        let seconds = start.elapsed().as_secs_f64();
-        let left: u64 = redis::cmd("XLEN").arg(STREAM).query(&mut self.client).map_err(Error::during("look"))?;
-        if left > 0 { Err(Error::new(format!("{left} changes were left in the stream"))) } else { Ok(seconds) }
+        let redis = Redis::try_start(Some(&self.module), &[])?;
+        let project = employees::project(&target.connection(), "")?;
+        let changes = employees::changes(changes, keys);
+        Waiting::fill(Source::Redis(redis), &self.program, (employees::JOB.0, &project), &changes)
     }
+}
 
-    /// The seconds that the floor takes.
-    fn floor(&self, target: &Target, kind: &str, batch: u64) -> Result<f64, Error> {
+/// The seconds that a worker takes.
+fn drain(program: &Path, target: &Target, waiting: &mut Waiting, applier: &str) -> Result<f64, Error> {
+    target.reset()?;
+    waiting.drain(program, &employees::project(&target.connection(), applier)?)
+}
+
+/// The one that takes the shortest time.
+fn best(floors: &[Floor], which: impl Fn(&Floor) -> bool) -> Option<&Floor> {
+    floors.iter().filter(|floor| which(floor)).min_by(|a, b| a.times.median().total_cmp(&b.times.median()))
+}
+
+/// The row of a worker and that of its floor.
+fn rows(name: &str, own: &Times, floor_is: &str, floor: Option<&Floor>, goal: &str) -> String {
+    let Some(Floor { kind, batch, times }) = floor else { return String::new() };
+    let share = format!("{:.2} of its floor", own.beside(times));
+    own.row(name, &share, goal) + &times.row(&format!("{floor_is}, {kind} of {batch}"), "", "")
+}
+
+impl Floor {
+    /// Runs it once more.
+    fn turn(&mut self, program: &Path, target: &Target) -> Result<(), Error> {
         target.reset()?;
-        let output = Command::new(&self.floor)
-            .args([kind, &target.address(), &CHANGES.to_string(), &KEYS.to_string(), &batch.to_string()])
+        let output = Command::new(program)
+            .args([self.kind, &target.address()])
+            .args([CHANGES, KEYS, self.batch].map(|number| number.to_string()))
             .output()
             .map_err(Error::during("run the floor"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.trim().parse().map_err(|_| Error::new(String::from_utf8_lossy(&output.stderr).into_owned()))
+        let seconds = String::from_utf8_lossy(&output.stdout).trim().parse();
+        self.times.add(seconds.map_err(|_| Error::new(String::from_utf8_lossy(&output.stderr).into_owned()))?);
+        Ok(())
     }
 }
 
@@ -183,7 +185,7 @@ impl Target {
     /// The settings of its connection.
     fn connection(&self) -> String {
         match self {
-            Self::Postgres(server) => employees::postgres(server),
+            Self::Postgres(server) => asked::settings(server),
             Self::MariaDb(server) => {
                 let port = server.port();
                 format!("type: mariadb\n    host: 127.0.0.1\n    port: {port}\n    database: test\n    user: root")
@@ -203,15 +205,14 @@ impl Target {
 
     /// Empty tables, and no checkpoint.
     fn reset(&self) -> Result<(), Error> {
-        let sql = format!("DROP TABLE IF EXISTS redis_wb_checkpoint; DROP TABLE IF EXISTS emp; {TABLE};");
+        let sql = format!("{RESET}; {TABLE};");
         match self {
             Self::Postgres(server) => psql(server, &sql).map(drop),
             Self::MariaDb(server) => {
-                // Debian's `mariadb-server` brings its client along.
                 let port = format!("--port={}", server.port());
-                let mut client = Command::new("mariadb");
+                let mut client = Command::new(tools::mariadb_client()?);
                 client.args(["--no-defaults", "--host=127.0.0.1", &port, "--user=root", "test", "-e", &sql]);
-                let output = client.output().map_err(Error::during("run Debian's `mariadb`"))?;
+                let output = client.output().map_err(Error::during("run `mariadb`"))?;
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
                 if output.status.success() { Ok(()) } else { Err(Error::new(said)) }
             }
@@ -229,36 +230,4 @@ impl Target {
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("emp.db")
-}
-
-impl Times {
-    fn sorted(&self) -> Vec<f64> {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted
-    }
-
-    fn median(&self) -> f64 {
-        self.sorted().get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a count of some millions")]
-    fn rate(&self, changes: u64) -> f64 {
-        changes as f64 / self.median()
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a count of some millions")]
-    fn row(&self, name: &str, changes: u64, floor: Option<(&Self, &str)>) -> String {
-        let sorted = self.sorted();
-        let at = |seconds: Option<&f64>| seconds.map_or(f64::NAN, |seconds| changes as f64 / seconds);
-        let (least, most) = (at(sorted.last()), at(sorted.first()));
-        let share = floor.map_or_else(
-            || "| |".to_owned(),
-            |(floor, goal)| format!("{:.2} | {goal} |", floor.median() / self.median()),
-        );
-        let row = format!("| {name} | {:.0} | {least:.0} to {most:.0} | {share}\n", self.rate(changes));
-        // All of it takes many minutes.
-        eprint!("{row}");
-        row
-    }
 }

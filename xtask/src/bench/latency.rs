@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use xtask::servers::{CAPTURE_FILE, Postgres, Redis};
 use xtask::{Error, cargo};
 
-use super::employees::{self, TABLE, psql};
-use super::{machine, publish};
+use super::asked::{self, psql};
+use super::employees::{self, TABLE};
+use super::{machine, publish, worker};
 
 /// What the section begins with.
 const HEADING: &str = "## From a write to its row\n";
@@ -28,8 +29,8 @@ pub(crate) fn run() -> Result<(), Error> {
     postgres.try_restart()?;
     psql(&postgres, TABLE)?;
     let redis = Redis::try_start(Some(&built.file(CAPTURE_FILE)?), &[])?;
-    let folder = employees::project(&employees::postgres(&postgres), "")?;
-    let _worker = employees::worker(&built.file("redis-wb")?, folder.path(), &redis, false)?;
+    let folder = employees::project(&asked::settings(&postgres), "")?;
+    let _worker = worker::start(&built.file("redis-wb")?, folder.path(), &redis.url(), false)?;
     let replied = write(&redis).map_err(Error::during("write"))?;
     let committed = committed(&postgres)?;
     let mut waits: Vec<f64> =
@@ -79,9 +80,7 @@ fn write(redis: &Redis) -> redis::RedisResult<BTreeMap<u32, f64>> {
 /// When each row was committed, in seconds since 1970, as soon as all are there.
 fn committed(postgres: &Postgres) -> Result<BTreeMap<u32, f64>, Error> {
     let start = Instant::now();
-    while psql(postgres, "SELECT count(*) FROM emp")?.trim() != CHANGES.to_string()
-        && start.elapsed() < SETTLE_SECONDS_MAX
-    {
+    while psql(postgres, "SELECT count(*) FROM emp")? != CHANGES.to_string() && start.elapsed() < SETTLE_SECONDS_MAX {
         thread::sleep(Duration::from_millis(100));
     }
     let rows = psql(postgres, "SELECT empno, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM emp")?;

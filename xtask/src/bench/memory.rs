@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use xtask::servers::{CAPTURE_FILE, Postgres, Redis};
 use xtask::{Error, cargo};
 
-use super::employees::{self, DRAIN_SECONDS_MAX, TABLE, ended, psql};
+use super::asked::{self, psql};
+use super::employees::{self, TABLE};
+use super::worker::{self, DRAIN_SECONDS_MAX, ended};
 use super::{machine, publish};
 
 /// What the section begins with.
@@ -27,7 +29,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let (program, module) = (built.file("redis-wb")?, built.file(CAPTURE_FILE)?);
     let postgres = Postgres::try_start()?;
     let lite = "type: sqlite\n    database: hr.db";
-    let pg = employees::postgres(&postgres);
+    let pg = asked::settings(&postgres);
     psql(&postgres, TABLE)?;
     let mut rows = String::new();
     for (name, target) in [("PostgreSQL", pg.as_str()), ("SQLite", lite)] {
@@ -50,10 +52,11 @@ fn row(name: &str, target: &str, program: &Path, module: &Path) -> Result<String
     rusqlite_table(&path.join("hr.db")).map_err(Error::during("make the table"))?;
     let redis = Redis::try_start(Some(module), &[])?;
     // The keys are captured from here on.
-    ended(&mut employees::worker(program, path, &redis, true)?, path)?;
-    employees::fill(&mut employees::connect(&redis)?, CHANGES, KEYS).map_err(Error::during("write the changes"))?;
+    worker::drain(program, path, &redis.url())?;
+    let made = employees::changes(CHANGES, KEYS).make(&mut asked::connect(&redis)?);
+    made.map_err(Error::during("write the changes"))?;
     let start = Instant::now();
-    let mut worker = employees::worker(program, path, &redis, true)?;
+    let mut worker = worker::start(program, path, &redis.url(), true)?;
     let (mut peak_kb, mut cpu_ms) = (0, 0);
     while worker.runs() && start.elapsed() < DRAIN_SECONDS_MAX {
         peak_kb = peak_kb.max(worker.peak_memory_kb());
