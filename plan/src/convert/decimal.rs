@@ -29,6 +29,18 @@ pub(super) fn convert<'a>(value: Value<'a>, to: &ColumnType) -> Result<Value<'a>
         Value::Text(text) | Value::Decimal(text) => Cow::Borrowed(text.trim()),
         _ => return Err(not(&value, "a number")),
     };
+    // Most numbers are digits that fit, which needs no copy of them to be seen.
+    if let (Value::Text(Cow::Borrowed(_)) | Value::Decimal(Cow::Borrowed(_)), Some(precision), None) =
+        (&value, to.precision, to.significant_max)
+        && let Some((whole, scale)) = digits_of_plain(&text)
+        && scale <= super::usize_of(to.scale.unwrap_or(0))
+        && whole + super::usize_of(to.scale.unwrap_or(0)) <= super::usize_of(precision)
+    {
+        return Ok(match value {
+            Value::Text(Cow::Borrowed(text)) => Value::Decimal(Cow::Borrowed(text.trim())),
+            other => other,
+        });
+    }
     let number = parse(&text).ok_or_else(|| not(&value, "a number"))?;
     if let Some(precision) = to.precision {
         let scale = super::usize_of(to.scale.unwrap_or(0));
@@ -94,6 +106,20 @@ fn of(value: &Value<'_>) -> Option<Number> {
         Value::Decimal(text) => parse(text),
         _ => None,
     }
+}
+
+/// How many digits of a number in plain notation stand before its point, and how many behind it; `None` where it is
+/// none, or may be written shorter.
+fn digits_of_plain(text: &str) -> Option<(usize, usize)> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (digits, ""),
+    };
+    let are_digits =
+        !whole.is_empty() && [whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    are_digits.then_some((whole.len(), fraction.len()))
 }
 
 /// Whether a number is already as [`Value::Decimal`] has it.
