@@ -104,20 +104,21 @@ impl<'t, 'a> Evaluator<'t, 'a> {
     ///
     /// # Errors
     /// The reason for which the record must be rejected; the same holds for every method below.
+    #[inline]
     pub fn value(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
-        if let Some(Ref::Lasting(value)) = self.plain(expr) {
-            return Ok(value.borrowed());
-        }
         match expr {
-            Expr::Literal(_)
-            | Expr::Path { .. }
-            | Expr::Current
-            | Expr::Field { .. }
-            | Expr::Index { .. }
-            | Expr::Shared(_)
-            | Expr::Pipe { .. }
-            | Expr::And(_)
-            | Expr::Or(_) => self.keep(self.look(expr)?),
+            Expr::Sql { op, args, prepared } => sql::evaluate(self, op, args, prepared),
+            Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
+            _ => match self.plain(expr) {
+                Some(Ref::Lasting(value)) => Ok(value.borrowed()),
+                _ => self.made(expr),
+            },
+        }
+    }
+
+    /// The value of an expression that no operator or function gives, and that no path leads to.
+    fn made(&self, expr: &'a Expr) -> Result<Value<'a>, Reject> {
+        match expr {
             Expr::Slice { .. } | Expr::Flatten(_) | Expr::Values(_) | Expr::Project { .. } | Expr::Filter { .. } => {
                 self.collect(expr)
             }
@@ -126,11 +127,10 @@ impl<'t, 'a> Evaluator<'t, 'a> {
             Expr::Altered { of, set, without } => self.altered(of, set, without),
             Expr::Not(of) => Ok(Value::Bool(!self.is_true(of)?)),
             Expr::Compare { op, left, right } => Ok(self.compare(*op, left, right)?.map_or(Value::Null, Value::Bool)),
-            Expr::Call { function, args, prepared } => function.call(&Args::new(*self, *function, args, prepared)),
-            Expr::Sql { op, args, prepared } => sql::evaluate(self, op, args, prepared),
             Expr::Lambda(_) => Err(misplaced("an expression reference", "an argument")),
             Expr::Convert { from, to } => convert::convert(self.value(from)?, to),
             Expr::With { shared, body } => self.with(shared, body),
+            _ => self.keep(self.look(expr)?),
         }
     }
 
@@ -168,7 +168,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
                 made = self.value(expr);
                 match &made {
                     Ok(value) => Ref::Passing(value),
-                    Err(reject) => return Err(reject.clone()),
+                    Err(reject) => return Err(again(reject)),
                 }
             }
             None => {
@@ -194,7 +194,7 @@ impl<'t, 'a> Evaluator<'t, 'a> {
                 made = self.value(expr);
                 match &mut made {
                     Ok(value) => Item::Made(value),
-                    Err(reject) => return Err(reject.clone()),
+                    Err(reject) => return Err(again(reject)),
                 }
             }
             None => {
@@ -216,19 +216,22 @@ impl<'t, 'a> Evaluator<'t, 'a> {
         self.seen(left, |left| self.seen(right, |right| then(left.get(), right.get())))
     }
 
-    /// The value of an expression that only leads to one, without anything being made; `None` for any other.
-    #[inline]
+    /// The value of an expression that only leads to one, without anything being made; `None` for any other. A constant
+    /// is told without a call.
+    #[expect(clippy::inline_always, reason = "every operator asks for its arguments, of which half are constants")]
+    #[inline(always)]
     pub(crate) fn plain(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
         match expr {
             Expr::Literal(Literal(value)) => Some(Ref::Lasting(value)),
             Expr::Path { root, names } => self.path(*root, names).map(Ref::Lasting),
             Expr::Current => Some(self.current),
-            Expr::Field { of, name } => match &**of {
-                Expr::Current => Some(self.current.field(name)),
-                of => Some(self.plain_of(of)?.field(name)),
-            },
+            Expr::Field { of, name } => self.plain_field(of, name),
             _ => None,
         }
+    }
+
+    fn plain_field(&self, of: &'a Expr, name: &str) -> Option<Ref<'t, 'a>> {
+        Some(self.plain(of)?.field(name))
     }
 
     /// What a path leads to; `None` for the opcode, which is no value of the record.
@@ -247,11 +250,6 @@ impl<'t, 'a> Evaluator<'t, 'a> {
                 _ => 0,
             },
         }
-    }
-
-    /// [`Self::plain`] of an inner expression, out of line.
-    fn plain_of(&self, expr: &'a Expr) -> Option<Ref<'t, 'a>> {
-        self.plain(expr)
     }
 
     /// Whether an expression is true as JMESPath has it, without its value being made.
@@ -468,6 +466,12 @@ impl<'t, 'a> Evaluator<'t, 'a> {
 /// Whether an expression makes a value of its own, which [`Evaluator::value`] gives without a copy.
 const fn makes(expr: &Expr) -> bool {
     matches!(expr, Expr::Sql { .. } | Expr::Call { .. } | Expr::Compare { .. } | Expr::Convert { .. } | Expr::Not(_))
+}
+
+/// The same rejection, of a value that stays where it was made.
+#[cold]
+fn again(reject: &Reject) -> Reject {
+    reject.clone()
 }
 
 #[cold]

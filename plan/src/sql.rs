@@ -5,9 +5,8 @@
 //! | [`op`] | the operators of the plan | `expr.c` |
 //! | [`function`] | the scalar functions | `func.c`, `date.c`, `json.c` |
 //! | `infer` | the types of their results | |
-//! | `evaluate` | operators over one record | `vdbe.c` |
+//! | `evaluate`, `condition`, `piece` | operators over one record: values and numbers, truth, texts | `vdbe.c` |
 //! | `storage` | values as SQLite's five storage classes | `vdbemem.c` |
-//! | `subject` | texts that functions hand on | |
 //! | `number`, `printf` | numbers and text, digit for digit | `util.c`, `printf.c` |
 //! | `compare` | affinity, collation, order | `vdbe.c`, `vdbeaux.c` |
 //! | `arithmetic`, `cast`, `math` | numbers | `vdbe.c`, `vdbemem.c`, `func.c` |
@@ -19,6 +18,7 @@
 mod arithmetic;
 mod cast;
 mod compare;
+mod condition;
 mod date;
 mod evaluate;
 pub mod function;
@@ -28,10 +28,10 @@ mod math;
 mod number;
 pub mod op;
 mod pattern;
+mod piece;
 mod printf;
 mod random;
 mod storage;
-mod subject;
 mod text;
 
 pub use json::DEPTH_MAX as JSON_DEPTH_MAX;

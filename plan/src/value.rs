@@ -91,12 +91,12 @@ impl<T> FromIterator<T> for Items<'_, T> {
 /// which is told without a call.
 #[inline]
 pub(crate) fn find<'f, 'a>(fields: &'f [Field<'a>], name: &str) -> Option<&'f Value<'a>> {
-    fields.iter().find(|(own, _)| same_name(own.as_bytes(), name.as_bytes())).map(|(_, value)| value)
+    fields.iter().find(|(own, _)| same_bytes(own.as_bytes(), name.as_bytes())).map(|(_, value)| value)
 }
 
-/// Whether two names are the same. Most are short, and a call takes longer than a look at them.
+/// Whether two names or texts are the same. Most are short, and a call takes longer than a look at them.
 #[inline]
-pub(crate) fn same_name(own: &[u8], name: &[u8]) -> bool {
+pub(crate) fn same_bytes(own: &[u8], name: &[u8]) -> bool {
     if own.len() != name.len() {
         return false;
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::Value;
-use crate::value::{Field, same_name};
+use crate::value::{Field, same_bytes};
 
 /// The names on the way from a root to a field.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Names {
         for (level, name) in self.list.iter().enumerate() {
             let Value::Object(fields) = value else { return None };
             value = match fields.get(place(places, level)) {
-                Some((own, value)) if same_name(own.as_bytes(), name.as_bytes()) => value,
+                Some((own, value)) if same_bytes(own.as_bytes(), name.as_bytes()) => value,
                 _ => self.search(fields, name, level)?,
             };
         }
@@ -49,7 +49,7 @@ impl Names {
     /// Looks through all fields, and remembers the place.
     #[cold]
     fn search<'f, 'a>(&self, fields: &'f [Field<'a>], name: &str, level: usize) -> Option<&'f Value<'a>> {
-        let at = fields.iter().position(|(own, _)| same_name(own.as_bytes(), name.as_bytes()))?;
+        let at = fields.iter().position(|(own, _)| same_bytes(own.as_bytes(), name.as_bytes()))?;
         self.places.remember(level, at);
         fields.get(at).map(|(_, value)| value)
     }

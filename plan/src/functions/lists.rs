@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Accepts, Args, Definition, Family, PLAIN, Param, Returns, eg};
-use crate::evaluate::{Elements, Held, VALUE_UNITS};
+use crate::evaluate::{Held, Ref, VALUE_UNITS};
 use crate::expr_type::ExprType;
 use crate::{Reject, Type, Value, compare, convert, number};
 
@@ -73,23 +73,27 @@ const SORT: Definition = Definition {
     ..PLAIN
 };
 
-/// Visits some elements with what the second argument gives for each: all numbers, or all texts.
-fn keyed<'a>(
-    args: &Args<'_, 'a>,
-    elements: Elements<'_, 'a>,
-    mut visit: impl FnMut(Value<'a>, Held<'_, 'a>) -> Result<(), Reject>,
-) -> Result<(), Reject> {
-    let mut are_numbers = None;
-    for item in elements {
-        let key = args.applied(1, item.as_ref())?;
-        let is_number = number::is_number(&key);
-        if *are_numbers.get_or_insert(is_number) != is_number || !(is_number || compare::is_textual(&key)) {
-            let quoted = convert::quoted(&key);
-            return Err(args.rejected(format_args!("compares numbers with numbers or texts with texts, not {quoted}")));
+/// What the second argument gives for each of some elements: all numbers, or all texts.
+struct Keys<'k, 't, 'a> {
+    args: &'k Args<'t, 'a>,
+    are_numbers: Option<bool>,
+}
+
+impl<'t, 'a> Keys<'_, 't, 'a> {
+    /// That of one element, only to look at.
+    fn of<'s>(&mut self, element: Ref<'s, 'a>) -> Result<Held<'s, 'a>, Reject>
+    where
+        't: 's,
+    {
+        let key = self.args.apply(1, element)?;
+        let is_number = number::is_number(key.get());
+        if *self.are_numbers.get_or_insert(is_number) != is_number || !(is_number || compare::is_textual(key.get())) {
+            let quoted = convert::quoted(key.get());
+            let message = format_args!("compares numbers with numbers or texts with texts, not {quoted}");
+            return Err(self.args.rejected(message));
         }
-        visit(key, item)?;
+        Ok(key)
     }
-    Ok(())
 }
 
 const SORT_BY: Definition = Definition {
@@ -106,10 +110,11 @@ const SORT_BY: Definition = Definition {
     body: |args| {
         let elements = args.elements(0)?;
         let mut items = Vec::with_capacity(elements.len());
-        keyed(args, elements, |key, item| {
+        let mut keys = Keys { args, are_numbers: None };
+        for item in elements {
+            let key = args.keep(keys.of(item.as_ref())?)?;
             items.push((key, args.keep(item)?));
-            Ok(())
-        })?;
+        }
         items.sort_by(|(left, _): &(Value<'_>, Value<'_>), (right, _)| order(left, right));
         Ok(Value::List(items.into_iter().map(|(_, item)| item).collect()))
     },
@@ -139,14 +144,15 @@ const MIN_BY: Definition = Definition {
 };
 
 fn extreme_by<'a>(args: &Args<'_, 'a>, wanted: Ordering) -> Result<Value<'a>, Reject> {
-    let mut best: Option<(Value<'a>, Value<'a>)> = None;
-    keyed(args, args.elements(0)?, |key, item| {
-        if best.as_ref().is_none_or(|(best, _)| order(&key, best) == wanted) {
-            best = Some((key, args.keep(item)?));
+    let mut best: Option<(Value<'a>, Held<'_, 'a>)> = None;
+    let mut keys = Keys { args, are_numbers: None };
+    for item in args.elements(0)? {
+        let key = keys.of(item.as_ref())?;
+        if best.as_ref().is_none_or(|(best, _)| order(key.get(), best) == wanted) {
+            best = Some((args.keep(key)?, item));
         }
-        Ok(())
-    })?;
-    Ok(best.map_or(Value::Null, |(_, item)| item))
+    }
+    best.map_or(Ok(Value::Null), |(_, item)| args.keep(item))
 }
 
 const MAP: Definition = Definition {

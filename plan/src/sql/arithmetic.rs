@@ -1,16 +1,11 @@
-//! Operators on numbers and bits, and `||` (<https://www.sqlite.org/lang_expr.html#operators>, `vdbe.c`: `OP_Add` to
-//! `OP_Remainder`, `OP_BitAnd` to `OP_ShiftRight`, `OP_Concat`).
-
-use std::borrow::Cow;
+//! Operators on numbers and bits (<https://www.sqlite.org/lang_expr.html#operators>, `vdbe.c`: `OP_Add` to
+//! `OP_Remainder`, `OP_BitAnd` to `OP_ShiftRight`).
 
 use serde::{Deserialize, Serialize};
 
 use super::number;
-use super::storage::{self, Number, TEXT_BYTES_MAX};
+use super::storage::{self, Number};
 use crate::{Reject, Value};
-
-/// For how many bytes `||` makes room at first.
-const CONCAT_BYTES_EXPECTED: usize = 48;
 
 /// An operator on two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +105,8 @@ fn of_reals(operator: Arithmetic, (left, right): (f64, f64), integers: impl FnOn
 }
 
 /// `-value`: zero minus the value.
-pub(super) fn negate<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
-    Ok(of_values(Arithmetic::Subtract, &Value::Int(0), value)?.map_or(Value::Null, Number::value))
+pub(super) fn negate(value: &Value<'_>) -> Result<Option<Number>, Reject> {
+    of_values(Arithmetic::Subtract, &Value::Int(0), value)
 }
 
 /// The bits of the integers that the operands are read as.
@@ -142,59 +137,4 @@ const fn shift(value: i64, left: i64) -> i64 {
 /// `~value`.
 pub(super) fn complement<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
     Ok(if value.is_null() { Value::Null } else { Value::Int(!storage::integer(value)?) })
-}
-
-/// `x || y || …`: all as one text; NULL where one is NULL.
-#[derive(Debug)]
-pub(super) struct Concat {
-    text: String,
-    null: bool,
-    /// Why there is no text, unless there need not be one.
-    reject: Option<Reject>,
-}
-
-impl Concat {
-    /// Nothing yet, with room for a text of the usual length.
-    pub(super) fn new() -> Self {
-        Self { text: String::with_capacity(CONCAT_BYTES_EXPECTED), null: false, reject: None }
-    }
-
-    /// Appends a value.
-    pub(super) fn push(&mut self, value: &Value<'_>) -> Result<(), Reject> {
-        match value {
-            Value::Text(text) => self.append(text),
-            Value::Int(number) => {
-                self.text.push_str(itoa::Buffer::new().format(*number));
-                Ok(())
-            }
-            other => match storage::text(other) {
-                Ok(Some(text)) => self.append(&text),
-                Ok(None) => {
-                    self.null = true;
-                    Ok(())
-                }
-                Err(reject) => {
-                    self.reject = Some(reject);
-                    Ok(())
-                }
-            },
-        }
-    }
-
-    fn append(&mut self, text: &str) -> Result<(), Reject> {
-        if self.text.len().saturating_add(text.len()) > TEXT_BYTES_MAX {
-            return Err(storage::too_long());
-        }
-        self.text.push_str(text);
-        Ok(())
-    }
-
-    /// The text. NULL wins over bytes that are no text.
-    pub(super) fn finish<'a>(self) -> Result<Value<'a>, Reject> {
-        match self.reject {
-            _ if self.null => Ok(Value::Null),
-            Some(reject) => Err(reject),
-            None => Ok(Value::Text(Cow::Owned(self.text))),
-        }
-    }
 }

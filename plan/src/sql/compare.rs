@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::number;
-use super::storage::{self, Class, Number};
+use super::storage::{self, Class, Number, Operand};
 use crate::convert::clip;
+use crate::value::same_bytes;
 use crate::{Reject, RejectCode, Value};
 
 /// How texts are compared.
@@ -127,8 +128,8 @@ impl Comparator {
 
     fn holds_for_texts(self, collation: Collation, left: &str, right: &str) -> bool {
         match (self, collation) {
-            (Self::Equal, Collation::Binary) => left == right,
-            (Self::NotEqual, Collation::Binary) => left != right,
+            (Self::Equal, Collation::Binary) => same_bytes(left.as_bytes(), right.as_bytes()),
+            (Self::NotEqual, Collation::Binary) => !same_bytes(left.as_bytes(), right.as_bytes()),
             _ => self.holds(collation.compare(left, right)),
         }
     }
@@ -140,7 +141,17 @@ impl Comparator {
     }
 }
 
+/// The same for two numbers; `None` where one is NULL.
+pub(super) fn numbers(comparator: Comparator, left: Operand, right: Operand) -> Option<bool> {
+    let ordering = match (left.number()?, right.number()?) {
+        (Number::Int(left), Number::Int(right)) => left.cmp(&right),
+        (left, right) => order_stored(Collation::Binary, &left.value(), &right.value()),
+    };
+    Some(comparator.holds(ordering))
+}
+
 /// `left comparator right`; NULL where a side is.
+#[inline]
 pub(super) fn compare(
     comparator: Comparator,
     how: Comparison,
@@ -150,13 +161,21 @@ pub(super) fn compare(
     // The commonest sides need no conversion.
     match (left, right) {
         (Value::Int(left), Value::Int(right)) if how.affinity != Affinity::Text => {
-            return Ok(Some(comparator.holds(left.cmp(right))));
+            Ok(Some(comparator.holds(left.cmp(right))))
         }
         (Value::Text(left), Value::Text(right)) if how.affinity != Affinity::Numeric => {
-            return Ok(Some(comparator.holds_for_texts(how.collation, left, right)));
+            Ok(Some(comparator.holds_for_texts(how.collation, left, right)))
         }
-        _ => {}
+        _ => compare_any(comparator, how, left, right),
     }
+}
+
+fn compare_any(
+    comparator: Comparator,
+    how: Comparison,
+    left: &Value<'_>,
+    right: &Value<'_>,
+) -> Result<Option<bool>, Reject> {
     if left.is_null() || right.is_null() {
         return Ok(None);
     }

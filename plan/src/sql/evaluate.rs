@@ -1,17 +1,23 @@
-//! Evaluates the operators. `AND`, `OR`, `CASE`, `coalesce()` and `BETWEEN` evaluate only what decides, so that a
-//! condition can guard a cast; the others evaluate all arguments from left to right.
+//! Evaluates the operators. `CASE` and `coalesce()` evaluate only what decides; the others evaluate all arguments from
+//! left to right.
 //!
-//! An operator is evaluated as what it gives: a condition as a truth value, arithmetic as a number, anything else as a
-//! value. Only where the expression ends, or a function wants one, does a value come of a truth value or a number.
+//! An operator is evaluated as what it gives: a condition as a truth value (`condition`), arithmetic as a number, a text
+//! in a buffer (`piece`), anything else as a value. Only where the expression ends, or a function wants one, does a value
+//! come of a truth value, a number or a text.
+//!
+//! Each operator has a function of its own, and what is seldom needed is out of line: to enter a large function takes
+//! longer than to do what most of these do.
 
-use super::arithmetic::{self, Arithmetic};
-use super::compare::{Comparator, Comparison};
+use super::arithmetic::{self, Arithmetic, Bitwise};
+use super::cast::{self, Cast};
+use super::compare::{self, Comparator, Comparison};
+use super::condition::{condition, holds};
 use super::date::Times;
 use super::function::Body;
+use super::json::{self, Route};
 use super::op::SqlOp;
-use super::pattern::{self, OneText};
+use super::piece;
 use super::storage::{self, Operand};
-use super::{cast, compare, json};
 use crate::evaluate::{Evaluator, Held, Item};
 use crate::functions::Prepared;
 use crate::{Expr, Reject, RejectCode, Value};
@@ -23,46 +29,43 @@ pub(crate) fn evaluate<'a>(
     args: &'a [Expr],
     prepared: &'a Prepared,
 ) -> Result<Value<'a>, Reject> {
-    if op.is_condition() {
-        return condition(evaluator, op, args, prepared).map(storage::truth_value);
-    }
     match (op, args) {
-        (SqlOp::Arithmetic(operator), [left, right]) => {
-            arithmetic(evaluator, *operator, left, right).map(Operand::value)
-        }
-        (SqlOp::Call(function), args) => call(evaluator, function.definition().body, args, prepared),
+        (SqlOp::Compare(..), _) => truth(evaluator, op, args, prepared),
+        (SqlOp::Call(function), args) => call(evaluator, function.definition().body, (op, args), prepared),
+        (SqlOp::Concat, args) => piece::value(evaluator, op, args),
+        (SqlOp::Arithmetic(_) | SqlOp::Negate, _) => number(evaluator, op, args),
+        (SqlOp::Cast { to, .. }, _) if to.is_number() => number(evaluator, op, args),
         (SqlOp::Case, args) => case(evaluator, args),
         (SqlOp::CaseOf(how), [operand, args @ ..]) => case_of(evaluator, how, operand, args),
         (SqlOp::Coalesce, args) => coalesce(evaluator, args),
-        (SqlOp::Concat, args) => concat(evaluator, args),
         (SqlOp::Min(how), args) => extreme(evaluator, *how, false, args),
         (SqlOp::Max(how), args) => extreme(evaluator, *how, true, args),
         (SqlOp::NullIf(how), [value, other]) => null_if(evaluator, *how, value, other),
-        (SqlOp::Cast { to, lossy }, [value]) if to.is_number() => {
-            evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get())).map(Operand::value)
-        }
-        (SqlOp::Cast { to, lossy }, [value]) => cast::cast(*to, *lossy, evaluator.value(value)?),
+        (SqlOp::Cast { to, lossy }, [value]) => cast(evaluator, (*to, *lossy), value),
         (SqlOp::Plain, [value]) => plain(evaluator, value),
-        (SqlOp::Negate, [value]) => evaluator.seen(value, |value| arithmetic::negate(value.get())),
-        (SqlOp::Complement, [value]) => arithmetic::complement(evaluator.look(value)?.get()),
-        (SqlOp::Bitwise(operator), [left, right]) => {
-            evaluator.both(left, right, |left, right| arithmetic::bitwise(*operator, left, right))
-        }
-        (SqlOp::Arrow | SqlOp::LongArrow, [document, path]) => {
-            let is_sql = matches!(op, SqlOp::LongArrow);
-            charged(evaluator, || {
-                evaluator
-                    .taken(document, |document| evaluator.seen(path, |path| json::arrow(is_sql, &document, path.get())))
-            })
-        }
+        (SqlOp::Complement, [value]) => complement(evaluator, value),
+        (SqlOp::Bitwise(operator), [left, right]) => bitwise(evaluator, *operator, left, right),
+        (SqlOp::Arrow, [document, path]) => arrow(evaluator, false, (document, path), prepared),
+        (SqlOp::LongArrow, [document, path]) => arrow(evaluator, true, (document, path), prepared),
+        (op, args) if op.is_condition() => truth(evaluator, op, args, prepared),
         _ => Err(damaged()),
     }
 }
 
 /// A plan that no compiler makes.
 #[cold]
-fn damaged() -> Reject {
+pub(super) fn damaged() -> Reject {
     Reject::new(RejectCode::InvalidArgument, "the plan is damaged: an operator has the wrong number of arguments")
+}
+
+/// What a constant argument was read as once; `None` where it is none, or was not understood.
+pub(super) fn constant<'a, T: Send + Sync + 'static>(
+    prepared: &'a Prepared,
+    arg: &Expr,
+    read: fn(&Value<'_>) -> Option<T>,
+) -> Option<&'a T> {
+    let value = arg.as_literal()?;
+    prepared.get(|| read(value))?.as_ref()
 }
 
 /// A result, charged for what it holds that was made anew.
@@ -83,79 +86,42 @@ fn charged<'a>(
     value
 }
 
-/// Whether an expression is true, or `None` where it is NULL.
-fn truth<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Option<bool>, Reject> {
-    match expr {
-        Expr::Sql { op, args, prepared } if op.is_condition() => condition(evaluator, op, args, prepared),
-        other => evaluator.seen(other, |value| storage::truth(value.get())),
-    }
-}
-
-/// The truth of an operator that [`SqlOp::is_condition`], or `None` where it is NULL.
-fn condition<'a>(
+fn truth<'a>(
     evaluator: &Evaluator<'_, 'a>,
     op: &'a SqlOp,
     args: &'a [Expr],
     prepared: &'a Prepared,
-) -> Result<Option<bool>, Reject> {
-    match (op, args) {
-        (SqlOp::Compare(comparator, how), [left, right]) => comparison(evaluator, (*comparator, *how), left, right),
-        (SqlOp::And, args) => junction(evaluator, args, false),
-        (SqlOp::Or, args) => junction(evaluator, args, true),
-        (SqlOp::Not, [of]) => Ok(truth(evaluator, of)?.map(|truth| !truth)),
-        (SqlOp::Between(low, high), [value, least, most]) => between(evaluator, (*low, *high), value, least, most),
-        // SQLite does not look at the value, either.
-        (SqlOp::In(_), [_]) => Ok(Some(false)),
-        (SqlOp::In(how), [value, list @ ..]) => is_in(evaluator, *how, value, list),
-        (SqlOp::IsNull, [value]) => evaluator.seen(value, |value| Ok(Some(value.get().is_null()))),
-        (SqlOp::Is(how), [left, right]) => {
-            evaluator.both(left, right, |left, right| compare::is(*how, left, right).map(Some))
-        }
-        (SqlOp::IsTruth(wanted), [of]) => Ok(Some(truth(evaluator, of)? == Some(*wanted))),
-        (SqlOp::Like, [text, pattern]) => match constant(prepared, pattern, OneText::of_like) {
-            Some(pattern) => evaluator.seen(text, |text| pattern.matches(text.get())),
-            None => evaluator.both(text, pattern, |text, pattern| pattern::like(pattern, text, None)),
-        },
-        (SqlOp::Like, [text, pattern, escape]) => {
-            let (text, pattern, escape) = (evaluator.look(text)?, evaluator.look(pattern)?, evaluator.look(escape)?);
-            pattern::like(pattern.get(), text.get(), Some(escape.get()))
-        }
-        (SqlOp::Glob, [text, pattern]) => match constant(prepared, pattern, OneText::of_glob) {
-            Some(pattern) => evaluator.seen(text, |text| pattern.matches(text.get())),
-            None => evaluator.both(text, pattern, |text, pattern| pattern::glob(pattern, text)),
-        },
-        _ => Err(damaged()),
+) -> Result<Value<'a>, Reject> {
+    condition(evaluator, op, args, prepared).map(storage::truth_value)
+}
+
+fn number<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
+    match number_of(evaluator, op, args) {
+        Ok(Operand::Value) => Err(damaged()),
+        Ok(operand) => Ok(operand.value()),
+        Err(reject) => Err(reject),
     }
 }
 
-/// What a constant pattern was read as once.
-fn constant<'a>(prepared: &'a Prepared, pattern: &Expr, read: fn(&str) -> Option<OneText>) -> Option<&'a OneText> {
-    let Some(Value::Text(pattern)) = pattern.as_literal() else { return None };
-    prepared.get(|| read(pattern))?.as_ref()
-}
-
-fn comparison<'a>(
-    evaluator: &Evaluator<'_, 'a>,
-    (comparator, how): (Comparator, Comparison),
-    left: &'a Expr,
-    right: &'a Expr,
-) -> Result<Option<bool>, Reject> {
-    evaluator.both(left, right, |left, right| compare::compare(comparator, how, left, right))
-}
-
 /// An operand as far as it can be told without making a value.
-fn operand<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Operand, Reject> {
+#[inline]
+pub(super) fn operand<'a>(evaluator: &Evaluator<'_, 'a>, expr: &'a Expr) -> Result<Operand, Reject> {
     match expr {
-        Expr::Sql { op: SqlOp::Arithmetic(operator), args, .. } if let [left, right] = args.as_slice() => {
-            arithmetic(evaluator, *operator, left, right)
-        }
-        Expr::Sql { op: SqlOp::Cast { to, lossy }, args, .. }
-            if to.is_number()
-                && let [of] = args.as_slice() =>
-        {
-            evaluator.seen(of, |value| cast::to_number(*to, *lossy, value.get()))
-        }
+        Expr::Sql { op, args, .. } => number_of(evaluator, op, args),
         _ => Ok(evaluator.plain(expr).map_or(Operand::Value, |found| Operand::of(found.get()))),
+    }
+}
+
+/// What an operator gives, if it always gives a number or NULL.
+fn number_of<'a>(evaluator: &Evaluator<'_, 'a>, op: &'a SqlOp, args: &'a [Expr]) -> Result<Operand, Reject> {
+    match (op, args) {
+        (SqlOp::Arithmetic(operator), [left, right]) => arithmetic(evaluator, *operator, left, right),
+        (SqlOp::Cast { to, lossy }, [value]) if to.is_number() => match evaluator.plain(value) {
+            Some(found) => cast::to_number(*to, *lossy, found.get()),
+            None => evaluator.seen(value, |value| cast::to_number(*to, *lossy, value.get())),
+        },
+        (SqlOp::Negate, [value]) => negate(evaluator, value),
+        _ => Ok(Operand::Value),
     }
 }
 
@@ -166,11 +132,20 @@ fn arithmetic<'a>(
     left: &'a Expr,
     right: &'a Expr,
 ) -> Result<Operand, Reject> {
-    let left_operand = operand(evaluator, left)?;
-    let right_operand = operand(evaluator, right)?;
-    if let (Some(left), Some(right)) = (left_operand.number(), right_operand.number()) {
-        return Ok(arithmetic::of_numbers(operator, left, right).into());
+    let (left_operand, right_operand) = (operand(evaluator, left)?, operand(evaluator, right)?);
+    match (left_operand.number(), right_operand.number()) {
+        (Some(left), Some(right)) => Ok(arithmetic::of_numbers(operator, left, right).into()),
+        _ => arithmetic_of_made(evaluator, operator, (left, left_operand), (right, right_operand)),
     }
+}
+
+/// The same where a side is NULL or must be made.
+fn arithmetic_of_made<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    operator: Arithmetic,
+    (left, left_operand): (&'a Expr, Operand),
+    (right, right_operand): (&'a Expr, Operand),
+) -> Result<Operand, Reject> {
     if left_operand == Operand::Null || right_operand == Operand::Null {
         return Ok(Operand::Null);
     }
@@ -180,6 +155,27 @@ fn arithmetic<'a>(
         _ => evaluator.both(left, right, |left, right| arithmetic::of_values(operator, left, right)),
     };
     number.map(Operand::from)
+}
+
+fn negate<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Operand, Reject> {
+    evaluator.seen(value, |value| arithmetic::negate(value.get()).map(Operand::from))
+}
+
+fn cast<'a>(evaluator: &Evaluator<'_, 'a>, (to, lossy): (Cast, bool), value: &'a Expr) -> Result<Value<'a>, Reject> {
+    cast::cast(to, lossy, evaluator.value(value)?)
+}
+
+fn complement<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>, Reject> {
+    evaluator.seen(value, |value| arithmetic::complement(value.get()))
+}
+
+fn bitwise<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    operator: Bitwise,
+    left: &'a Expr,
+    right: &'a Expr,
+) -> Result<Value<'a>, Reject> {
+    evaluator.both(left, right, |left, right| arithmetic::bitwise(operator, left, right))
 }
 
 fn null_if<'a>(
@@ -203,60 +199,111 @@ fn plain<'a>(evaluator: &Evaluator<'_, 'a>, value: &'a Expr) -> Result<Value<'a>
     })
 }
 
+fn arrow<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    is_sql: bool,
+    (document, path): (&'a Expr, &'a Expr),
+    prepared: &'a Prepared,
+) -> Result<Value<'a>, Reject> {
+    let route = constant(prepared, path, Route::of_arrow);
+    charged(evaluator, || {
+        evaluator
+            .taken(document, |document| evaluator.seen(path, |path| json::arrow(is_sql, &document, route, path.get())))
+    })
+}
+
 /// Calls with more arguments than this collect them first.
 const ARGUMENTS_MAX: usize = 8;
 
 fn call<'a>(
     evaluator: &Evaluator<'_, 'a>,
     body: Body,
-    args: &'a [Expr],
+    (op, args): (&'a SqlOp, &'a [Expr]),
     prepared: &'a Prepared,
 ) -> Result<Value<'a>, Reject> {
-    match body {
-        Body::Values(body) => call_with(evaluator, args, body),
-        Body::Passes(body) => pass(evaluator, body, args),
-        Body::Timed(body) => {
-            let times = Times::of(evaluator.now_us(), args, prepared);
-            call_with(evaluator, args, |values| body(&times, values))
-        }
-        Body::Operator => Err(damaged()),
+    match (body, args) {
+        (Body::Text(_), _) => piece::value(evaluator, op, args),
+        (Body::Values(body), [one]) => call_with_one(evaluator, one, |one| body(&[one])),
+        (Body::Values(body), [one, two]) => call_with_two(evaluator, one, two, |one, two| body(&[one, two])),
+        (Body::Values(body), args) => call_with_many(evaluator, args, body),
+        (Body::Timed(body), args) => call_timed(evaluator, body, args, prepared),
+        (Body::Finds(body), [document, paths @ ..]) => find(evaluator, body, document, paths, prepared),
+        (Body::Finds(_), []) => Ok(Value::Null),
+        (Body::Operator, _) => Err(damaged()),
     }
 }
 
-/// A call of a function that may hand its first argument on.
-fn pass<'a>(
+fn call_timed<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: fn(Item<'_, 'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    body: fn(&Times<'_>, &[&Value<'_>]) -> Result<Value<'static>, Reject>,
     args: &'a [Expr],
+    prepared: &'a Prepared,
 ) -> Result<Value<'a>, Reject> {
-    let Some((first, rest)) = args.split_first() else { return Err(damaged()) };
+    let times = Times::of(evaluator.now_us(), args, prepared);
+    match args {
+        [one] => call_with_one(evaluator, one, |one| body(&times, &[one])),
+        [one, two] => call_with_two(evaluator, one, two, |one, two| body(&times, &[one, two])),
+        args => call_with_many(evaluator, args, |values| body(&times, values)),
+    }
+}
+
+/// A call of a function that looks for what it gives in a document.
+fn find<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    body: for<'v> fn(&Item<'_, 'v>, Option<&Route>, &[&Value<'_>]) -> Result<Value<'v>, Reject>,
+    document: &'a Expr,
+    paths: &'a [Expr],
+    prepared: &'a Prepared,
+) -> Result<Value<'a>, Reject> {
     charged(evaluator, || {
-        evaluator.taken(first, |first| match rest {
-            [] => body(first, &[]),
-            [one] => evaluator.seen(one, |one| body(first, &[one.get()])),
-            [one, two] => evaluator.both(one, two, |one, two| body(first, &[one, two])),
-            rest => call_with_many(evaluator, |rest| body(first, rest), rest),
+        evaluator.taken(document, |document| match paths {
+            [path] => {
+                let route = constant(prepared, path, Route::of_extract);
+                evaluator.seen(path, |path| body(&document, route, &[path.get()]))
+            }
+            paths => with_many(evaluator, paths, |paths| body(&document, None, paths)),
         })
     })
 }
 
-fn call_with<'a>(
+#[inline]
+fn call_with_one<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    args: &'a [Expr],
-    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
+    one: &'a Expr,
+    body: impl Fn(&Value<'_>) -> Result<Value<'a>, Reject>,
 ) -> Result<Value<'a>, Reject> {
-    charged(evaluator, || match args {
-        [] => body(&[]),
-        [one] => evaluator.seen(one, |one| body(&[one.get()])),
-        [one, two] => evaluator.both(one, two, |one, two| body(&[one, two])),
-        args => call_with_many(evaluator, body, args),
+    charged(evaluator, || match evaluator.plain(one) {
+        Some(found) => body(found.get()),
+        None => evaluator.seen(one, |one| body(one.get())),
+    })
+}
+
+#[inline]
+fn call_with_two<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    one: &'a Expr,
+    two: &'a Expr,
+    body: impl Fn(&Value<'_>, &Value<'_>) -> Result<Value<'a>, Reject>,
+) -> Result<Value<'a>, Reject> {
+    charged(evaluator, || match (evaluator.plain(one), evaluator.plain(two)) {
+        (Some(one), Some(two)) => body(one.get(), two.get()),
+        _ => evaluator.both(one, two, &body),
     })
 }
 
 fn call_with_many<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
     args: &'a [Expr],
+    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
+) -> Result<Value<'a>, Reject> {
+    charged(evaluator, || with_many(evaluator, args, body))
+}
+
+#[inline]
+fn with_many<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    body: impl FnOnce(&[&Value<'_>]) -> Result<Value<'a>, Reject>,
 ) -> Result<Value<'a>, Reject> {
     let null = Value::Null;
     let mut plain = [&null; ARGUMENTS_MAX];
@@ -276,19 +323,6 @@ fn call_with_many<'a>(
     }
 }
 
-/// `AND` and `OR`: the first truth that `decides`, else NULL where one is NULL.
-fn junction<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr], decides: bool) -> Result<Option<bool>, Reject> {
-    let mut outcome = Some(!decides);
-    for arg in args {
-        match truth(evaluator, arg)? {
-            Some(truth) if truth == decides => return Ok(Some(decides)),
-            Some(_) => {}
-            None => outcome = None,
-        }
-    }
-    Ok(outcome)
-}
-
 fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
     for branch in args.chunks(2) {
         match branch {
@@ -302,51 +336,6 @@ fn case<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>
         }
     }
     Ok(Value::Null)
-}
-
-/// Whether a condition is true. What is NULL is as good as false here, so less has to be evaluated.
-fn holds<'a>(evaluator: &Evaluator<'_, 'a>, condition: &'a Expr) -> Result<bool, Reject> {
-    let Expr::Sql { op, args, .. } = condition else {
-        return Ok(truth(evaluator, condition)? == Some(true));
-    };
-    match (op, args.as_slice()) {
-        (SqlOp::And, args) => {
-            for arg in args {
-                if !holds(evaluator, arg)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        }
-        (SqlOp::Or, args) => {
-            for arg in args {
-                if holds(evaluator, arg)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        }
-        (SqlOp::Between(low, high), [value, least, most]) => {
-            holds_between(evaluator, (*low, *high), value, least, most)
-        }
-        _ => Ok(truth(evaluator, condition)? == Some(true)),
-    }
-}
-
-fn holds_between<'a>(
-    evaluator: &Evaluator<'_, 'a>,
-    (low, high): (Comparison, Comparison),
-    value: &'a Expr,
-    least: &'a Expr,
-    most: &'a Expr,
-) -> Result<bool, Reject> {
-    let value = evaluator.look(value)?;
-    let least = evaluator.look(least)?;
-    if compare::compare(Comparator::GreaterOrEqual, low, value.get(), least.get())? != Some(true) {
-        return Ok(false);
-    }
-    let most = evaluator.look(most)?;
-    Ok(compare::compare(Comparator::LessOrEqual, high, value.get(), most.get())? == Some(true))
 }
 
 fn case_of<'a>(
@@ -388,57 +377,6 @@ fn coalesce<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value
         }
     }
     evaluator.value(last)
-}
-
-fn between<'a>(
-    evaluator: &Evaluator<'_, 'a>,
-    (low, high): (Comparison, Comparison),
-    value: &'a Expr,
-    least: &'a Expr,
-    most: &'a Expr,
-) -> Result<Option<bool>, Reject> {
-    let value = evaluator.look(value)?;
-    let above = compare::compare(Comparator::GreaterOrEqual, low, value.get(), evaluator.look(least)?.get())?;
-    if above == Some(false) {
-        return Ok(Some(false));
-    }
-    let below = compare::compare(Comparator::LessOrEqual, high, value.get(), evaluator.look(most)?.get())?;
-    Ok(match (above, below) {
-        (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
-        _ => None,
-    })
-}
-
-fn is_in<'a>(
-    evaluator: &Evaluator<'_, 'a>,
-    how: Comparison,
-    value: &'a Expr,
-    list: &'a [Expr],
-) -> Result<Option<bool>, Reject> {
-    evaluator.seen(value, |value| {
-        let mut outcome = Some(false);
-        for item in list {
-            let equal =
-                evaluator.seen(item, |item| compare::compare(Comparator::Equal, how, value.get(), item.get()))?;
-            match equal {
-                Some(true) => return Ok(Some(true)),
-                Some(false) => {}
-                None => outcome = None,
-            }
-        }
-        Ok(outcome)
-    })
-}
-
-fn concat<'a>(evaluator: &Evaluator<'_, 'a>, args: &'a [Expr]) -> Result<Value<'a>, Reject> {
-    charged(evaluator, || {
-        let mut out = arithmetic::Concat::new();
-        for arg in args {
-            evaluator.seen(arg, |value| out.push(value.get()))?;
-        }
-        out.finish()
-    })
 }
 
 fn extreme<'a>(

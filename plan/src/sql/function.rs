@@ -7,9 +7,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use super::date::Times;
-use crate::evaluate::Item;
+pub use super::json::Route;
+pub use super::piece::Piece;
+use crate::evaluate::{Evaluator, Item};
 pub use crate::functions::Returns;
-use crate::{Reject, Value};
+use crate::{Expr, Reject, Value};
 
 mod core;
 mod date;
@@ -50,8 +52,10 @@ impl Family {
 pub enum Body {
     /// From the values of its arguments.
     Values(fn(&[&Value<'_>]) -> Result<Value<'static>, Reject>),
-    /// From its first argument, which it may hand on, and the values of the others.
-    Passes(for<'a> fn(Item<'_, 'a>, &[&Value<'_>]) -> Result<Value<'a>, Reject>),
+    /// A text, which it may hand on from its first argument or writes into a buffer.
+    Text(for<'a> fn(&Evaluator<'_, 'a>, &'a [Expr], &mut String) -> Result<Piece<'a>, Reject>),
+    /// A part of a document, its first argument. The others are paths; of one that is constant there is the route.
+    Finds(for<'a> fn(&Item<'_, 'a>, Option<&Route>, &[&Value<'_>]) -> Result<Value<'a>, Reject>),
     /// From the time that is now, and the values of its arguments.
     Timed(fn(&Times<'_>, &[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// The compiler makes an operator of it, which does not evaluate every argument or needs a collation.

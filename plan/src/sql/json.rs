@@ -20,9 +20,10 @@ mod scan;
 
 use node::{Escapes, Node, Notation};
 use path::Miss;
-use scan::{Place, Steps};
+use scan::Place;
 
 pub(super) use path::Edit;
+pub use scan::Route;
 
 /// For how many bytes of what is no text a document makes room at first.
 const NUMBER_BYTES_EXPECTED: usize = 12;
@@ -152,6 +153,7 @@ fn no_blob() -> Reject {
 fn append(out: &mut String, value: &Value<'_>) -> Result<(), Reject> {
     match value {
         Value::Text(text) => node::write_string(out, text),
+        Value::Int(value) => out.push_str(itoa::Buffer::new().format(*value)),
         Value::Json(text) => out.push_str(text),
         Value::List(_) | Value::Object(_) => out.push_str(&storage::text(value)?.unwrap_or_default()),
         Value::Bytes(bytes) if jsonb::is_jsonb(bytes) => {
@@ -206,12 +208,14 @@ pub(super) fn object<'a>(form: Form, values: &[&Value<'_>]) -> Result<Value<'a>,
             let message = "json_object() takes names and values in pairs";
             return Err(Reject::new(RejectCode::NotConvertible, message));
         };
-        let name = match storage::stored(name)? {
-            Value::Text(name) | Value::Json(name) => name,
-            _ => return Err(Reject::new(RejectCode::NotConvertible, "the names of json_object() must be texts")),
-        };
         separate(&mut out);
-        node::write_string(&mut out, &name);
+        match name {
+            Value::Text(name) | Value::Json(name) => node::write_string(&mut out, name),
+            other => match storage::stored(other)? {
+                Value::Text(name) | Value::Json(name) => node::write_string(&mut out, &name),
+                _ => return Err(Reject::new(RejectCode::NotConvertible, "the names of json_object() must be texts")),
+            },
+        }
         out.push(':');
         append(&mut out, value)?;
     }
@@ -278,11 +282,11 @@ impl Taken {
     }
 
     /// The quick way into a document; `None` where only the long one can tell.
-    fn quickly<'a>(self, document: &Item<'_, 'a>, steps: Steps<'_>) -> Option<Result<Value<'a>, Reject>> {
+    fn quickly<'a>(self, document: &Item<'_, 'a>, route: &Route) -> Option<Result<Value<'a>, Reject>> {
         match (document.lasting_text(), document.get()) {
-            (Some(text), _) => Some(self.of_place(scan::find(text, steps)?)),
+            (Some(text), _) => Some(self.of_place(route.find(text)?)),
             (None, Value::Text(text) | Value::Json(text)) => {
-                Some(self.of_place(scan::find(text, steps)?).map(Value::into_static))
+                Some(self.of_place(route.find(text)?).map(Value::into_static))
             }
             _ => None,
         }
@@ -297,11 +301,15 @@ impl Taken {
 }
 
 /// `json_extract(json, path, …)`: one path gives a value, several an array.
-pub(super) fn extract<'a>(form: Form, value: &Item<'_, 'a>, paths: &[&Value<'_>]) -> Result<Value<'a>, Reject> {
+pub(super) fn extract<'a>(
+    form: Form,
+    value: &Item<'_, 'a>,
+    constant: Option<&Route>,
+    paths: &[&Value<'_>],
+) -> Result<Value<'a>, Reject> {
     let taken = Taken::Extracted(form);
-    if let [Value::Text(path)] = paths
-        && let Some(steps) = path.strip_prefix('$')
-        && let Some(found) = taken.quickly(value, Steps::Path(steps))
+    if let [path] = paths
+        && let Some(found) = with_route(constant, path, Route::of_extract, |route| taken.quickly(value, route))
     {
         return found;
     }
@@ -335,9 +343,14 @@ pub(super) fn extract<'a>(form: Form, value: &Item<'_, 'a>, paths: &[&Value<'_>]
 }
 
 /// `json -> path` gives JSON, `json ->> path` an SQL value. The path may be a name or an index alone.
-pub(super) fn arrow<'a>(sql: bool, value: &Item<'_, 'a>, path: &Value<'_>) -> Result<Value<'a>, Reject> {
+pub(super) fn arrow<'a>(
+    sql: bool,
+    value: &Item<'_, 'a>,
+    constant: Option<&Route>,
+    path: &Value<'_>,
+) -> Result<Value<'a>, Reject> {
     let taken = if sql { Taken::Sql } else { Taken::Json };
-    if let Some(found) = plain_steps(path).and_then(|steps| taken.quickly(value, steps)) {
+    if let Some(found) = with_route(constant, path, Route::of_arrow, |route| taken.quickly(value, route)) {
         return found;
     }
     let Some(source) = Source::of(value.get())? else { return Ok(Value::Null) };
@@ -356,16 +369,37 @@ pub(super) fn arrow<'a>(sql: bool, value: &Item<'_, 'a>, path: &Value<'_>) -> Re
     taken.of_node(node)
 }
 
-/// The steps of a path, a name or an index that needs no rewriting.
-fn plain_steps<'p>(path: &'p Value<'_>) -> Option<Steps<'p>> {
-    match path {
-        Value::Int(index) => usize::try_from(*index).ok().map(Steps::Index),
-        Value::Text(text) => match text.strip_prefix('$') {
-            Some(steps) => Some(Steps::Path(steps)),
-            None if text.is_empty() || text.contains(['"', '\\', '[', '\0']) => None,
-            None => Some(Steps::Name(text)),
-        },
-        _ => None,
+/// What `find` finds by the route that a path is: a constant one was read before.
+fn with_route<R>(
+    constant: Option<&Route>,
+    path: &Value<'_>,
+    read: fn(&Value<'_>) -> Option<Route>,
+    find: impl FnOnce(&Route) -> Option<R>,
+) -> Option<R> {
+    match constant {
+        Some(route) => find(route),
+        None => find(&read(path)?),
+    }
+}
+
+impl Route {
+    /// The route of a path of `json_extract()` that has only names and indexes.
+    pub(super) fn of_extract(path: &Value<'_>) -> Option<Self> {
+        let Value::Text(text) = path else { return None };
+        Self::of_path(text.strip_prefix('$')?)
+    }
+
+    /// The same of `->`, behind which a name or an index may stand alone.
+    pub(super) fn of_arrow(path: &Value<'_>) -> Option<Self> {
+        match path {
+            Value::Int(index) => usize::try_from(*index).ok().map(Self::of_index),
+            Value::Text(text) => match text.strip_prefix('$') {
+                Some(steps) => Self::of_path(steps),
+                None if text.is_empty() || text.contains(['"', '\\', '[', '\0']) => None,
+                None => Some(Self::of_name(text)),
+            },
+            _ => None,
+        }
     }
 }
 

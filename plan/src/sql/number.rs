@@ -265,6 +265,32 @@ impl Mantissa {
 
 /// A real with so many digits behind the point: what `%!.*f` writes, read back.
 pub(super) fn rounded(real: f64, digits: usize) -> f64 {
+    quickly_rounded(real, digits).unwrap_or_else(|| rounded_by_digits(real, digits))
+}
+
+/// Below this a product is exact to seven digits behind its point.
+const QUICK_MAX: f64 = 1e9;
+/// So near to the middle between two results only the digits tell which it is.
+const MIDDLE: f64 = 1e-6;
+
+/// The same of a number that is not too large, and not too near to the middle between two results. As in
+/// [`plain_real`], one division gives the real that the digits are.
+fn quickly_rounded(real: f64, digits: usize) -> Option<f64> {
+    let ten = TENS.get(digits)?;
+    let scaled = real.abs() * ten;
+    if scaled >= QUICK_MAX {
+        return None;
+    }
+    let whole = (scaled as i64) as f64;
+    let above = scaled - whole - 0.5;
+    if above.abs() < MIDDLE {
+        return None;
+    }
+    let magnitude = if above > 0.0 { whole + 1.0 } else { whole } / ten;
+    Some(if real < 0.0 { -magnitude } else { magnitude })
+}
+
+fn rounded_by_digits(real: f64, digits: usize) -> f64 {
     let decoded = decode(real, -(digits as i64), 20);
     let shown = decoded.digits();
     let before = usize::try_from(decoded.point).unwrap_or(0);
@@ -330,8 +356,35 @@ impl IntegerText {
     }
 }
 
+/// The most digits of an integer that never overflows 64 bits.
+const INTEGER_DIGITS_SAFE: usize = 18;
+
 /// Reads a text as an integer: `sqlite3Atoi64`.
+#[inline]
 pub(super) fn parse_integer(text: &[u8]) -> IntegerText {
+    plain_integer(text).map_or_else(|| any_integer(text), IntegerText::Whole)
+}
+
+/// The same of a few digits and nothing else, which is what most integers are.
+fn plain_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > INTEGER_DIGITS_SAFE {
+        return None;
+    }
+    let mut value = 0_i64;
+    for byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(byte - b'0');
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn any_integer(text: &[u8]) -> IntegerText {
     let text = skip_spaces(text);
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
@@ -633,6 +686,8 @@ fn to_decimal(mantissa: u64, exponent: i32, digits: i32) -> (u64, i32) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     #[test]
@@ -642,8 +697,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_only_digits_tell_is_rounded_by_them() {
+        for (real, digits) in [(2.675, 2), (0.125, 2), (1e12, 2), (0.5, 9), (1.000_000_5, 6)] {
+            assert_eq!(quickly_rounded(real, digits), None, "{real} {digits}");
+        }
+        assert_eq!(quickly_rounded(-0.001, 2), Some(-0.0));
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn both_ways_round_the_same(
+            real in proptest::prop_oneof![
+                -1e9..1e9_f64,
+                -100.0..100.0_f64,
+                (-1_000_000_i64..1_000_000).prop_map(|thousandths| thousandths as f64 / 1000.0),
+                proptest::num::f64::ANY,
+            ],
+            digits in 1..10_usize,
+        ) {
+            if let Some(rounded) = quickly_rounded(real, digits) {
+                proptest::prop_assert_eq!(rounded.to_bits(), rounded_by_digits(real, digits).to_bits());
+            }
+        }
+
+        #[test]
+        fn integers_are_read_the_same_both_ways(text in "[ +-]?[0-9]{0,20}[ .a]?") {
+            if let Some(integer) = plain_integer(text.as_bytes()) {
+                proptest::prop_assert_eq!(any_integer(text.as_bytes()), IntegerText::Whole(integer));
+            }
+        }
+
         #[test]
         fn both_ways_read_the_same(text in "-?[0-9]{0,9}\\.?[0-9]{0,8}") {
             if let Some(read) = plain_real(text.as_bytes()) {

@@ -67,18 +67,19 @@ pub(super) struct OneText {
 
 impl OneText {
     /// A pattern of `LIKE`; `None` where it is more than one text.
-    pub(super) fn of_like(pattern: &str) -> Option<Self> {
+    pub(super) fn of_like(pattern: &Value<'_>) -> Option<Self> {
         Self::of(LIKE, pattern)
     }
 
     /// The same of `GLOB`.
-    pub(super) fn of_glob(pattern: &str) -> Option<Self> {
+    pub(super) fn of_glob(pattern: &Value<'_>) -> Option<Self> {
         Self::of(GLOB, pattern)
     }
 
-    fn of(style: Style, pattern: &str) -> Option<Self> {
+    fn of(style: Style, pattern: &Value<'_>) -> Option<Self> {
+        let Value::Text(pattern) = pattern else { return None };
         let many = style.many?;
-        let (before, text) = pattern.strip_prefix(many).map_or((false, pattern), |rest| (true, rest));
+        let (before, text) = pattern.strip_prefix(many).map_or((false, &**pattern), |rest| (true, rest));
         let (behind, text) = text.strip_suffix(many).map_or((false, text), |rest| (true, rest));
         let is_plain = |char: char| {
             char.is_ascii() && char != '\0' && Some(char) != style.one && char != many && !(style.sets && char == '[')
@@ -284,27 +285,30 @@ fn set(pattern: &str, char: char) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn text(text: &str) -> Value<'_> {
+        Value::Text(text.into())
+    }
+
     #[test]
     fn only_patterns_of_one_text_are_read_in_advance() {
         for pattern in ["a", "a%", "%a", "%a%", "%a b%"] {
-            assert!(OneText::of_like(pattern).is_some(), "{pattern}");
+            assert!(OneText::of_like(&text(pattern)).is_some(), "{pattern}");
         }
         for pattern in ["", "%", "%%", "a_", "a%b", "%%a", "a%%", "ä%", "a\0%"] {
-            assert!(OneText::of_like(pattern).is_none(), "{pattern}");
+            assert!(OneText::of_like(&text(pattern)).is_none(), "{pattern}");
         }
-        assert!(OneText::of_glob("a_%*").is_some());
-        assert!(OneText::of_glob("[a]*").is_none());
+        assert!(OneText::of_glob(&text("a_%*")).is_some());
+        assert!(OneText::of_glob(&text("[a]*")).is_none());
     }
 
     proptest::proptest! {
         #[test]
         fn one_text_matches_as_every_pattern_does(pattern in "[%*]?[aAbB]{1,3}[%*]?", text in "[abABä\u{0}]{0,6}") {
-            let value = |text: &str| Value::Text(text.to_owned().into());
-            let (of_pattern, of_text) = (value(&pattern), value(&text));
-            if let Some(read) = OneText::of_like(&pattern) {
+            let (of_pattern, of_text) = (self::text(&pattern), self::text(&text));
+            if let Some(read) = OneText::of_like(&of_pattern) {
                 proptest::prop_assert_eq!(read.matches(&of_text), like(&of_pattern, &of_text, None));
             }
-            if let Some(read) = OneText::of_glob(&pattern) {
+            if let Some(read) = OneText::of_glob(&of_pattern) {
                 proptest::prop_assert_eq!(read.matches(&of_text), glob(&of_pattern, &of_text));
             }
         }

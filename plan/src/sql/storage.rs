@@ -108,7 +108,15 @@ pub(super) fn class(value: &Value<'_>) -> Class {
 ///
 /// # Errors
 /// Bytes that are not UTF-8: here a text always is.
+#[inline]
 pub(super) fn text<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, str>>, Reject> {
+    match value {
+        Value::Text(text) => Ok(Some(Cow::Borrowed(&**text))),
+        other => text_of_other(other),
+    }
+}
+
+fn text_of_other<'s>(value: &'s Value<'_>) -> Result<Option<Cow<'s, str>>, Reject> {
     Ok(Some(match value {
         Value::Null => return Ok(None),
         Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Cow::Borrowed(&**text),

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use super::piece::{self, Piece};
 use super::printf;
 use super::storage::{self, TEXT_BYTES_MAX, text_value, until_nul};
-use super::subject::Subject;
-use crate::evaluate::Item;
-use crate::text::replaced;
-use crate::{Reject, RejectCode, Value};
+use crate::evaluate::{Evaluator, Held};
+use crate::text::replace_into;
+use crate::{Expr, Reject, RejectCode, Value};
 
 /// `length(value)`: characters of a text up to a NUL, bytes of a blob, characters of a number as it is written.
 pub(super) fn length<'a>(value: &Value<'_>) -> Result<Value<'a>, Reject> {
@@ -36,50 +36,100 @@ fn count<'a>(count: usize) -> Value<'a> {
 }
 
 /// `upper(value)`. A text that has no small letters stays what it is.
-pub(super) fn upper<'a>(value: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
-    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
-    if subject.text().bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Ok(subject.changed(str::make_ascii_uppercase));
-    }
-    Ok(subject.whole())
+pub(super) fn upper<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+) -> Result<Piece<'a>, Reject> {
+    changed(evaluator, args, out, (u8::is_ascii_lowercase, str::make_ascii_uppercase))
 }
 
 /// `lower(value)`. A text that has no capital letters stays what it is.
-pub(super) fn lower<'a>(value: Item<'_, 'a>) -> Result<Value<'a>, Reject> {
-    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
-    if subject.text().bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Ok(subject.changed(str::make_ascii_lowercase));
+pub(super) fn lower<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+) -> Result<Piece<'a>, Reject> {
+    changed(evaluator, args, out, (u8::is_ascii_uppercase, str::make_ascii_lowercase))
+}
+
+/// A text after a change of its letters: which of them change, and how.
+#[inline]
+fn changed<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+    (changes, change): (impl Fn(&u8) -> bool, impl Fn(&mut str)),
+) -> Result<Piece<'a>, Reject> {
+    let [subject] = args else { return Ok(Piece::Null) };
+    let start = out.len();
+    match piece::text(evaluator, subject, out)? {
+        Piece::Lasting(text) if text.as_bytes().iter().any(&changes) => piece::push(out, text),
+        Piece::Made => {}
+        piece => return Ok(piece),
     }
-    Ok(subject.whole())
+    if let Some(made) = out.get_mut(start..) {
+        change(made);
+    }
+    Ok(Piece::Made)
 }
 
 /// `substr(value, start, length)`: characters of a text, bytes of a blob. A negative start counts from the end, a
 /// negative length takes what stands before the start.
 pub(super) fn substr<'a>(
-    value: Item<'_, 'a>,
-    start: &Value<'_>,
-    length: Option<&Value<'_>>,
-) -> Result<Value<'a>, Reject> {
-    if value.get().is_null() || start.is_null() || length.is_some_and(Value::is_null) {
-        return Ok(Value::Null);
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+) -> Result<Piece<'a>, Reject> {
+    let [subject, start, length @ ..] = args else { return Ok(Piece::Null) };
+    let begin = out.len();
+    let subject = piece::any(evaluator, subject, out)?;
+    match (evaluator.plain(start), length.first().map(|length| evaluator.plain(length))) {
+        (Some(start), None) => substr_of(subject, out, begin, (start.get(), None)),
+        (Some(start), Some(Some(length))) => substr_of(subject, out, begin, (start.get(), Some(length.get()))),
+        _ => {
+            let start = evaluator.look(start)?;
+            let length = length.first().map(|length| evaluator.look(length)).transpose()?;
+            substr_of(subject, out, begin, (start.get(), length.as_ref().map(Held::get)))
+        }
+    }
+}
+
+fn substr_of<'a>(
+    subject: Piece<'a>,
+    out: &mut String,
+    begin: usize,
+    (start, length): (&Value<'_>, Option<&Value<'_>>),
+) -> Result<Piece<'a>, Reject> {
+    if matches!(subject, Piece::Null) || start.is_null() || length.is_some_and(Value::is_null) {
+        out.truncate(begin);
+        return Ok(Piece::Null);
     }
     let start = storage::integer(start)?;
     let length = length.map_or(Ok(i64::MAX), storage::integer)?;
-    if let Value::Bytes(bytes) = value.get() {
-        // For SQLite a blob without bytes is no blob at all here.
-        if bytes.is_empty() {
-            return Ok(Value::Null);
+    match subject.seen(out, begin) {
+        Some(text) => {
+            let seen = until_nul(text);
+            let (skip, take) = window(start, length, || characters(seen));
+            let from = char_at(seen, skip);
+            let to = from + char_at(seen.get(from..).unwrap_or_default(), take);
+            Ok(subject.part(out, begin, (from, to)))
         }
-        let (skip, take) = window(start, length, || bytes.len());
-        let rest = bytes.get(skip..).unwrap_or_default();
-        return Ok(Value::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec())));
+        None => Ok(match subject {
+            Piece::Bytes(bytes) => part_of_bytes(&bytes, start, length),
+            other => other,
+        }),
     }
-    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
-    let seen = until_nul(subject.text());
-    let (skip, take) = window(start, length, || characters(seen));
-    let start = char_at(seen, skip);
-    let end = start + char_at(seen.get(start..).unwrap_or_default(), take);
-    Ok(subject.part(start, end))
+}
+
+fn part_of_bytes<'a>(bytes: &[u8], start: i64, length: i64) -> Piece<'a> {
+    // For SQLite a blob without bytes is no blob at all here.
+    if bytes.is_empty() {
+        return Piece::Null;
+    }
+    let (skip, take) = window(start, length, || bytes.len());
+    let rest = bytes.get(skip..).unwrap_or_default();
+    Piece::Bytes(Cow::Owned(rest.get(..take).unwrap_or(rest).to_vec()))
 }
 
 /// Where the character after the first `skip` begins; behind the text where there are fewer.
@@ -117,6 +167,9 @@ pub(super) fn instr<'a>(haystack: &Value<'_>, needle: &Value<'_>) -> Result<Valu
     if haystack.is_null() || needle.is_null() {
         return Ok(Value::Null);
     }
+    if let (Value::Text(haystack), Value::Text(needle)) = (haystack, needle) {
+        return Ok(count(place(haystack, needle)));
+    }
     if let (Value::Bytes(haystack), Value::Bytes(needle)) = (haystack, needle) {
         let found = if needle.is_empty() {
             Some(0)
@@ -131,32 +184,73 @@ pub(super) fn instr<'a>(haystack: &Value<'_>, needle: &Value<'_>) -> Result<Valu
     let (Some(haystack), Some(needle)) = (storage::text(haystack)?, storage::text(needle)?) else {
         return Ok(Value::Null);
     };
+    Ok(count(place(&haystack, &needle)))
+}
+
+/// Where a text first stands in another, counted from 1 in characters; 0 where it does not.
+fn place(haystack: &str, needle: &str) -> usize {
     let found = match needle.as_bytes() {
+        [] => return 1,
         // The commonest needle is one character, which is found at once.
         [byte] => memchr::memchr(*byte, haystack.as_bytes()),
         needle => memchr::memmem::find(haystack.as_bytes(), needle),
     };
-    Ok(count(found.and_then(|at| haystack.get(..at)).map_or(0, |before| characters(before) + 1)))
+    found.and_then(|at| haystack.get(..at)).map_or(0, |before| characters(before) + 1)
 }
 
 /// `replace(text, old, new)`: every `old`, byte by byte. A text without one stays what it is.
-pub(super) fn replace<'a>(value: Item<'_, 'a>, old: &Value<'_>, new: &Value<'_>) -> Result<Value<'a>, Reject> {
-    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
-    let Some(old) = storage::text(old)? else { return Ok(Value::Null) };
-    if old.is_empty() || old.starts_with('\0') {
-        return Ok(subject.whole());
+pub(super) fn replace<'a>(
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+) -> Result<Piece<'a>, Reject> {
+    let [subject, old, new] = args else { return Ok(Piece::Null) };
+    let start = out.len();
+    let subject = piece::any(evaluator, subject, out)?;
+    match (evaluator.plain(old), evaluator.plain(new)) {
+        (Some(old), Some(new)) => replace_in(subject.text(out)?, out, start, (old.get(), new.get())),
+        _ => {
+            let (old, new) = (evaluator.look(old)?, evaluator.look(new)?);
+            replace_in(subject.text(out)?, out, start, (old.get(), new.get()))
+        }
     }
-    let Some(new) = storage::text(new)? else { return Ok(Value::Null) };
-    let text = subject.text();
+}
+
+fn replace_in<'a>(
+    subject: Piece<'a>,
+    out: &mut String,
+    start: usize,
+    (old, new): (&Value<'_>, &Value<'_>),
+) -> Result<Piece<'a>, Reject> {
+    let Some(text) = subject.seen(out, start) else { return Ok(subject) };
+    let Some(old) = storage::text(old)? else {
+        out.truncate(start);
+        return Ok(Piece::Null);
+    };
+    if old.is_empty() || old.starts_with('\0') {
+        return Ok(subject);
+    }
+    let Some(new) = storage::text(new)? else {
+        out.truncate(start);
+        return Ok(Piece::Null);
+    };
     if new.len() > old.len() {
         let added = text.matches(&*old).count().saturating_mul(new.len() - old.len());
         if text.len().saturating_add(added) > TEXT_BYTES_MAX {
             return Err(storage::too_long());
         }
     }
-    match replaced(text, &old, &new) {
-        Some(replaced) => Ok(text_value(replaced)),
-        None => Ok(subject.whole()),
+    match subject {
+        Piece::Lasting(text) => {
+            Ok(if replace_into(out, text, &old, &new) { Piece::Made } else { Piece::Lasting(text) })
+        }
+        other => {
+            if text.contains(&*old) {
+                let text = out.split_off(start);
+                replace_into(out, &text, &old, &new);
+            }
+            Ok(other)
+        }
     }
 }
 
@@ -169,22 +263,64 @@ pub(super) enum Side {
 }
 
 /// `trim(text, characters)` and its like: spaces where no characters are given.
-pub(super) fn trim<'a>(side: Side, value: Item<'_, 'a>, characters: Option<&Value<'_>>) -> Result<Value<'a>, Reject> {
-    let Some(subject) = Subject::of(value)? else { return Ok(Value::Null) };
-    let text = subject.text();
-    let set = match characters {
-        None => Cow::Borrowed(" "),
-        Some(characters) => match storage::text(characters)? {
-            Some(set) => set,
-            None => return Ok(Value::Null),
+pub(super) fn trim<'a>(
+    side: Side,
+    evaluator: &Evaluator<'_, 'a>,
+    args: &'a [Expr],
+    out: &mut String,
+) -> Result<Piece<'a>, Reject> {
+    let [subject, set @ ..] = args else { return Ok(Piece::Null) };
+    let start = out.len();
+    let subject = piece::any(evaluator, subject, out)?;
+    match set {
+        [] => Ok(trimmed(side, subject.text(out)?, out, start, " ")),
+        [set, ..] => match evaluator.plain(set) {
+            Some(set) => trimmed_by(side, subject.text(out)?, out, start, set.get()),
+            None => {
+                let set = evaluator.look(set)?;
+                trimmed_by(side, subject.text(out)?, out, start, set.get())
+            }
         },
+    }
+}
+
+fn trimmed_by<'a>(
+    side: Side,
+    subject: Piece<'a>,
+    out: &mut String,
+    start: usize,
+    set: &Value<'_>,
+) -> Result<Piece<'a>, Reject> {
+    if matches!(subject, Piece::Null) {
+        return Ok(subject);
+    }
+    let Some(set) = storage::text(set)? else {
+        out.truncate(start);
+        return Ok(Piece::Null);
     };
-    let (start, end) = match until_nul(&set).as_bytes() {
-        [byte] => ends(side, text, |char: char| char == char::from(*byte)),
-        set if set.is_ascii() => ends(side, text, |char: char| set.iter().any(|byte| char == char::from(*byte))),
-        _ => ends(side, text, |char: char| until_nul(&set).contains(char)),
+    Ok(trimmed(side, subject, out, start, &set))
+}
+
+fn trimmed<'a>(side: Side, subject: Piece<'a>, out: &mut String, start: usize, set: &str) -> Piece<'a> {
+    let Some(text) = subject.seen(out, start) else { return subject };
+    let set = until_nul(set);
+    let ends = match set.as_bytes() {
+        [byte] if byte.is_ascii() => ascii_ends(side, text, |at| at == *byte),
+        bytes if bytes.is_ascii() => ascii_ends(side, text, |at| bytes.contains(&at)),
+        _ => ends(side, text, |char| set.contains(char)),
     };
-    Ok(subject.part(start, end))
+    subject.part(out, start, ends)
+}
+
+/// The same as [`ends`] for characters of ASCII, which are bytes.
+#[inline]
+fn ascii_ends(side: Side, text: &str, belongs: impl Fn(u8) -> bool) -> (usize, usize) {
+    let bytes = text.as_bytes();
+    let stays = |byte: &u8| !belongs(*byte);
+    let from = if side == Side::Right { 0 } else { bytes.iter().position(stays).unwrap_or(bytes.len()) };
+    let rest = bytes.get(from..).unwrap_or_default();
+    let kept = if side == Side::Left { rest.len() } else { rest.iter().rposition(stays).map_or(0, |last| last + 1) };
+    (from, from + kept)
 }
 
 /// Where what is left of a text starts and ends.

@@ -220,7 +220,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The letters A to Z as small letters.",
         example: ("lower('ÄBC')", "'Äbc'"),
-        body: Body::Passes(|text, _| text::lower(text)),
+        body: Body::Text(text::lower),
     },
     Definition {
         name: "ltrim",
@@ -233,7 +233,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its start.",
         example: ("ltrim('  a ')", "'a '"),
-        body: Body::Passes(|text, rest| text::trim(Side::Left, text, rest.first().copied())),
+        body: Body::Text(|evaluator, args, out| text::trim(Side::Left, evaluator, args, out)),
     },
     Definition {
         name: "max",
@@ -311,7 +311,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text with every `old` replaced by `new`.",
         example: ("replace('a-b-c', '-', '')", "'abc'"),
-        body: Body::Passes(|text, rest| text::replace(text, arg(rest, 0), arg(rest, 1))),
+        body: Body::Text(text::replace),
     },
     Definition {
         name: "round",
@@ -337,7 +337,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at its end.",
         example: ("rtrim('1.500', '0')", "'1.5'"),
-        body: Body::Passes(|text, rest| text::trim(Side::Right, text, rest.first().copied())),
+        body: Body::Text(|evaluator, args, out| text::trim(Side::Right, evaluator, args, out)),
     },
     Definition {
         name: "sign",
@@ -376,7 +376,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "Part of a text in characters, or of a blob in bytes; the start counts from 1, a negative one from the end.",
         example: ("substr('hello', 2, 3)", "'ell'"),
-        body: Body::Passes(|value, rest| text::substr(value, arg(rest, 0), rest.get(1).copied())),
+        body: Body::Text(text::substr),
     },
     Definition {
         name: "trim",
@@ -389,7 +389,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The text without spaces, or these characters, at both ends.",
         example: ("trim(' a b ')", "'a b'"),
-        body: Body::Passes(|text, rest| text::trim(Side::Both, text, rest.first().copied())),
+        body: Body::Text(|evaluator, args, out| text::trim(Side::Both, evaluator, args, out)),
     },
     Definition {
         name: "typeof",
@@ -480,7 +480,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The letters a to z as capitals.",
         example: ("upper('abc')", "'ABC'"),
-        body: Body::Passes(|text, _| text::upper(text)),
+        body: Body::Text(text::upper),
     },
     Definition {
         name: "zeroblob",

@@ -120,7 +120,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The value at a path, or an array of those at several.",
         example: (r#"json_extract('{"a":{"b":7}}', '$.a.b')"#, "7"),
-        body: Body::Passes(|value, paths| json::extract(Form::Text, &value, paths)),
+        body: Body::Finds(|value, route, paths| json::extract(Form::Text, value, route, paths)),
     },
     Definition {
         name: "jsonb_extract",
@@ -133,7 +133,7 @@ pub(super) const ALL: &[Definition] = &[
         pure: true,
         doc: "The value at a path, or an array of those at several. In SQLite's binary form.",
         example: (r#"jsonb_extract('{"a":{"b":7}}', '$.a.b')"#, "7"),
-        body: Body::Passes(|value, paths| json::extract(Form::Binary, &value, paths)),
+        body: Body::Finds(|value, route, paths| json::extract(Form::Binary, value, route, paths)),
     },
     Definition {
         name: "json_insert",

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::parse;
+use super::{parse, scan};
 use crate::sql::number::{self, IntegerText};
 use crate::sql::storage::{self, text_value};
 use crate::{Reject, Value};
@@ -253,16 +253,14 @@ fn write_text(out: &mut String, escapes: Escapes, text: &str) {
 pub(super) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+    // Where nothing is special the text is written in one piece.
+    while let Some((before, from)) = rest.split_at_checked(scan::plain_end(rest.as_bytes(), 0)) {
         out.push_str(before);
         let mut chars = from.chars();
-        if let Some(char) = chars.next() {
-            write_escaped(out, char);
-        }
+        let Some(char) = chars.next() else { break };
+        write_escaped(out, char);
         rest = chars.as_str();
     }
-    out.push_str(rest);
     out.push('"');
 }
 
