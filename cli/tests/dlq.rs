@@ -90,6 +90,21 @@ fn what_was_mended_is_replayed_as_it_is_now() {
     assert_eq!(dlq(&project, &["list"]), "no record was rejected\n");
 }
 
+/// A record that is still wrong for both connections comes back once for each, however often it is replayed.
+#[test]
+fn letters_do_not_multiply() {
+    let job = JOB.replace("table: log, load_strategy: APPEND", "table: emp");
+    let project = Project::new("emp", &job, TABLES);
+    project.drain();
+    let _: () = project.client().hset("emp:1", "age", "old").unwrap();
+    project.drain();
+    for _ in 0..3 {
+        assert_eq!(dlq(&project, &["replay", "--all"]).split(' ').next(), Some("2"));
+        project.drain();
+    }
+    assert_eq!(dlq(&project, &["list"]).lines().count(), 2 * 3, "a title, and one record for each connection");
+}
+
 #[test]
 fn a_refused_change_is_reported_though_a_later_one_comes_to_nothing() {
     let job = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: emp:*\n    key: emp:<id:int>\ntransform:\n  \

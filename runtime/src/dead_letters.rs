@@ -17,8 +17,10 @@ use crate::shard::Connection;
 use crate::topology::{Cluster, Topology};
 use crate::{Error, Server};
 
-/// What the event of a record is called that says how a key is now.
-const PRESENT: &str = "wb.replay";
+/// What the event of a record is called that says how a key is now, in front of the connection that rejected it.
+const PRESENT: &str = "wb.present ";
+/// The same of the change that was rejected.
+const PAST: &str = "wb.replay ";
 /// How many letters one command reads at most, and the first one.
 const PAGE_ROWS_MAX: usize = 500;
 const PAGE_ROWS_FIRST: usize = 8;
@@ -356,14 +358,16 @@ fn call(plan: &Plan, letter: &DeadLetter, epoch: u64) -> Result<Call, Error> {
     }
     let mut call = Call { db: record.db, key: record.key.to_vec(), ..Call::default() };
     if keeps_changes {
-        let command = format!("{PRESENT} {connection}");
+        let command = format!("{PAST}{connection}");
         redis_wb_record::encode(&Record { epoch, command: &command, ..record.clone() }, &mut call.change);
     }
     if keeps_state {
+        // For none but this: what another connection rejected as well has a letter of its own.
+        let command = format!("{PRESENT}{connection}");
         let gone = Record {
             epoch,
             opcode: Opcode::Delete,
-            command: PRESENT,
+            command: &command,
             after: None,
             // What is known of the content, so that rows are found whose keys come from it.
             before: record.before.or(record.after),
@@ -391,7 +395,7 @@ fn kinds(job: &Job, connection: &str) -> (bool, bool) {
 /// Whether a record says what becomes of rows whose key is gone, since it was replayed, or put back where they were to go:
 /// what it says of the content before is that of the record then, and not of the key now.
 pub(crate) fn is_replay(command: &str) -> bool {
-    command == PRESENT || again::deletes(command)
+    command.starts_with(PRESENT) || again::deletes(command)
 }
 
 /// What such a record, which says "read the key now", says of a key that is gone.
@@ -407,12 +411,8 @@ pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
 /// Whether a record that was replayed, or put back, is for an output: one that keeps every change, or one that says how a
 /// key is now.
 pub(crate) fn is_for(command: &str, connection: &str, keeps_changes: bool) -> bool {
-    if let Some(own) = again::connection(command) {
+    if let Some(own) = again::connection(command).or_else(|| command.strip_prefix(PRESENT)) {
         return !keeps_changes && own == connection;
     }
-    match command.strip_prefix(PRESENT) {
-        None => true,
-        Some("") => !keeps_changes,
-        Some(own) => keeps_changes && own.trim_start() == connection,
-    }
+    command.strip_prefix(PAST).is_none_or(|own| keeps_changes && own == connection)
 }

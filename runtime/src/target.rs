@@ -108,11 +108,12 @@ impl Target {
         }
     }
 
-    /// Gives a sign of life, where the target would end a connection that gives none.
+    /// Gives a sign of life, where the target would end a connection that gives none; finds a connection that ended.
     pub(crate) async fn ping(&mut self) -> Result<(), Failure> {
         match self {
             Self::MySql(target) => target.ping().await,
-            _ => Ok(()),
+            Self::Postgres(target) => target.is_there(),
+            Self::Sqlite(_) | Self::Redis(_) => Ok(()),
         }
     }
 

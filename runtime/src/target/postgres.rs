@@ -136,6 +136,14 @@ impl Postgres {
         Ok(Self { session, advance, fence: 0, outputs, rows_max })
     }
 
+    /// Whether the server has not ended the connection.
+    pub(super) fn is_there(&self) -> Result<(), Failure> {
+        if self.session.client.is_closed() {
+            return Err(Failure::Transient("PostgreSQL: the server ended the connection".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) async fn claim(&mut self, streams: &Arc<Streams>, fence: Fence, is_own: bool) -> Result<(), Failure> {
         self.fence = sql_fence(fence);
         let client = &self.session.client;
