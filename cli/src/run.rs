@@ -100,6 +100,7 @@ async fn compile(location: &Location, shutdown: &Shutdown) -> Result<Plan, Failu
     let mut live = Live::default();
     for (name, target) in first.targets.into_iter().filter(|(_, target)| target.is_blind) {
         let (connection, tables) = (&target.connection, &target.tables);
+        tracing::info!(connection = name, "asking for its tables, since no `ddl` tells of them");
         let told = redis_wb_runtime::wait_for_schema(&name, connection, tables, shutdown.clone()).await;
         live.tables.insert(name, Ok(told.map_err(failure)?));
     }

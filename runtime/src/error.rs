@@ -103,6 +103,16 @@ impl Failure {
         }
     }
 
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Configuration { message, .. } | Self::Transient(message) | Self::Moving(message) => message,
+            Self::Overtaken => "another worker applies the same changes",
+            Self::Fenced(_) => "a later owner of this unit is known",
+            Self::Refused(refusal) => &refusal.reason,
+        }
+    }
+
     /// The same, with more known of a refusal.
     pub(crate) fn refusal(self, more: impl FnOnce(&mut Refusal)) -> Self {
         match self {

@@ -154,10 +154,10 @@ pub async fn run(plan: Arc<Plan>, options: Options, shutdown: Shutdown) -> Resul
     Supervisor::new(&plan, topology, &options, shutdown).run().await
 }
 
-async fn retry(failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {
+async fn retry(connection: &str, failure: Failure, pauses: &mut Pauses, shutdown: &mut Shutdown) {
     let pause = pauses.next();
     let (error, retry_ms) = (Error::from(failure), pause.as_millis());
-    tracing::warn!(retry_ms, "waiting: {error}");
+    tracing::warn!(connection, retry_ms, "waiting: {error}");
     wait(pause, shutdown).await;
 }
 
@@ -202,7 +202,7 @@ pub async fn wait_for_schema(
         match ask(connection, tables).await {
             Ok(schema) => return Ok(schema),
             Err(failure @ Failure::Transient(_)) if !shutdown.is_requested() => {
-                retry(failure, &mut pauses, &mut shutdown).await;
+                retry(name, failure, &mut pauses, &mut shutdown).await;
             }
             Err(failure) => return Err(failure.of_connection(name).into()),
         }

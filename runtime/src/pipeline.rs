@@ -2,6 +2,7 @@
 //! trimmed, in order. Batch N+1 is read and evaluated while N is written.
 
 mod reader;
+mod tellings;
 mod turns;
 
 use std::mem;
@@ -25,13 +26,14 @@ use crate::mend::{Mending, mends_itself};
 use crate::pause::{MOVE_LONG_PAUSE, MOVE_PAUSE, Pauses, Told, wait};
 use crate::position::Position;
 use crate::rows::Encode;
-use crate::shard::{Connection, Letter, Settled, Shard};
+use crate::shard::{Connection, Letter, Loss, Settled, Shard};
 use crate::supervisor::Common;
 use crate::target::{Target, Unburied};
 use crate::topology::Tag;
 use crate::vitals::Signs;
 use crate::{Error, Shutdown};
 use reader::{Read, Reader};
+use tellings::Tellings;
 use turns::Turns;
 
 /// How long to wait before the position is read anew after another transaction was first.
@@ -70,6 +72,9 @@ pub(crate) struct Pipeline {
     pauses: Pauses,
     /// What was said of slots that are on their way.
     told: Told,
+    /// What was said of rejected records, and of dead letters that made room for them.
+    rejections: Tellings,
+    dropped: Tellings,
 }
 
 /// What the pipelines of a unit have in common while this worker has its lease.
@@ -143,6 +148,8 @@ impl Pipeline {
             shutdown,
             pauses,
             told: Told::default(),
+            rejections: Tellings::default(),
+            dropped: Tellings::default(),
         }
     }
 
@@ -218,7 +225,10 @@ impl Pipeline {
                 () = shutdown.requested() => return session.let_go(&self.layout).await.map(|()| Over::Done),
                 read = batches.recv() => read,
                 () = tokio::time::sleep(SIGN_OF_LIFE_AGAIN) => {
-                    session.target.ping().await?;
+                    tokio::select! {
+                        pinged = session.target.ping() => pinged?,
+                        () = shutdown.requested() => {}
+                    }
                     continue;
                 }
             };
@@ -259,12 +269,17 @@ impl Pipeline {
         for (at, stream) in streams.iter().enumerate() {
             // Where the last applied entry is still there, so is nothing but what was applied before it; otherwise
             // all is read, and what was applied is told by its epoch and position.
-            let (start, missing) = match applied.last(at) {
-                Some((epoch, position)) if control.has(stream, epoch, position).await? => (position, None),
-                last => (Position::START, last),
+            let start = match applied.last(at) {
+                Some((epoch, position)) if control.has(stream, epoch, position).await? => {
+                    there.push((at, epoch, position));
+                    position
+                }
+                _ => {
+                    self.look_for_loss(&mut control, stream, at, &applied).await?;
+                    Position::START
+                }
             };
-            there.extend(applied.last(at).filter(|_| missing.is_none()).map(|(epoch, to)| (at, epoch, to)));
-            self.look_for_loss(&mut control, stream, at, missing).await?;
+            self.mend(&mut control, stream, at).await?;
             starts.push((stream.clone(), start));
         }
         let encode = target.encode();
@@ -292,40 +307,54 @@ impl Pipeline {
         Ok((session, batches))
     }
 
-    /// Notes where Redis lost what the target has, says so once, and has it mended where that is safe.
+    /// Notes what Redis or the target lost, and says so once.
     async fn look_for_loss(
-        &mut self,
+        &self,
         control: &mut Connection,
         stream: &str,
         at: usize,
-        missing: Option<(Epoch, Position)>,
+        applied: &Applied,
     ) -> Result<(), Failure> {
         let Some(job) = self.layout.job(at) else { return Ok(()) };
-        let (name, connection, mends_itself) = (&job.name, self.layout.name.as_str(), mends_itself(job));
-        if let Some(last) = missing
-            && control.has_lost(stream, connection, &job.source, last).await?
-            && control.note_loss(stream, connection, last).await?
-        {
-            let follows = if mends_itself {
-                format!(
-                    "mended by a snapshot, as `redis-wb snapshot {name}` makes it; rows of keys that came with the lost \
-                     changes stay: compare them"
-                )
-            } else {
-                format!(
-                    "`redis-wb snapshot {name}` brings rows up to date; what keeps every change gets one more of each key"
-                )
-            };
-            let position = last.1;
-            tracing::warn!(
-                job = name,
-                connection,
-                %position,
-                "Redis has lost changes that the target has: a failover or a restart came before they had reached the \
-                 replica or the disk; {follows}"
-            );
+        let (name, connection) = (&job.name, self.layout.name.as_str());
+        let Some(loss) = control.loss(stream, connection, &job.source, (applied, at)).await? else { return Ok(()) };
+        let (Loss::OfRedis(last) | Loss::OfTarget(last)) = loss;
+        if !control.note_loss(stream, connection, last).await? {
+            return Ok(());
         }
-        if mends_itself && !self.common.until_idle && control.has_open_loss(stream, connection).await? {
+        let (what, stays) = match loss {
+            Loss::OfRedis(_) => (
+                "Redis has lost changes that the target has: a failover or a restart came before they had reached the \
+                 replica or the disk",
+                "came with the lost changes",
+            ),
+            Loss::OfTarget(_) => (
+                "the target has lost changes that it had: it was restored from a backup, a replica that was behind took \
+                 over, or it is another database",
+                "were deleted by them",
+            ),
+        };
+        let help = if mends_itself(job) {
+            format!(
+                "mended by a snapshot, as `redis-wb snapshot {name}` makes it; rows of keys that {stays} stay: compare them"
+            )
+        } else {
+            format!(
+                "`redis-wb snapshot {name}` brings rows up to date; what keeps every change gets one more of each key"
+            )
+        };
+        let position = last.1;
+        tracing::warn!(job = name, connection, %position, help, "{what}");
+        self.signs.job_lost(at, what, &help);
+        Ok(())
+    }
+
+    /// Has mended what is noted as lost, where that is safe.
+    async fn mend(&self, control: &mut Connection, stream: &str, at: usize) -> Result<(), Failure> {
+        if let Some(job) = self.layout.job(at).filter(|job| mends_itself(job))
+            && !self.common.until_idle
+            && control.has_open_loss(stream, &self.layout.name).await?
+        {
             self.mending.begin(job);
         }
         Ok(())
@@ -496,9 +525,8 @@ impl Pipeline {
 
     /// Puts rejected records into the dead-letter queue, before the commit lets go of them.
     async fn bury(&mut self, session: &mut Session, entries: &[Entry], rejected: &[Rejected]) -> Result<(), Failure> {
-        if !self.layout.plan.applier.dead_letter {
-            return Ok(());
-        }
+        let applier = &self.layout.plan.applier;
+        let connection = &self.layout.name;
         for (at, stream) in session.streams.iter().enumerate() {
             let job = self.layout.job(at).map_or("", |job| &job.name);
             let of_stream = |rejected: &&Rejected| entries.get(rejected.entry).is_some_and(|entry| entry.job == at);
@@ -507,12 +535,27 @@ impl Pipeline {
                 .filter(of_stream)
                 .filter_map(|rejected| Some(letter(job, rejected, entries.get(rejected.entry)?)))
                 .collect();
-            if let Some(first) = letters.first() {
-                let (count, code, reason) = (letters.len(), first.code, first.reason);
-                let key = String::from_utf8_lossy(first.key);
-                tracing::warn!(job, count, %key, code, reason, "rejected; see the dead-letter queue dlq:{stream}");
-                let rows_max = self.layout.plan.applier.dlq_rows_max;
-                session.control.bury(stream, &self.layout.name, rows_max, &letters).await?;
+            let Some(first) = letters.first() else { continue };
+            if let Some(count) = self.rejections.due(at, letters.len()) {
+                let (code, reason, key) = (first.code, first.reason, String::from_utf8_lossy(first.key));
+                let help =
+                    if applier.dead_letter { "`redis-wb dlq list`" } else { "`error_handling: ignore` keeps none" };
+                tracing::warn!(job, connection, count, %key, code, reason, help, "rejected");
+            }
+            if !applier.dead_letter {
+                continue;
+            }
+            let rows_max = applier.dlq_rows_max;
+            let dropped = session.control.bury(stream, connection, rows_max, &letters).await?;
+            if let Some(count) = self.dropped.due(at, dropped) {
+                let help = "replay or drop what is mended, or raise `dlq_max_messages`";
+                tracing::warn!(
+                    job,
+                    count,
+                    rows_max,
+                    help,
+                    "the dead-letter queue is full: its oldest letters are gone"
+                );
             }
         }
         Ok(())

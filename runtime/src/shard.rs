@@ -25,6 +25,7 @@ use crate::redis_server::certificates;
 use crate::tls::{self, Mode};
 use crate::topology::Cluster;
 use crate::{Error, Server};
+pub(crate) use loss::Loss;
 pub(crate) use walk::{Backlog, Rule, Walk};
 
 /// How long a connection may take to come about.
@@ -399,14 +400,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried.
+    /// Puts records into the dead-letter queue of a stream, each once however often its batch is tried. Gives how many
+    /// older ones had to go.
     pub(crate) async fn bury(
         &mut self,
         stream: &str,
         connection: &str,
         rows_max: usize,
         letters: &[Letter<'_>],
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let script = redis::Script::new(DEAD_LETTER_SCRIPT);
         let mut call = script.prepare_invoke();
         call.key(dead_letters(stream)).key(beside(stream, "open", connection)).key(beside(stream, "applied", ""));

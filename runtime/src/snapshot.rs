@@ -179,7 +179,10 @@ impl Walker<'_> {
             }
             share = 2;
             let mib = bytes / (1024 * 1024);
-            tell(Progress::Waits(format!("{rows} records ({mib} MiB) wait for `redis-wb run` in {}", rule.stream)));
+            tell(Progress::Waits(format!(
+                "{rows} records ({mib} MiB) wait for `redis-wb run` in {}; see `redis-wb status`",
+                rule.stream
+            )));
             wait(LOOK_AGAIN, self.shutdown).await;
         }
         Ok(false)

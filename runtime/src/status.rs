@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::shard::{Connection, Shard, beside};
 use crate::topology::{Tag, Topology};
 use crate::vitals::{Phase, Trouble};
+use crate::workers::living;
 use crate::{Error, Server};
 
 /// Tells all that is known of one stream.
@@ -33,6 +34,8 @@ pub struct Status {
     pub servers: Vec<ServerStatus>,
     /// The workers that have units.
     pub workers: Vec<String>,
+    /// Those that live and have none.
+    pub standing_by: Vec<String>,
     /// What could not be seen, and why.
     pub failed: Vec<String>,
 }
@@ -102,6 +105,12 @@ pub struct ServerStatus {
     pub capture: Vec<(String, u64)>,
     /// Why capture could not append a record, the last time that it could not.
     pub last_error: String,
+    /// The setting that would lose change streams or rules, and what to do; empty where there is none.
+    pub unsafe_setting: String,
+    /// How much memory it has in use.
+    pub memory_bytes: u64,
+    /// How much it may have; 0 for as much as there is.
+    pub memory_bytes_max: u64,
 }
 
 /// Looks at all work again and again.
@@ -148,7 +157,18 @@ impl Observer {
         status.workers = status.streams.iter().filter_map(|stream| stream.worker.clone()).collect();
         status.workers.sort();
         status.workers.dedup();
+        status.standing_by = self.living(&shards.registry).await;
+        status.standing_by.retain(|worker| !status.workers.contains(worker));
         Ok(status)
+    }
+
+    /// The workers that live; none where that is not told.
+    async fn living(&mut self, registry: &Shard) -> Vec<String> {
+        let Some(redis) = self.connections.get_mut(&registry.to_string()) else { return Vec::new() };
+        match timeout(ANSWER_SECONDS_MAX, living(redis)).await {
+            Ok(Ok(living)) => living,
+            _ => Vec::new(),
+        }
     }
 
     async fn look_at(&mut self, server: &Shard, units: &[&Tag], status: &mut Status) -> Result<(), Failure> {
@@ -166,12 +186,15 @@ impl Observer {
                 }
             }
         }
-        let info: redis::InfoDict = redis.query(redis::cmd("INFO").arg("wb")).await?;
+        let info: redis::InfoDict = redis.query(redis::cmd("INFO").arg("wb").arg("memory")).await?;
         let count = |name: &str| Some((name.to_owned(), info.get::<u64>(&format!("wb_{name}"))?));
         status.servers.push(ServerStatus {
             name: address,
             capture: ["rules", "records", "bytes", "thin", "failed", "waiting"].into_iter().filter_map(count).collect(),
             last_error: info.get("wb_last_error").unwrap_or_default(),
+            unsafe_setting: info.get("wb_unsafe_setting").unwrap_or_default(),
+            memory_bytes: info.get("used_memory").unwrap_or_default(),
+            memory_bytes_max: info.get("maxmemory").unwrap_or_default(),
         });
         Ok(())
     }

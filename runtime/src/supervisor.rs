@@ -145,11 +145,13 @@ impl Supervisor {
             let is_whole = match looked {
                 Ok(()) => {
                     self.told.forget();
+                    self.common.vitals.set_unseen(None, None);
                     true
                 }
                 // What Redis refuses at the start ends the run: nobody would see a log that repeats it.
                 Err(failure @ Failure::Configuration { .. }) if !self.has_begun => return Err(failure.into()),
                 Err(failure) => {
+                    self.common.vitals.set_unseen(None, Some(&failure));
                     self.told.say(failure);
                     false
                 }

@@ -36,6 +36,8 @@ pub(crate) struct Unit {
     told: Told,
     /// Not tried for before this time.
     left_until: Instant,
+    /// Whoever was said to have the lease.
+    stands_by_for: Option<String>,
 }
 
 /// How the work at one server came to an end.
@@ -68,7 +70,16 @@ impl Worked {
 impl Unit {
     pub(crate) fn new(common: Arc<Common>, tag: Tag, shard: watch::Receiver<Shard>, stop: Shutdown) -> Self {
         let candidacy = Candidacy::new(&tag, &common.workers.own, common.takeover);
-        Self { common, tag, shard, stop, candidacy, told: Told::default(), left_until: Instant::now() }
+        Self {
+            common,
+            tag,
+            shard,
+            stop,
+            candidacy,
+            told: Told::default(),
+            left_until: Instant::now(),
+            stands_by_for: None,
+        }
     }
 
     /// Runs until it is stopped or, if that is asked for, nothing is left to do.
@@ -81,8 +92,11 @@ impl Unit {
                 () = stop.requested() => None,
                 Ok(()) = moved.changed() => continue,
             };
-            let Some(lease) = lease else { return Ok(()) };
             let tag = self.tag.clone();
+            let Some(lease) = lease else {
+                self.common.vitals.set_unseen(Some(&tag), None);
+                return Ok(());
+            };
             match self.hold(&shard, lease).await {
                 Worked::Done(result) => return result,
                 Worked::Moved => {}
@@ -109,13 +123,19 @@ impl Unit {
     async fn compete(&mut self, shard: &Shard) -> Option<Box<Lease>> {
         let mut redis = None;
         loop {
-            match self.attempt(shard, &mut redis).await {
+            let tried = self.attempt(shard, &mut redis).await;
+            self.common.vitals.set_unseen(Some(&self.tag), tried.as_ref().err());
+            match tried {
                 Ok(Some(Tried::Taken(lease))) => {
                     self.told.forget();
+                    self.stands_by_for = None;
                     return Some(lease);
                 }
                 Ok(Some(Tried::Held(by))) => {
-                    tracing::debug!(unit = %self.tag, by, "another worker has the lease");
+                    if self.stands_by_for.as_ref() != Some(&by) {
+                        tracing::info!(unit = %self.tag, by, "standing by: another worker has the lease");
+                        self.stands_by_for = Some(by);
+                    }
                     self.told.forget();
                     if self.common.until_idle && self.is_drained(&mut redis).await.unwrap_or(false) {
                         return None;

@@ -4,6 +4,7 @@
 
 mod report;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// Whether it has passed once changes are carried over again; a rejected record, and what was lost, stay.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        !matches!(self.code.as_str(), "lost" | "dependency") && !self.code.starts_with('R')
+    }
+
     fn new(code: &str, message: &str, help: &str) -> Self {
         Self { code: code.to_owned(), message: clipped(message), help: clipped(help), at_ms: now_ms() }
     }
@@ -113,9 +120,11 @@ impl Trouble {
         let code = failure.class();
         match failure {
             Failure::Configuration { message, help } => Self::new(code, message, help),
-            Failure::Transient(message) | Failure::Moving(message) => {
-                Self::new(code, message, "it passes by itself: nothing is lost; where it lasts, look at what it names")
-            }
+            Failure::Transient(message) | Failure::Moving(message) => Self::new(
+                code,
+                message,
+                "nothing is lost, and it is tried again by itself; where it lasts, mend what it names",
+            ),
             Failure::Overtaken => Self::new(code, "another worker moved the checkpoint", "it is read anew by itself"),
             Failure::Fenced(_) => Self::new(code, "a later owner of this unit is known", "it carries on there"),
             Failure::Refused(refusal) => Self::new(code, &refusal.reason, &format!("`redis-wb explain {code}`")),
@@ -147,6 +156,8 @@ pub struct Vitals {
     signs: Mutex<Vec<Arc<Signs>>>,
     units: AtomicUsize,
     has_begun: AtomicBool,
+    /// Why the servers of Redis cannot be seen, or a unit not be tried for: by unit.
+    unseen: Mutex<BTreeMap<Option<Tag>, String>>,
 }
 
 impl fmt::Debug for Vitals {
@@ -161,6 +172,17 @@ impl Vitals {
         self.units.store(units, Ordering::Relaxed);
         self.has_begun.store(true, Ordering::Relaxed);
         self.work.units.set(i64::try_from(units).unwrap_or(i64::MAX));
+    }
+
+    /// Takes note of why the servers of Redis cannot be seen, or a unit not be tried for; of nothing where they can.
+    pub(crate) fn set_unseen(&self, unit: Option<&Tag>, why: Option<&Failure>) {
+        let mut unseen = locked(&self.unseen);
+        match why {
+            // Slots that are on their way are where they go within moments.
+            Some(Failure::Moving(_)) => {}
+            Some(why) => drop(unseen.insert(unit.cloned(), format!("no unit is held: {}", why.message()))),
+            None => drop(unseen.remove(&unit.cloned())),
+        }
     }
 
     /// Begins to watch the pipelines of a unit.
@@ -198,9 +220,15 @@ impl Vitals {
     /// What is not, each in a line.
     pub fn is_ready(&self) -> Result<(), Vec<String>> {
         if !self.has_begun.load(Ordering::Relaxed) {
-            return Err(vec!["starting: the servers of Redis are not known yet, or track no job".to_owned()]);
+            return Err(vec![
+                "starting: targets have not told their tables, or the servers of Redis are not known".to_owned(),
+            ]);
         }
-        let why: Vec<String> = locked(&self.signs).iter().flat_map(|signs| signs.why_not()).collect();
+        let mut why: Vec<String> = locked(&self.signs).iter().flat_map(|signs| signs.why_not()).collect();
+        // Pipelines tell by themselves what they do not reach.
+        if locked(&self.signs).is_empty() {
+            why.extend(locked(&self.unseen).values().cloned());
+        }
         if why.is_empty() { Ok(()) } else { Err(why) }
     }
 }
@@ -254,8 +282,9 @@ struct JobSigns {
 struct State {
     phase: Phase,
     since_ms: u64,
-    /// Since when a batch is on its way to the target.
+    /// Since when a batch is on its way to the target, and how long the one before took.
     writing: Option<Instant>,
+    took: Duration,
     committed_ms: Option<u64>,
     /// By job.
     jobs: Vec<JobState>,
@@ -299,6 +328,7 @@ impl Signs {
             phase: Phase::Starting,
             since_ms: now_ms(),
             writing: None,
+            took: Duration::ZERO,
             committed_ms: None,
             jobs: jobs.iter().map(|_| JobState::default()).collect(),
         };
@@ -366,6 +396,13 @@ impl Signs {
         self.changed.notify_one();
     }
 
+    /// Redis or the target lost changes of one of the jobs.
+    pub(crate) fn job_lost(&self, job: usize, message: &str, help: &str) {
+        if let Some(job) = self.state().jobs.get_mut(job) {
+            job.trouble = Some(Trouble::new("lost", message, help));
+        }
+    }
+
     /// The next change of one of the jobs waits for this, or for nothing any more.
     pub(crate) fn job_waits(&self, job: usize, what: Option<String>) {
         let mut state = self.state();
@@ -397,12 +434,14 @@ impl Signs {
             }
         }
         for rejected in batch.rejected.iter().chain(&parted.refused) {
-            self.rejects(entries.get(rejected.entry).map_or(usize::MAX, |entry| entry.job), rejected);
+            let job = entries.get(rejected.entry).map_or(usize::MAX, |entry| entry.job);
+            self.rejects(job, rejected, layout.plan.applier.dead_letter);
         }
         let mut state = self.state();
         state.committed_ms = Some(now_ms());
         if let Some(begun) = state.writing.take() {
-            self.commit_seconds.observe(begun.elapsed().as_secs_f64());
+            state.took = begun.elapsed();
+            self.commit_seconds.observe(state.took.as_secs_f64());
         }
     }
 
@@ -419,14 +458,19 @@ impl Signs {
     }
 
     /// A record of a job was rejected.
-    fn rejects(&self, job: usize, rejected: &Rejected) {
+    fn rejects(&self, job: usize, rejected: &Rejected, is_kept: bool) {
         let Some(name) = self.jobs.get(job).map(|job| &job.name) else { return };
         let code = rejected.code.code();
         let mut labels = with_job(&self.labels(), name);
         labels.push(("code", code.to_owned()));
         self.vitals.work.rejects.get_or_create(&labels).inc();
         if let Some(job) = self.state().jobs.get_mut(job) {
-            let help = format!("`redis-wb explain {code}`, `redis-wb dlq list --job {name}`");
+            let letters = if is_kept {
+                format!("`redis-wb dlq list --job {name}`")
+            } else {
+                "none is kept (`error_handling: ignore`)".to_owned()
+            };
+            let help = format!("`redis-wb explain {code}`, {letters}");
             job.trouble = Some(Trouble::new(code, &rejected.reason, &help));
         }
     }
@@ -441,12 +485,14 @@ impl Signs {
         let state = self.state();
         let own = state.jobs.get(job)?;
         let writing = state.writing.map(|since| since.elapsed()).unwrap_or_default();
+        // So that a target that is slow with each batch is not told to run at the start of every one.
+        let before = state.writing.map(|_| state.took).unwrap_or_default();
         let (phase, since_ms) = match (state.phase, own.stopped_ms) {
             (Phase::Running, Some(since_ms)) => (Phase::Stopped, since_ms),
             (Phase::Running, None) if own.waits.is_some_and(|(since, _)| since.elapsed() >= SLOW) => {
                 (Phase::Waiting, own.waits.map_or(state.since_ms, |(_, since_ms)| since_ms))
             }
-            (Phase::Running, None) if writing >= SLOW => (Phase::Slow, state.since_ms),
+            (Phase::Running, None) if writing.max(before) >= SLOW => (Phase::Slow, state.since_ms),
             (phase, _) => (phase, state.since_ms),
         };
         let writing_ms = u64::try_from(writing.as_millis()).unwrap_or(u64::MAX);

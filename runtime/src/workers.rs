@@ -49,6 +49,16 @@ struct State {
     keeps_until: Option<Instant>,
 }
 
+/// The workers that have said of late that they live.
+pub(crate) async fn living(redis: &mut Connection) -> Result<Vec<String>, Failure> {
+    let now_ms = redis.now_us().await? / 1_000;
+    let all: BTreeMap<String, String> = redis.query(redis::cmd("HGETALL").arg(WORKERS_KEY)).await?;
+    let lives = |beat: &String| {
+        beat.split(' ').next().and_then(|ends| ends.parse().ok()).is_some_and(|ends: u64| ends > now_ms)
+    };
+    Ok(all.into_iter().filter(|(_, beat)| lives(beat)).map(|(worker, _)| worker).collect())
+}
+
 /// The right to try to take one unit; given up when dropped.
 pub(crate) struct Claim<'w>(&'w Workers);
 

@@ -35,7 +35,10 @@ pub(super) fn show(runtime: &Runtime, mut observer: Observer) -> Result<(), Fail
     let looks = runtime.spawn(async move {
         loop {
             let looked = observer.look().await;
-            let looked = looked.map(|status| lines(&status)).map_err(|error| error.to_string());
+            let looked = looked.map(|status| lines(&status)).map_err(|error| match error.help() {
+                Some(help) => format!("{error}\n{help}"),
+                None => error.to_string(),
+            });
             if sender.send(Some(looked)).is_err() {
                 return;
             }

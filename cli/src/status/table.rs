@@ -1,6 +1,6 @@
 //! The state of all work as lines for people, and as JSON. Fits a terminal of 80 columns.
 
-use redis_wb_runtime::status::{ConnectionStatus, Status, StreamStatus};
+use redis_wb_runtime::status::{ConnectionStatus, ServerStatus, Status, StreamStatus};
 use redis_wb_runtime::{Operation, Phase, Trouble};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,8 @@ const COLUMNS: [(&str, usize, bool); 8] = [
     ("RATE/S", 8, true),
     ("DEAD", 7, true),
 ];
+/// What memory is told in, in bytes.
+const MEGABYTE: u64 = 1 << 20;
 /// What an explanation is moved in by.
 const INDENT: &str = "    ";
 
@@ -68,6 +70,21 @@ pub(super) fn lines(status: &Status) -> Vec<Line> {
         }
     }
     lines.extend(units(status).iter().flat_map(|text| wrapped("", text)).map(note));
+    for server in status.servers.iter().filter(|server| !server.unsafe_setting.is_empty()) {
+        let text = format!("{} will lose changes: {}", server.name, server.unsafe_setting);
+        lines.extend(wrapped("", &text).into_iter().map(note));
+    }
+    for server in status.servers.iter().filter(|server| is_nearly_full(server)) {
+        let waiting: u64 = status.streams.iter().filter(|one| one.server == server.name).map(|one| one.bytes).sum();
+        let (used, max) = (server.memory_bytes / MEGABYTE, server.memory_bytes_max / MEGABYTE);
+        let text = format!(
+            "{} has {used} MB of `maxmemory` {max} MB in use, {} MB of it by change streams; what is more is refused to \
+             those who write",
+            server.name,
+            waiting / MEGABYTE
+        );
+        lines.extend(wrapped("", &text).into_iter().map(note));
+    }
     for server in status.servers.iter().filter(|server| !server.last_error.is_empty()) {
         let text = format!("capture at {} failed last by: {}", server.name, server.last_error);
         lines.extend(wrapped("", &text).into_iter().map(note));
@@ -75,14 +92,21 @@ pub(super) fn lines(status: &Status) -> Vec<Line> {
     lines
 }
 
+/// Whether a server has little memory left of what it may have.
+fn is_nearly_full(server: &ServerStatus) -> bool {
+    server.memory_bytes_max > 0 && server.memory_bytes > server.memory_bytes_max / 10 * 9
+}
+
 fn summary(status: &Status) -> String {
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     if status.streams.is_empty() {
         return "no job is tracked: start a worker by `redis-wb run`".to_owned();
     }
-    let workers = match status.workers.len() {
-        0 => "no worker runs: start one by `redis-wb run`".to_owned(),
-        count => plural(count, "worker"),
+    let workers = match (status.workers.len(), status.standing_by.len()) {
+        (0, 0) => "no worker runs: start one by `redis-wb run`".to_owned(),
+        (0, free) => format!("{} that stands by, and none at work", plural(free, "worker")),
+        (count, 0) => plural(count, "worker"),
+        (count, free) => format!("{} and {free} standing by", plural(count, "worker")),
     };
     let bad = status.streams.iter().flat_map(|stream| &stream.connections).filter(|one| !one.phase.works()).count();
     let bad = if bad > 0 && !status.workers.is_empty() { format!("; {bad} not running") } else { String::new() };
@@ -110,6 +134,9 @@ fn notes(stream: &StreamStatus, connection: &ConnectionStatus) -> Vec<String> {
     if connection.writing_s > 0 {
         notes.push(format!("the target has not answered for {} s", connection.writing_s));
     }
+    if connection.phase == Phase::Slow {
+        notes.push("what to do: look for locks, load or a full disk of the target".to_owned());
+    }
     if stream.is_walked {
         notes.push("a snapshot is under way; where it was interrupted, `redis-wb snapshot` goes on with it".to_owned());
     }
@@ -119,8 +146,12 @@ fn notes(stream: &StreamStatus, connection: &ConnectionStatus) -> Vec<String> {
     if let Some(trouble) = &connection.trouble {
         let ago = span(stream.at_ms.saturating_sub(trouble.at_ms));
         let Trouble { code, message, help, .. } = trouble;
-        notes.push(format!("{code}, {ago} ago: {message}"));
-        notes.push(format!("what to do: {help}"));
+        if connection.phase.works() && trouble.passes() {
+            notes.push(format!("passed: {code}, {ago} ago: {message}"));
+        } else {
+            notes.push(format!("{code}, {ago} ago: {message}"));
+            notes.push(format!("what to do: {help}"));
+        }
     }
     notes
 }
@@ -218,10 +249,24 @@ pub(super) fn json(status: &Status) -> String {
         .map(|server| {
             let counts: Map<String, Value> =
                 server.capture.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
-            json!({"server": server.name, "capture": counts, "last_error": server.last_error})
+            json!({
+                "server": server.name,
+                "capture": counts,
+                "last_error": server.last_error,
+                "unsafe_setting": server.unsafe_setting,
+                "memory_bytes": server.memory_bytes,
+                "memory_bytes_max": server.memory_bytes_max,
+            })
         })
         .collect();
-    let all = json!({"workers": status.workers, "rows": rows, "servers": servers, "failed": status.failed});
+    let (workers, standing_by) = (&status.workers, &status.standing_by);
+    let all = json!({
+        "workers": workers,
+        "standing_by": standing_by,
+        "rows": rows,
+        "servers": servers,
+        "failed": status.failed,
+    });
     format!("{all:#}\n")
 }
 

@@ -1,11 +1,12 @@
-//! Changes that Redis lost although a target has them: what is asked of a shard to notice it, and where it is noted.
+//! Changes that Redis lost although a target has them, or that a target lost although Redis has let go of them: what is
+//! asked of a shard to notice it, and where it is noted.
 
 use redis_wb_plan::plan::Source;
 use redis_wb_record::Opcode;
 
 use super::{Connection, beside, entries, failure};
 use crate::batch::is_of_streams;
-use crate::checkpoint::{Epoch, epoch_text};
+use crate::checkpoint::{Applied, Epoch, epoch_text};
 use crate::error::Failure;
 use crate::position::Position;
 
@@ -14,21 +15,47 @@ const OPEN: &str = "open";
 /// What is noted of one that is mended.
 const MENDED: &str = "mended";
 
+/// Who lost changes that a connection has applied, and the last of them.
+pub(crate) enum Loss {
+    /// Redis did: a failover or a restart came before they had reached the replica or the disk.
+    OfRedis((Epoch, Position)),
+    /// The target did, and Redis has let go of them: it was restored from a backup, or its replica took over.
+    OfTarget((Epoch, Position)),
+}
+
 impl Connection {
-    /// Whether Redis has lost changes that a connection has applied, up to this entry, which is not in the stream.
-    ///
-    /// Replication and the disk keep the order of what Redis does. So where the entry arrived, it is there, or else what
-    /// let go of it arrived, too: the note that it was applied.
-    pub(crate) async fn has_lost(
+    /// What was lost of the changes of a stream that a connection has applied, where the last that the target knows is not
+    /// in the stream.
+    pub(crate) async fn loss(
         &mut self,
         stream: &str,
         connection: &str,
         source: &Source,
-        (epoch, position): (Epoch, Position),
-    ) -> Result<bool, Failure> {
+        (applied, at): (&Applied, usize),
+    ) -> Result<Option<Loss>, Failure> {
         let noted: Option<String> =
             self.query(redis::cmd("HGET").arg(beside(stream, "applied", "")).arg(connection)).await?;
-        let is_noted = noted.as_deref().and_then(parse).is_some_and(|(its, to)| its == epoch && to >= position);
+        let noted = noted.as_deref().and_then(parse);
+        // Nothing is noted before it is committed.
+        if let Some((epoch, position)) = noted.filter(|(epoch, position)| !applied.holds(at, *epoch, *position)) {
+            return Ok(Some(Loss::OfTarget((epoch, position))));
+        }
+        let Some(last) = applied.last(at) else { return Ok(None) };
+        Ok(self.has_lost(stream, source, noted, last).await?.then_some(Loss::OfRedis(last)))
+    }
+
+    /// Whether Redis has lost changes that a connection has applied, up to this entry, which is not in the stream.
+    ///
+    /// Replication and the disk keep the order of what Redis does. So where the entry arrived, it is there, or else what
+    /// let go of it arrived, too: the note that it was applied.
+    async fn has_lost(
+        &mut self,
+        stream: &str,
+        source: &Source,
+        noted: Option<(Epoch, Position)>,
+        (epoch, position): (Epoch, Position),
+    ) -> Result<bool, Failure> {
+        let is_noted = noted.is_some_and(|(its, to)| its == epoch && to >= position);
         // In one life of a server only somebody's command takes entries away; a flush is told by its own record.
         Ok(!is_noted && self.epoch().await? != Some(epoch) && !self.begins_with_a_flush(stream, source).await?)
     }
