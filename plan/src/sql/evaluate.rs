@@ -13,12 +13,12 @@ use super::cast::{self, Cast};
 use super::compare::{self, Comparator, Comparison};
 use super::condition::{condition, holds};
 use super::date::Times;
-use super::function::Body;
+use super::function::{Body, Find};
 use super::json::{self, Route};
 use super::op::SqlOp;
 use super::piece;
 use super::storage::{self, Operand};
-use crate::evaluate::{Evaluator, Held, Item};
+use crate::evaluate::{Evaluator, Held};
 use crate::functions::Prepared;
 use crate::{Expr, Reject, RejectCode, Value};
 
@@ -250,7 +250,7 @@ fn call_timed<'a>(
 /// A call of a function that looks for what it gives in a document.
 fn find<'a>(
     evaluator: &Evaluator<'_, 'a>,
-    body: for<'v> fn(&Item<'_, 'v>, Option<&Route>, &[&Value<'_>]) -> Result<Value<'v>, Reject>,
+    body: Find,
     document: &'a Expr,
     paths: &'a [Expr],
     prepared: &'a Prepared,

@@ -47,6 +47,9 @@ impl Family {
     }
 }
 
+/// Finds a part of a document by paths, or by the route of a constant one.
+pub(super) type Find = for<'a> fn(&Item<'_, 'a>, Option<&Route>, &[&Value<'_>]) -> Result<Value<'a>, Reject>;
+
 /// How a function gets at its result.
 #[derive(Clone, Copy)]
 pub enum Body {
@@ -55,7 +58,7 @@ pub enum Body {
     /// A text, which it may hand on from its first argument or writes into a buffer.
     Text(for<'a> fn(&Evaluator<'_, 'a>, &'a [Expr], &mut String) -> Result<Piece<'a>, Reject>),
     /// A part of a document, its first argument. The others are paths; of one that is constant there is the route.
-    Finds(for<'a> fn(&Item<'_, 'a>, Option<&Route>, &[&Value<'_>]) -> Result<Value<'a>, Reject>),
+    Finds(Find),
     /// From the time that is now, and the values of its arguments.
     Timed(fn(&Times<'_>, &[&Value<'_>]) -> Result<Value<'static>, Reject>),
     /// The compiler makes an operator of it, which does not evaluate every argument or needs a collation.
