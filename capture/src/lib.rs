@@ -6,7 +6,7 @@
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
-//! | `weigh.rs` | whether a JSON document is small |
+//! | `weigh.rs` | whether a JSON document is small, or surely large |
 //! | `saved.rs` | the text of a document whose slot is on its way here, which no command may read |
 //! | `recorder.rs` | content to images, images to records, records to streams |
 //! | `streams.rs` | where records go: the tag, the streams that are here, what waits for a slot |
