@@ -8,6 +8,7 @@ use redis_wb_record::{DataType, Flags, Opcode};
 
 use crate::cluster::{self, Cluster, Place, Running, slot_of};
 use crate::ffi::{Context, Key, Kind};
+use crate::ids::Ids;
 use crate::image::{self, Content};
 use crate::pending::{self, Before, Change, How, Pending};
 use crate::recorder::{self, Buffers, Head, Recorder};
@@ -39,6 +40,7 @@ pub(crate) struct State {
     pub(crate) is_clustered: bool,
     pub(crate) cluster: Cluster,
     pub(crate) streams: Streams,
+    pub(crate) ids: Ids,
     /// Whether this module is woken before the server sleeps.
     woken_before_sleep: bool,
     pub(crate) warned: Option<Instant>,
@@ -70,6 +72,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     is_clustered: false,
     cluster: Cluster::UNKNOWN,
     streams: Streams::EMPTY,
+    ids: Ids::NONE,
     looked: None,
     woken_before_sleep: false,
     warned: None,
@@ -144,7 +147,7 @@ fn happened_to_stream(db: u32, key: &[u8], happening: &Happening<'_>) {
                 state.appends_to(key)
             });
             if ends == Some(true) {
-                draw_epoch();
+                streams_are_lost();
             }
         }
         _ => {}
@@ -279,7 +282,7 @@ fn look_at_cluster(context: &Context) {
 /// Notes that databases were emptied, or all where none is named.
 pub(crate) fn flushed(context: &Context, dbs: &[u32], by: &'static str) {
     if dbs.is_empty() || dbs.contains(&STREAMS_DB) {
-        draw_epoch();
+        streams_are_lost();
     }
     let tracked = with(|state| state.rules.iter().any(|rule| pending::concerns(dbs, rule.db)));
     if tracked == Some(true) && context.standing().captures() {
@@ -328,6 +331,12 @@ pub(crate) fn begins() {
         let rules: Vec<_> = state.rules.iter().map(|rule| rule.name.clone()).collect();
         state.streams.begins(rules.iter().map(Vec::as_slice));
     });
+}
+
+/// Begins an epoch, in which streams that were lost begin anew behind what they held.
+fn streams_are_lost() {
+    draw_epoch();
+    with(|state| state.ids.lost(recorder::now_us() / 1_000));
 }
 
 /// Begins an epoch: this server begins to capture, or streams were lost, and the ids of those that take their place

@@ -117,11 +117,17 @@ impl Context {
 
     /// Appends a record to a stream, with its order if it has one, as part of the execution unit that runs, so that it
     /// reaches replicas and the AOF in one MULTI with the write. Gives the entry's id. Without the flags `M` and `S`:
-    /// what goes through must not depend on memory or on a script once the write did.
-    pub(crate) fn append(&self, stream: &[u8], record: &[u8], order: Option<&[u8]>) -> Result<Reply<'_>, String> {
+    /// what goes through must not depend on memory or on a script once the write did. `id` is as `XADD` takes it.
+    pub(crate) fn append(
+        &self,
+        stream: &[u8],
+        id: &CStr,
+        record: &[u8],
+        order: Option<&[u8]>,
+    ) -> Result<Reply<'_>, String> {
         let part = |bytes: &[u8]| (bytes.as_ptr().cast::<c_char>(), bytes.len());
         let (stream, record, field) = (part(stream), part(record), part(STREAM_FIELD.as_bytes()));
-        let (xadd, id) = (c"XADD".as_ptr(), c"*".as_ptr());
+        let (xadd, id) = (c"XADD".as_ptr(), id.as_ptr());
         let reply = if let Some(order) = order.map(part) {
             let (name, format) = (part(ORDER_FIELD.as_bytes()), c"!Ebcbbbb".as_ptr());
             call!(RedisModule_Call(

@@ -135,6 +135,9 @@ pub(crate) fn read(context: &Context, open: &Key<'_>, key: &[u8], bounds: Bounds
         Kind::String => Content::Bare(data_type),
         Kind::Module if !has_time(context, key, bounds) => Content::Thin(data_type),
         Kind::Module if bounds.can_wait && buffers.too_large.holds(context, key) => Content::Thin(DataType::Json),
+        Kind::Module if !bounds.can_wait && weigh::is_surely_larger(context, key, bounds.bytes_max) => {
+            Content::Thin(DataType::Json)
+        }
         Kind::Module => match context.json(key) {
             Ok(reply) => {
                 let content = document(reply.text(), bounds.bytes_max, buffers);

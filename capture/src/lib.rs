@@ -6,10 +6,11 @@
 //! | `exclude.rs` | the commands that a rule ignores, as the events that stand for them |
 //! | `pending.rs` | the changes of one execution unit, noted by events and not yet appended |
 //! | `image.rs` | the content of a key, encoded |
-//! | `weigh.rs` | whether a JSON document is small |
+//! | `weigh.rs` | whether a JSON document is small, or surely large |
 //! | `saved.rs` | the text of a document whose slot is on its way here, which no command may read |
 //! | `recorder.rs` | content to images, images to records, records to streams |
 //! | `streams.rs` | where records go: the tag, the streams that are here, what waits for a slot |
+//! | `ids.rs` | ids of entries behind those of streams that were lost |
 //! | `cluster.rs` | the slots of this server, and where its records stand among those of others |
 //! | `capture.rs` | events to changes, changes to records |
 //! | `snapshot.rs` | records of the keys that are there, in slices |
@@ -33,6 +34,7 @@ mod cluster;
 mod commands;
 mod exclude;
 mod ffi;
+mod ids;
 mod image;
 mod pending;
 mod recorder;

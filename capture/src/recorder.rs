@@ -7,7 +7,7 @@ use redis_wb_record::{DataType, Flags, Opcode, RecordWriter};
 
 use crate::capture::{self, Counters};
 use crate::cluster::{self, slot_of};
-use crate::ffi::{Context, Key};
+use crate::ffi::{Context, Key, Reply};
 use crate::image::{self, Bounds, Content};
 use crate::rules::{Rule, STREAMS_DB};
 use crate::streams::{self, Waiting};
@@ -163,7 +163,7 @@ impl Recorder {
         let appended = if capture::with(|state| state.is_clustered) == Some(true) {
             self.append_in_cluster(context, rule, whole)
         } else {
-            context.append(&self.buffers.stream, &self.buffers.record, None).map(drop)
+            append(context, &self.buffers.stream, &self.buffers.record, None).map(drop)
         };
         match appended {
             Ok(()) => {
@@ -222,12 +222,29 @@ impl Recorder {
                 order.extend([" ", before]);
             }
         });
-        let appended = context.append(stream, record, Some(order.as_bytes()).filter(|order| !order.is_empty()));
+        let appended = append(context, stream, record, Some(order.as_bytes()).filter(|order| !order.is_empty()));
         order.truncate(len);
         let id = appended?;
         capture::with(|state| state.streams.appended(&rule.name, id.text(), len > 0));
         Ok(())
     }
+}
+
+/// Appends an encoded record to a stream of the selected database, behind all that streams held which were lost.
+pub(crate) fn append<'c>(
+    context: &'c Context,
+    stream: &[u8],
+    record: &[u8],
+    order: Option<&[u8]>,
+) -> Result<Reply<'c>, String> {
+    let first = capture::with(|state| state.ids.first(stream, now_us() / 1_000)).flatten();
+    let appended = match first.map(|id| context.append(stream, &id, record, order)) {
+        Some(Ok(id)) => id,
+        // The clock goes on, also where the stream is there and has further ids.
+        _ => context.append(stream, c"*", record, order)?,
+    };
+    capture::with(|state| state.ids.given(stream, appended.text()));
+    Ok(appended)
 }
 
 /// What stands for a place that is not there.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::capture::{self, State};
 use crate::cluster::{self, Place, slot_of};
 use crate::ffi::{Context, Kind};
-use crate::recorder::now_us;
+use crate::recorder::{self, now_us};
 use crate::rules::{STREAM_PREFIX, STREAMS_DB, is_own};
 
 /// The tag on a standalone server: it only has to be there, so that names have the same shape everywhere.
@@ -242,7 +242,7 @@ pub(crate) fn append_waiting(context: &Context) -> bool {
         let id = if stream.is_empty() {
             Err(String::new())
         } else {
-            context.append(&stream, &next.record, order.as_ref().map(String::as_bytes))
+            recorder::append(context, &stream, &next.record, order.as_ref().map(String::as_bytes))
         };
         match id {
             Ok(id) => {

@@ -87,3 +87,80 @@ fn a_document_of_50_mb_holds_nothing_up() {
     let bytes: usize = redis::cmd("MEMORY").arg("USAGE").arg("dlq:wb:{0}:doc").query(&mut redis).unwrap();
     assert!(bytes < MB, "{bytes}");
 }
+
+/// How often a command was carried out so far.
+fn calls(redis: &mut Connection, command: &str) -> usize {
+    let all: String = redis::cmd("INFO").arg("commandstats").query(redis).unwrap();
+    let line = all.lines().find(|line| line.to_lowercase().starts_with(&format!("cmdstat_{command}:")));
+    line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_key_is_read_once_for_all_of_its_changes_that_wait() {
+    let output = |connection: &str, rest: &str| {
+        format!(
+            "  - uses: relational.write\n    with: {{connection: {connection}, keys: [id], mapping: [v], {rest}}}\n"
+        )
+    };
+    let job = |rest: &str| {
+        let source = "source:\n  redis: {trigger: write-behind, key_pattern: 'doc:*', key: 'doc:<id:int>'}\noutput:\n";
+        format!("{source}{}{}", output("pg", rest), output("lite", rest))
+    };
+    let tables = "CREATE TABLE doc (id integer PRIMARY KEY, v text); CREATE TABLE log (id integer, v text);";
+    let mut project = Project::new("doc", &job("table: doc"), tables);
+    project.write("jobs/log.yaml", &job("table: log, load_strategy: APPEND"));
+    project.redis = Redis::start_with_module_arguments(&["image-bytes-max", "100"]);
+    project.drain();
+    let mut redis = project.client();
+    let begun = calls(&mut redis, "hgetall");
+    project.drain();
+    // A worker reads hashes of its own, too.
+    let known = 2 * calls(&mut redis, "hgetall") - begun;
+    let large = "x".repeat(100);
+    let mut set = |id: u32, text: &str| {
+        redis::cmd("HSET").arg(format!("doc:{id}")).arg("v").arg(text).exec(&mut redis).unwrap();
+    };
+    for round in 0..20 {
+        (1..=2).for_each(|id| set(id, &format!("{large}{round}")));
+    }
+    // Small again, and large once more: what stands in between must not be the last that is seen.
+    set(1, "small");
+    set(1, &format!("{large}last"));
+    project.drain();
+    // Of each key, for each of two connections: the job whose rows tell how a key is reads it for its creation, for what
+    // followed, and once more behind the record that had an image; the other one has no need to tell them apart.
+    let mut redis = project.client();
+    assert_eq!(calls(&mut redis, "hgetall") - known, 2 * (3 + 2 + 2 + 1));
+    let last = |id: u32| if id == 1 { format!("{large}last") } else { format!("{large}19") };
+    let rows: Vec<_> = (1..=2).map(|id| vec![id.to_string(), last(id)]).collect();
+    let docs = "SELECT CAST(id AS text), v FROM doc ORDER BY doc.id";
+    assert_same_rows(&project.pg_rows(docs), &rows);
+    assert_same_rows(&project.lite_rows(docs), &rows);
+    let row = |id: &str, v: &str, times: &str| [id, v, times].map(str::to_owned).to_vec();
+    let logged = [row("1", &last(1), "21"), row("1", "small", "1"), row("2", &last(2), "20")];
+    let log =
+        "SELECT CAST(id AS text), v, CAST(count(*) AS text) FROM log GROUP BY id, v ORDER BY log.id, count(*) DESC";
+    assert_same_rows(&project.pg_rows(log), &logged);
+    assert_same_rows(&project.lite_rows(log), &logged);
+}
+
+/// A worker that waits for changes gets the first of them alone.
+#[test]
+fn a_key_that_changes_while_it_is_read_is_read_again_for_all_of_that() {
+    let mut project = Project::new("doc", &job().replace("connection: maria", "connection: pg"), TABLES);
+    project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    let mut worker = project.worker();
+    project.wait_until_tracked();
+    let mut redis = project.client();
+    put(&mut redis, 1, 20 * MB);
+    for round in 0..200 {
+        redis::cmd("JSON.SET").arg("doc:1").arg("$.title").arg(format!("\"{round}\"")).exec(&mut redis).unwrap();
+    }
+    let title = "SELECT title FROM doc";
+    let last = [vec!["199".to_owned()]];
+    project.wait("the last title is there", || project.pg_rows(title) == last && project.lite_rows(title) == last);
+    let reads = calls(&mut redis, "json.get");
+    println!("{reads} reads for 201 changes and two connections");
+    assert!(reads < 40, "{reads}");
+    worker.stop();
+}

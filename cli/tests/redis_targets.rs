@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redis::Commands as _;
 use support::cache::{self, client};
+use support::everywhere::write;
 use support::{Project, Row, assert_same_rows, rounds, seed};
 use xtask::servers::{Redis, rejson_module};
 
@@ -17,14 +18,6 @@ const KEYS: u32 = 30;
 const WRITES: usize = 2_000;
 
 const SOURCE: &str = "source:\n  redis:\n    trigger: write-behind\n    key_pattern: person:*\n    key: person:<id>\n";
-
-/// A `redis.write`; `rest` is what its `with` holds besides the connection.
-fn write(key: &str, rest: &str) -> String {
-    format!(
-        "  - uses: redis.write\n    with:\n      connection: cache\n      key: {{expression: \"{key}\", language: sql}}\n      \
-         {rest}\n"
-    )
-}
 
 /// A project with another Redis, the connection `cache`; `applier` is added to its settings.
 fn project(job: &str, applier: &str) -> (Project, Redis) {
@@ -257,4 +250,37 @@ fn a_batch_waits_for_a_replica_where_that_is_asked_for() {
     project.wait("the stream is trimmed", || source.xlen::<_, usize>("wb:{0}:people").unwrap() == 0);
     worker.stop();
     assert_eq!(client(&replica).hget::<_, _, String>("h:1", "name").unwrap(), "Ada");
+}
+
+#[test]
+fn children_are_nested_in_the_document_of_their_parent() {
+    let nest = "  - uses: redis.write\n    with:\n      connection: cache\n      nest:\n        parent: {table: invoice}\n        \
+        parent_key: id\n        child_key: invoice\n        nesting_key: line\n        path: $.lines\n        structure: map\n      \
+        mapping: [article, amount]\n";
+    let source =
+        "source:\n  redis:\n    trigger: write-behind\n    key_pattern: line:*\n    key: line:<invoice>:<line:int>\n";
+    let (project, cache) = project(&format!("{source}output:\n{nest}"), "");
+    project.drain();
+    let (mut source, mut target) = (project.client(), client(&cache));
+    let mut document = |id: u32| {
+        let text: Option<String> = redis::cmd("JSON.GET").arg(format!("invoice:id:{id}")).query(&mut target).unwrap();
+        text.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap())
+    };
+    for (key, article) in [("line:1:1", "nail"), ("line:1:2", "O'Hara \"x\""), ("line:2:1", "größe")] {
+        let _: () = source.hset_multiple(key, &[("article", article), ("amount", "3")]).unwrap();
+    }
+    project.drain();
+    let line = |article: &str, amount: &str| serde_json::json!({"article": article, "amount": amount});
+    let lines = serde_json::json!({"lines": {"1": line("nail", "3"), "2": line("O'Hara \"x\"", "3")}});
+    assert_eq!(
+        (document(1), document(2)),
+        (Some(lines), Some(serde_json::json!({"lines": {"1": line("größe", "3")}})))
+    );
+    let _: () = source.hset("line:1:1", "amount", "4").unwrap();
+    let _: () = source.hdel("line:1:1", "article").unwrap();
+    let _: () = source.del("line:1:2").unwrap();
+    let _: () = source.del("line:2:1").unwrap();
+    project.drain();
+    let lines = serde_json::json!({"lines": {"1": {"amount": "4"}}});
+    assert_eq!((document(1), document(2)), (Some(lines), Some(serde_json::json!({"lines": {}}))));
 }

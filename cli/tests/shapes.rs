@@ -17,9 +17,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redis::Commands as _;
 use serde_json::{Value, json};
+use support::everywhere::{contents, everywhere, field, write};
 use support::maria::Maria;
 use support::{PATIENCE, Project, Row, assert_same_rows, cache, rounds, seed};
-use xtask::servers::{Process, Redis, rejson_module};
+use xtask::servers::{Process, Redis, capture_module, rejson_module};
 
 const KEYS: u32 = 40;
 const WRITES: usize = 4_000;
@@ -30,30 +31,6 @@ const RESTARTS: usize = 3;
 const LIFE_MS_MAX: u64 = 4_000;
 /// The longest time to live, in milliseconds.
 const TTL_MS_MAX: u64 = 40;
-
-/// A job whose tables are in all databases; each output is the text behind its connection.
-fn everywhere(source: &str, outputs: &[&str]) -> String {
-    let mut job = format!("source:\n  redis:\n    trigger: write-behind\n{source}\noutput:\n");
-    for connection in ["pg", "lite", "maria"] {
-        for output in outputs {
-            job += &format!("  - uses: relational.write\n    with:\n      connection: {connection}\n{output}\n");
-        }
-    }
-    job
-}
-
-/// A write to another Redis; `rest` is what its `with` holds besides the connection and the key.
-fn write(key: &str, rest: &str) -> String {
-    format!(
-        "  - uses: redis.write\n    with:\n      connection: cache\n      key: {{expression: \"{key}\", language: sql}}\n      \
-         {rest}\n"
-    )
-}
-
-/// A step that adds a field.
-fn field(name: &str, expression: &str) -> String {
-    format!("\n  - uses: add_field\n    with: {{field: {name}, expression: \"{expression}\", language: jmespath}}")
-}
 
 const TABLES: &str = "
 CREATE TABLE shop_order (id integer PRIMARY KEY, customer text);
@@ -129,7 +106,7 @@ fn change(random: &mut StdRng) -> redis::Cmd {
     let word = ["red", "green", "blue", "größe", "O'Hara"][random.random_range(0..5)];
     let [kind, another] = [0, 1].map(|_| KINDS[random.random_range(0..4)]);
     let cmd = |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).to_owned();
-    match random.random_range(0..64) {
+    match random.random_range(0..96) {
         0..12 => {
             let numbers: Vec<u32> = (0..6).filter(|_| random.random_bool(0.5)).collect();
             let lines: Vec<Value> =
@@ -152,9 +129,67 @@ fn change(random: &mut StdRng) -> redis::Cmd {
         // Keys that hold another type than their job is for.
         58..60 => cmd(&["RENAME", &format!("{kind}:{id}"), &format!("{another}:{other}")]),
         60..62 => cmd(&["SET", &format!("{kind}:{id}"), word]),
-        _ => cmd(&["COPY", &format!("{kind}:{id}"), &format!("{kind}:{other}"), "REPLACE"]),
+        62..64 => cmd(&["COPY", &format!("{kind}:{id}"), &format!("{kind}:{other}"), "REPLACE"]),
+        64..76 => change_within(random, id, word),
+        nth => change_of_many(nth, [kind, another], [id, other]),
     }
 }
+
+/// A change of a part of what a key holds.
+fn change_within(random: &mut StdRng, id: u32, word: &str) -> redis::Cmd {
+    let [order, tags, game, account] = KINDS.map(|kind| format!("{kind}:{id}"));
+    let merged = json!({"name": word}).to_string();
+    let words: &[&str] = match random.random_range(0..10) {
+        0 => &["JSON.MERGE", &order, "$.customer", &merged],
+        1 => &["JSON.CLEAR", &order, "$.lines"],
+        2 => &["JSON.ARRTRIM", &order, "$.lines", "0", "1"],
+        3 => &["JSON.ARRPOP", &order, "$.lines"],
+        4 => &["JSON.STRAPPEND", &order, "$.customer.name", "\"!\""],
+        5 => &["SPOP", &tags, "2"],
+        6 => &["ZPOPMIN", &game],
+        7 => &["ZREMRANGEBYRANK", &game, "1", "2"],
+        8 => &["HGETDEL", &account, "FIELDS", "2", "name", "state"],
+        _ => &["HSETEX", &account, "FXX", "FIELDS", "1", "name", word],
+    };
+    redis::Cmd::new().arg(words).to_owned()
+}
+
+/// A change of keys that hold what others held.
+fn change_of_many(nth: u32, [kind, another]: [&str; 2], [id, other]: [u32; 2]) -> redis::Cmd {
+    let [_, tags, game, _] = KINDS.map(|kind| [id, other].map(|id| format!("{kind}:{id}")));
+    let (key, to) = (format!("{kind}:{id}"), format!("{another}:{other}"));
+    let words: &[&str] = match nth {
+        76..78 => &["SMOVE", &tags[0], &tags[1], "red"],
+        78 => &["SINTERSTORE", &tags[0], &tags[0], &tags[1]],
+        79 => &["SUNIONSTORE", &tags[0], &tags[0], &tags[1]],
+        80 => &["SDIFFSTORE", &to, &tags[0], &tags[1]],
+        81 => &["SORT", &tags[0], "ALPHA", "STORE", &to],
+        82 => &["ZRANGESTORE", &game[0], &game[1], "0", "1"],
+        83 => &["ZUNIONSTORE", &game[0], "2", &game[0], &game[1], "AGGREGATE", "MAX"],
+        84 => &["ZUNIONSTORE", &to, "1", &tags[0]],
+        85 => &["ZINTERSTORE", &game[0], "2", &game[0], &tags[1], "AGGREGATE", "MIN"],
+        86..88 => &["MOVE", &key, "1"],
+        88..90 => &["EVAL", BACK, "1", &key],
+        90..92 => &["EVAL", RESTORE, "2", &key, &to],
+        92..94 => &["EVAL", AGAIN, "2", &key, &to],
+        _ => &["GETDEL", &key],
+    };
+    redis::Cmd::new().arg(words).to_owned()
+}
+
+/// A key comes back from another database.
+const BACK: &str = "redis.call('SELECT', 1) return redis.call('MOVE', KEYS[1], 0)";
+/// A key holds what another one does.
+const RESTORE: &str = "
+local held = redis.call('DUMP', KEYS[1])
+if held then redis.call('RESTORE', KEYS[2], 0, held, 'REPLACE') end";
+/// Keys go and come within one step, in part with what they held.
+const AGAIN: &str = "
+local held = redis.call('DUMP', KEYS[1])
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('SET', KEYS[2], 'for a moment')
+if held then redis.call('RESTORE', KEYS[1], 0, held) end
+redis.call('DEL', KEYS[2])";
 
 /// What the source holds that its jobs are for, by number of the key.
 #[derive(Default)]
@@ -255,30 +290,6 @@ impl Held {
     }
 }
 
-/// All that another Redis holds but positions: fields as an object, members with their scores, too.
-fn contents(client: &mut redis::Connection) -> BTreeMap<String, Value> {
-    let keys: Vec<String> = client.keys("*").unwrap();
-    let content = |key: String| {
-        let kind: String = client.key_type(&key).unwrap();
-        let value = match kind.as_str() {
-            "hash" => json!(client.hgetall::<_, BTreeMap<String, String>>(&key).unwrap()),
-            "set" => json!(client.smembers::<_, BTreeSet<String>>(&key).unwrap()),
-            "zset" => {
-                let members: Vec<(String, f64)> = client.zrange_withscores(&key, 0, -1).unwrap();
-                json!(members.into_iter().collect::<BTreeMap<_, _>>())
-            }
-            "string" => json!(client.get::<_, String>(&key).unwrap()),
-            "ReJSON-RL" => {
-                let document: String = redis::cmd("JSON.GET").arg(&key).query(client).unwrap();
-                serde_json::from_str(&document).unwrap()
-            }
-            other => panic!("{key} is a {other}"),
-        };
-        (key, value)
-    };
-    keys.into_iter().filter(|key| !key.starts_with("wb:")).map(content).collect()
-}
-
 const SELECTS: [(&str, &str); 5] = [
     ("shop_order", "SELECT CAST(id AS text), customer FROM shop_order"),
     ("line", "SELECT CAST(order_id AS text), CAST(no AS text), article FROM line"),
@@ -305,7 +316,12 @@ fn every_type_of_key_lands_in_every_target_with_all_that_belongs_to_it() {
     let [(first, job), others @ ..] = jobs();
     let (mut project, mut maria) = project(first, &job, TABLES);
     let mut cache = cache::join(&project);
-    project.redis = Redis::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    // Often most images are too large for their records.
+    let image_bytes_max = ["1000000", "40"][random.random_range(0..2)];
+    println!("image-bytes-max {image_bytes_max}");
+    let [rejson, capture] = [rejson_module(), capture_module()].map(|path| path.to_string_lossy().into_owned());
+    let capture = ["--loadmodule", &capture, "image-bytes-max", image_bytes_max];
+    project.redis = Redis::start_bare(&[&["--loadmodule", rejson.as_str()], &capture[..]].concat());
     others.iter().for_each(|(name, job)| project.write(&format!("jobs/{name}.yaml"), job));
     let writes = rounds(WRITES);
     let mut client = project.client();

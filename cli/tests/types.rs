@@ -8,8 +8,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use redis::Commands as _;
 use support::maria::Maria;
-use support::{Project, text};
+use support::{Project, cache, text};
 use xtask::servers::{Redis, rejson_module};
 
 /// A column: what it is called here, and its type on PostgreSQL, MariaDB and SQLite.
@@ -22,14 +23,60 @@ struct Part {
     /// The targets: their connection and their title.
     targets: &'static [(&'static str, &'static str)],
     columns: &'static [Column],
-    /// As JSON.
+    /// As JSON; those of a hash as they are, with bytes that are no text as `\\xff`.
     values: &'static [&'static str],
+    /// Whether they are those of a hash.
+    of_hash: bool,
 }
 
-const PARTS: [Part; 3] = [
-    Part { prefix: "t", targets: &TARGETS, columns: &COLUMNS, values: &VALUES },
-    Part { prefix: "a", targets: &PG, columns: &PG_COLUMNS, values: &PG_VALUES },
-    Part { prefix: "m", targets: &MARIA, columns: &MARIA_COLUMNS, values: &MARIA_VALUES },
+const PARTS: [Part; 5] = [
+    Part { prefix: "t", targets: &TARGETS, columns: &COLUMNS, values: &VALUES, of_hash: false },
+    Part { prefix: "h", targets: &HASH_TARGETS, columns: &COLUMNS, values: &HASH_VALUES, of_hash: true },
+    Part { prefix: "a", targets: &PG, columns: &PG_COLUMNS, values: &PG_VALUES, of_hash: false },
+    Part { prefix: "m", targets: &MARIA, columns: &MARIA_COLUMNS, values: &MARIA_VALUES, of_hash: false },
+    Part { prefix: "r", targets: &REDIS, columns: &REDIS_COLUMNS, values: &VALUES, of_hash: false },
+];
+
+/// Structures of another Redis in place of columns, and how each is written.
+const REDIS: [(&str, &str); 1] = [("cache", "Redis")];
+
+const REDIS_COLUMNS: [Column; 6] = [
+    ("field of a hash", ["mapping: [v]", "", ""]),
+    ("json", ["data_type: json, mapping: [v]", "", ""]),
+    ("string", ["data_type: string, args: {value: v}", "", ""]),
+    ("member of a set", ["data_type: set, args: {member: v}", "", ""]),
+    ("score", ["data_type: sorted_set, args: {member: id, score: v}", "", ""]),
+    ("field of a stream", ["data_type: stream, mapping: [id, v]", "", ""]),
+];
+
+const HASH_TARGETS: [(&str, &str); 3] =
+    [("pg", "PostgreSQL, from a hash"), ("maria", "MariaDB, from a hash"), ("lite", "SQLite, from a hash")];
+
+const HASH_VALUES: [&str; 24] = [
+    "",
+    "42",
+    "042",
+    "+42",
+    "-0",
+    "4.50",
+    "1e3",
+    "0x10",
+    "1_000",
+    "NaN",
+    "inf",
+    "1",
+    "0",
+    "t",
+    "F",
+    "TRUE",
+    "on",
+    "off",
+    "null",
+    "2024-02-29 12:30:45",
+    "0000-00-00",
+    "24:00:00",
+    "a\\x00b",
+    "\\xff\\x00",
 ];
 
 /// Arrays, which only PostgreSQL has.
@@ -106,25 +153,29 @@ const MARIA_VALUES: [&str; 30] = [
     r#""-01:00:00""#,
 ];
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 19] = [
     ("smallint", ["smallint", "smallint", "smallint"]),
     ("integer", ["integer", "int", "integer"]),
     ("bigint", ["bigint", "bigint", "bigint"]),
     ("decimal(10,2)", ["numeric(10,2)", "decimal(10,2)", "decimal(10,2)"]),
     ("decimal(38,6)", ["numeric(38,6)", "decimal(38,6)", "decimal(38,6)"]),
+    ("real", ["real", "float", "real"]),
     ("double", ["double precision", "double", "double"]),
     ("boolean", ["boolean", "boolean", "boolean"]),
     ("text", ["text", "longtext", "text"]),
     ("varchar(5)", ["varchar(5)", "varchar(5)", "varchar(5)"]),
+    ("char(5)", ["char(5)", "char(5)", "char(5)"]),
     ("bytes", ["bytea", "longblob", "blob"]),
     ("date", ["date", "date", "date"]),
     ("time", ["time", "time(6)", "time"]),
     ("timestamp", ["timestamp", "datetime(6)", "timestamp"]),
+    ("timestamp with time zone", ["timestamptz", "timestamp(6) NULL", "timestamptz"]),
     ("uuid", ["uuid", "uuid", "uuid"]),
-    ("json", ["jsonb", "json", "json"]),
+    ("json", ["json", "json", "json"]),
+    ("jsonb", ["jsonb", "json", "json"]),
 ];
 
-const VALUES: [&str; 33] = [
+const VALUES: [&str; 47] = [
     "null",
     r#""""#,
     r#""abc""#,
@@ -138,20 +189,34 @@ const VALUES: [&str; 33] = [
     "4.5",
     r#""4.5""#,
     "1.234",
+    "32767",
     "32768",
+    "-32768",
+    "-32769",
+    "2147483647",
+    "2147483648",
+    "99999999.99",
+    "100000000",
     "9223372036854775807",
     "9223372036854775808",
+    "-9223372036854775808",
+    "-9223372036854775809",
     "123456789012345678901234567890",
     r#""123456789012345678901234567890.123456""#,
+    "16777217",
     "1e300",
     "true",
+    "false",
     r#""true""#,
+    r#""F""#,
     r#""yes""#,
+    r#""off""#,
     r#""maybe""#,
     r#""2024-02-29""#,
     r#""2023-02-29""#,
     r#""12:30:45.123456""#,
     r#""2024-02-29T12:30:45.123456""#,
+    r#""2024-02-29T12:30:45Z""#,
     r#""2024-02-29T12:30:45+02:00""#,
     r#""6F1E0C54-1111-4222-8333-944455566677""#,
     r#""{\"a\": 1}""#,
@@ -164,16 +229,33 @@ const TARGETS: [(&str, &str); 3] = [("pg", "PostgreSQL"), ("maria", "MariaDB"), 
 
 fn job(part: &Part, at: usize) -> String {
     let table = format!("{}{at}", part.prefix);
-    let output = |(connection, _): &(&str, _)| {
-        format!(
+    let (_, [structure, ..]) = part.columns.get(at).unwrap();
+    let output = |(connection, _): &(&str, _)| match *connection {
+        "cache" => format!(
+            "  - uses: redis.write\n    with: {{connection: cache, key: {{expression: \"'{table}:' || id\", language: sql}}, \
+             {structure}}}\n"
+        ),
+        _ => format!(
             "  - uses: relational.write\n    with: {{connection: {connection}, table: {table}, keys: [id], mapping: [v]}}\n"
-        )
+        ),
     };
+    let data_type = if part.of_hash { "hash" } else { "json" };
     format!(
-        "source:\n  redis:\n    trigger: write-behind\n    key_pattern: {table}:*\n    data_type: json\n    \
+        "source:\n  redis:\n    trigger: write-behind\n    key_pattern: {table}:*\n    data_type: {data_type}\n    \
          key: {table}:<id:int>\noutput:\n{}",
         part.targets.iter().map(output).collect::<String>(),
     )
+}
+
+/// The value of a hash that `\xff` in a text stands for.
+fn bytes(value: &str) -> Vec<u8> {
+    let mut parts = value.split("\\x");
+    let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2).unwrap(), 16).unwrap());
+        bytes.extend(part.get(2..).unwrap().bytes());
+    }
+    bytes
 }
 
 fn tables(target: usize) -> String {
@@ -184,11 +266,37 @@ fn tables(target: usize) -> String {
         let kinds = part.columns.iter().map(move |(_, types)| *types.get(target).unwrap()).enumerate();
         kinds.filter(|(_, kind)| !kind.is_empty()).map(move |(at, kind)| table(part, at, kind))
     };
-    PARTS.iter().flat_map(of_part).collect()
+    PARTS.iter().filter(|part| part.prefix != "r").flat_map(of_part).collect()
 }
 
 /// What each value became in each column of a target, as text.
 type Landed = BTreeMap<(usize, usize), String>;
+
+/// What is in another Redis; nothing stands for a null.
+fn landed_in_redis(cache: &mut redis::Connection, part: &Part) -> Landed {
+    let mut all = Landed::new();
+    for (at, (name, _)) in part.columns.iter().enumerate() {
+        for id in 0..part.values.len() {
+            let key = format!("r{at}:{id}");
+            let value: Option<String> = match *name {
+                "field of a hash" => cache.hget(key, "v").unwrap(),
+                "json" => redis::cmd("JSON.GET").arg(key).arg(".v").query(cache).ok(),
+                "string" => cache.get(key).unwrap(),
+                "member of a set" => cache.srandmember(key).unwrap(),
+                "score" => cache.zscore(key, id).unwrap(),
+                _ => redis::cmd("EVAL").arg(VALUE_OF_ENTRY).arg(1).arg(key).query(cache).unwrap(),
+            };
+            all.insert((at, id), value.unwrap_or_else(|| "∅".to_owned()));
+        }
+    }
+    all
+}
+
+/// The value in the first entry of a stream.
+const VALUE_OF_ENTRY: &str = "
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+  return entry[2][4]
+end";
 
 fn landed(project: &Project, maria: &Maria, part: &Part, target: &str) -> Landed {
     let mut all = Landed::new();
@@ -197,6 +305,8 @@ fn landed(project: &Project, maria: &Maria, part: &Part, target: &str) -> Landed
             (_, "bit(5)") => "CAST(v + 0 AS text)",
             ("pg", "bytes") => "encode(v, 'hex')",
             ("maria" | "lite", "bytes") => "hex(v)",
+            ("pg", "timestamp with time zone") => "CAST(v AT TIME ZONE 'UTC' AS text)",
+            ("maria", "timestamp with time zone") => "CAST(CONVERT_TZ(v, @@session.time_zone, '+00:00') AS text)",
             ("lite", _) => "CASE typeof(v) WHEN 'text' THEN v WHEN 'null' THEN NULL ELSE CAST(v AS text) END",
             _ => "CAST(v AS text)",
         };
@@ -242,16 +352,19 @@ fn cell(text: &str) -> String {
     format!("`{}`", shown.replace('|', "\\|"))
 }
 
-fn document(project: &Project, maria: &Maria) -> String {
+fn document(project: &Project, maria: &Maria, cache: &mut redis::Connection) -> String {
     let codes = rejected(project);
     let mut out = String::from(
         "# What lands in which column\n\n\
-         Each row is a JSON value, each column a column type; a cell is what the table then holds, read as text (bytes\n\
-         as hexadecimal digits, `∅` for NULL), or the code that rejects the record: `redis-wb explain R0504` and so on.\n\
-         Values of a hash are texts. RedisJSON itself keeps a number beyond 64 bits as a floating-point number. Generated by `cli/tests/types.rs`, which fails where it is not true.\n",
+         Each row is a JSON value or, where that is said, one of a hash; each column is a column type or, in another Redis, a\n\
+         structure. A cell is what is then there, read as text (bytes as hexadecimal digits, `∅` for NULL or for nothing, times\n\
+         with a zone as they are in UTC), or the code that rejects the record: `redis-wb explain R0504` and so on. Values of a\n\
+         hash are texts, or bytes. RedisJSON itself keeps a number beyond 64 bits as a floating-point number. Generated by\n\
+         `cli/tests/types.rs`, which fails where it is not true.\n",
     );
     for (part, (target, title)) in PARTS.iter().flat_map(|part| part.targets.iter().map(move |target| (part, target))) {
-        let landed = landed(project, maria, part, target);
+        let landed =
+            if *target == "cache" { landed_in_redis(cache, part) } else { landed(project, maria, part, target) };
         let _ = write!(out, "\n## {title}\n\n| value |");
         part.columns.iter().for_each(|(name, _)| {
             let _ = write!(out, " {name} |");
@@ -264,6 +377,7 @@ fn document(project: &Project, maria: &Maria) -> String {
                 let found = match (landed.get(&(at, id)), code) {
                     (Some(value), None) => cell(value),
                     (None, Some(code)) => code.clone(),
+                    (Some(nothing), Some(code)) if *target == "cache" && nothing == "∅" => code.clone(),
                     both => panic!("{target}, {}{at}, value {id}: {both:?}", part.prefix),
                 };
                 let _ = write!(out, " {found} |");
@@ -281,6 +395,7 @@ fn every_value_lands_in_every_column_or_is_rejected() {
     project.pg(&tables(0));
     project.lite().execute_batch(&tables(2)).unwrap();
     let maria = Maria::join(&project, &tables(1));
+    let cache = cache::join(&project);
     // Each target tells its own types.
     let config = std::fs::read_to_string(project.path("config.yaml")).unwrap();
     project.write("config.yaml", &config.replace("    ddl: schema.sql\n", ""));
@@ -290,12 +405,16 @@ fn every_value_lands_in_every_column_or_is_rejected() {
     let mut client = project.client();
     for (part, at) in places() {
         for (id, value) in part.values.iter().enumerate() {
-            let (key, document) = (format!("{}{at}:{id}", part.prefix), format!(r#"{{"v": {value}}}"#));
-            let () = redis::cmd("JSON.SET").arg(key).arg("$").arg(document).query(&mut client).unwrap();
+            let key = format!("{}{at}:{id}", part.prefix);
+            let () = if part.of_hash {
+                client.hset(key, "v", bytes(value)).unwrap()
+            } else {
+                redis::cmd("JSON.SET").arg(key).arg("$").arg(format!(r#"{{"v": {value}}}"#)).query(&mut client).unwrap()
+            };
         }
     }
     project.drain();
-    let document = document(&project, &maria);
+    let document = document(&project, &maria, &mut cache::client(&cache));
     let path = xtask::root().join("docs/types.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &document).unwrap();

@@ -398,6 +398,11 @@ pub(crate) fn is_replay(command: &str) -> bool {
     command.starts_with(PRESENT) || again::deletes(command)
 }
 
+/// Whether a record tells of what an application did, or of what a snapshot found, and was not replayed or put back.
+pub(crate) fn is_of_application(command: &str) -> bool {
+    !command.starts_with(PRESENT) && again::connection(command).is_none()
+}
+
 /// What such a record, which says "read the key now", says of a key that is gone.
 pub(crate) fn gone(record: Record<'_>) -> Option<Vec<u8>> {
     if !is_replay(record.command) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::{Connection, Job, Output, RedisConnection, RedisWrite};
+use redis_wb_plan::plan::{Connection, Job, Output, RedisConnection, RedisContent, RedisWrite};
 
 /// The part of a plan that concerns one connection.
 #[derive(Debug)]
@@ -94,4 +94,10 @@ impl Layout {
         let (job, output) = self.outputs.get(at)?;
         self.job(*job)?.outputs.get(*output)
     }
+}
+
+/// Whether, of several changes of a key, the last alone is not enough for a job: one of its outputs keeps them all.
+pub(crate) fn keeps_changes(job: &Job) -> bool {
+    job.outputs.iter().any(|output| !output.strategy.compacts())
+        || job.redis.iter().any(|write| matches!(write.content, RedisContent::Stream(_)))
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis_wb_plan::Plan;
-use redis_wb_plan::plan::{Job, RedisContent};
+use redis_wb_plan::plan::Job;
 use tokio::task::JoinSet;
 
 use crate::error::Failure;
+use crate::layout::keeps_changes;
 use crate::shard::Shard;
 use crate::snapshot::{Progress, walk};
 use crate::topology::{Tag, Topology};
@@ -81,6 +82,5 @@ async fn note_mended(shard: &Shard, stream: &str) -> Result<(), Failure> {
 
 /// Whether a snapshot may be made of a job without being asked for.
 pub(crate) fn mends_itself(job: &Job) -> bool {
-    job.outputs.iter().all(|output| output.strategy.compacts())
-        && job.redis.iter().all(|write| !matches!(write.content, RedisContent::Stream(_)))
+    !keeps_changes(job)
 }

@@ -1,6 +1,7 @@
 //! One pipeline: the changes of all jobs that write to one connection, read ► evaluated ► written ► committed ►
 //! trimmed, in order. Batch N+1 is read and evaluated while N is written.
 
+mod late;
 mod reader;
 mod tellings;
 mod turns;

@@ -363,7 +363,9 @@ impl Connection {
             "set" => DataType::Set,
             "zset" => DataType::SortedSet,
             "ReJSON-RL" => DataType::Json,
-            _ => return Ok(Completed::Gone),
+            "none" => return Ok(Completed::Gone),
+            // Of any other type nothing becomes rows, and no later record need tell what becomes of those from before.
+            _ => return Ok(Completed::Whole(without_content(record))),
         };
         let content = match content {
             Some(Value::Int(bytes)) => return Ok(Completed::TooLarge(bytes)),
@@ -636,6 +638,14 @@ pub(crate) enum Completed {
     Gone,
     /// So many bytes are more than are read at once.
     TooLarge(i64),
+}
+
+/// A record of a key that holds what makes no rows.
+fn without_content(record: &Record<'_>) -> Vec<u8> {
+    let flags = Flags::from_bits(record.flags.bits() & !Flags::THIN.bits());
+    let mut encoded = Vec::new();
+    redis_wb_record::encode(&Record { after: None, flags, ..record.clone() }, &mut encoded);
+    encoded
 }
 
 fn is_empty(content: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! Other databases, flushes, swaps, moves.
 
-use crate::support::Server;
+use crate::support::{Server, text};
 
 #[test]
 fn another_database() {
@@ -84,4 +84,29 @@ fn a_reload_is_no_flush() {
     let mut server = Server::start_with(&["--enable-debug-command", "yes"]);
     server.run_all(&["WB.TRACK emp emp:*", "HSET emp:1 a 1", "DEBUG RELOAD", "HSET emp:1 a 2"]);
     assert_eq!(server.records("emp"), ["c hset emp:1 hash{a=1}", "u hset emp:1 hash{a=2}"]);
+}
+
+/// Whoever read the lost stream would take entries with earlier ids for read, and the clock gives the same to all that
+/// happens within a millisecond.
+#[test]
+fn a_stream_that_begins_anew_goes_on_behind_the_one_that_was_lost() {
+    let mut server = Server::start();
+    server.run("WB.TRACK emp emp:*");
+    let script = "local last = redis.call('XREVRANGE', 'wb:{0}:emp', '+', '-', 'COUNT', 1)[1][1] redis.call(ARGV[1], unpack(ARGV, 2)) \
+                  return last";
+    let parts = |id: &str| -> (u64, u64) {
+        let (ms, seq) = id.split_once('-').unwrap();
+        (ms.parse().unwrap(), seq.parse().unwrap())
+    };
+    for _ in 0..50 {
+        for loss in [&["FLUSHALL"][..], &["FLUSHDB", "SYNC"], &["SWAPDB", "0", "1"], &["UNLINK", "wb:{0}:emp"]] {
+            server.run_all(&["HSET emp:1 a 1", "HSET emp:2 a 1", "HSET emp:3 a 1"]);
+            let words: Vec<&[u8]> =
+                [&["EVAL", script, "0"][..], loss].concat().into_iter().map(str::as_bytes).collect();
+            let last = text(&server.send(&words));
+            server.run("HSET emp:1 a 2");
+            let (first, _) = server.entries("wb:{0}:emp").into_iter().next().expect("an entry");
+            assert!(parts(&first) > parts(&last), "{loss:?}: {first} after {last}");
+        }
+    }
 }

@@ -168,3 +168,28 @@ fn a_file_without_rules_needs_no_module() {
     let mut bare = Server::of(xtask::servers::Redis::start_bare(&["--dir", &folder]));
     assert_eq!(text(&bare.run("GET x")), "y");
 }
+
+/// An RDB file with two rules as the first version of the module saved them: without what is said of streams today.
+#[test]
+fn rules_that_the_first_version_saved_are_loaded() {
+    const UINT: u8 = 2;
+    const TEXT: u8 = 5;
+    let mut file = b"REDIS0011\xf7\x81".to_vec();
+    file.extend(*b"\xc1\xbf\xbe\xae\xe9\x5e\xb0\x01");
+    // When it was saved, and how many rules follow.
+    file.extend([UINT, 1, UINT, 2]);
+    for rule in [&["emp", "emp:*", "DB", "0"][..], &["full", "x", "DB", "3", "EXCLUDE", "hdel", "json.del", "BEFORE"]] {
+        file.extend([UINT, u8::try_from(rule.len()).unwrap()]);
+        for word in rule {
+            file.extend([TEXT, u8::try_from(word.len()).unwrap()]);
+            file.extend(word.bytes());
+        }
+    }
+    // Its end, that of the file, and no checksum.
+    file.extend([0, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut server = Server::start();
+    std::fs::write(server.redis.dir().join("dump.rdb"), file).unwrap();
+    server.crash();
+    assert_eq!(rules(&mut server), format!("[{EMP} {FULL}]"));
+    assert_eq!(server.records_of("emp", &["HSET emp:1 a 1"]), ["c hset emp:1 hash{a=1}"]);
+}

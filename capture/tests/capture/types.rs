@@ -169,6 +169,13 @@ fn json_documents() {
     assert!(quiet.iter().all(|record| !record.contains("json.del")), "{quiet:?}");
 }
 
+/// How often a document was written as text.
+fn times_written(server: &mut Server) -> usize {
+    let all = text(&server.run("INFO commandstats"));
+    let line = all.lines().find(|line| line.to_lowercase().starts_with("cmdstat_json.get:"));
+    line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse().unwrap())
+}
+
 /// To write a large document as text takes long. That it is still too large for an image is found out without.
 #[test]
 fn a_document_that_is_too_large_is_not_written_as_text_at_each_change() {
@@ -177,11 +184,6 @@ fn a_document_that_is_too_large_is_not_written_as_text_at_each_change() {
     let set = |server: &mut Server, key: &str| {
         let document = format!("[{}7]", "1234567,".repeat(200_000));
         server.send(&[b"JSON.SET", key.as_bytes(), b"$", document.as_bytes()]);
-    };
-    let times_written = |server: &mut Server| {
-        let all = text(&server.run("INFO commandstats"));
-        let line = all.lines().find(|line| line.to_lowercase().starts_with("cmdstat_json.get:")).unwrap().to_owned();
-        line.split(['=', ',']).nth(1).unwrap().parse::<usize>().unwrap()
     };
     let kinds = |server: &mut Server| -> Vec<String> {
         let records = server.records("t");
@@ -206,4 +208,31 @@ fn a_document_that_is_too_large_is_not_written_as_text_at_each_change() {
     server.run_all(&["JSON.ARRTRIM t:3 $ 0 999", "DEL t:3"]);
     let records = kinds(&mut server);
     assert!(records[1] == "json thin" && records[2].starts_with("json was [1234567"), "{records:?}");
+}
+
+/// Nor to find out that what it held last is too large, where that can be told by few of its values.
+#[test]
+fn a_document_that_goes_and_is_surely_too_large_is_not_written_as_text() {
+    let mut server = Server::start_with(&["--loadmodule", &rejson_module().to_string_lossy()]);
+    let long = "x".repeat(1024 * 1024 + 1);
+    let items = |count: usize| format!("[{}1]", "1,".repeat(count));
+    let surely = [
+        format!("\"{long}\""),
+        format!(r#"{{"a":{{"b":["{long}"]}}}}"#),
+        items(600_000),
+        format!(r#"{{"a":{}}}"#, items(600_000)),
+    ];
+    for (at, document) in surely.iter().enumerate() {
+        server.send(&[b"JSON.SET", format!("t:{at}").as_bytes(), b"$", document.as_bytes()]);
+    }
+    let small = format!(r#"{{"a":"{}"}}"#, &long[1_000..]);
+    server.send(&[b"JSON.SET", b"t:small", b"$", small.as_bytes()]);
+    server.run("WB.TRACK t t:* BEFORE");
+    server.run_all(&["DEL t:0", "UNLINK t:1", "SET t:2 x", "PEXPIRE t:3 0"]);
+    assert_eq!(times_written(&mut server), 0);
+    server.run("DEL t:small");
+    assert_eq!(times_written(&mut server), 1);
+    let records = server.records("t");
+    assert_eq!(records[..4], ["d del t:0 json", "d del t:1 json", "u set t:2 string", "d del t:3 json"]);
+    assert!(records[4].starts_with(r#"d del t:small json was {"a":"xxx"#));
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
 
 pub(crate) mod cache;
+pub(crate) mod everywhere;
 pub(crate) mod maria;
 pub(crate) mod web;
 

@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::Batch;
+use super::late::Late;
 use super::turns::{Obstacle, Turns};
 use crate::again::{self, AGAIN_MS};
 use crate::batch::{Entry, Found, flush_of, is_of_streams, is_thin, prepare};
 use crate::checkpoint::Applied;
 use crate::error::Failure;
-use crate::layout::Layout;
+use crate::layout::{Layout, keeps_changes};
 use crate::lookup::Lookups;
 use crate::position::Position;
 use crate::rows::Encode;
@@ -59,6 +60,8 @@ pub(super) struct Reader {
     waiting: VecDeque<Entry>,
     /// What was applied when the session began.
     applied: Applied,
+    /// What keys were found to hold that were read late.
+    late: Late,
     /// In a cluster: whose turn it is among its streams.
     turns: Option<Turns>,
     signs: Arc<Signs>,
@@ -88,8 +91,8 @@ impl Reader {
         signs: Arc<Signs>,
     ) -> Self {
         let stopped = places.iter().map(|_| None).collect();
-        let (waiting, said, due_ms) = (VecDeque::new(), Instant::now(), 0);
-        Self { layout, redis, places, waiting, applied, turns, signs, stopped, said, due_ms }
+        let (waiting, late, said, due_ms) = (VecDeque::new(), Late::default(), Instant::now(), 0);
+        Self { layout, redis, places, waiting, applied, late, turns, signs, stopped, said, due_ms }
     }
 
     /// Reads in the background until something fails or nobody listens any more.
@@ -145,9 +148,13 @@ impl Reader {
                 continue;
             }
             let Some(mut entry) = self.waiting.remove(at) else { break };
-            match self.turn(&entry) {
+            let turn = self.turn(&entry);
+            if !matches!(turn, Turn::Completed) {
+                self.late.passes(&entry);
+            }
+            match turn {
                 Turn::Now => {}
-                Turn::Completed => self.complete(&mut entry).await?,
+                Turn::Completed => self.complete_once(&mut entry, &blocked).await?,
                 Turn::Elsewhere => entry.found = Found::Nothing,
                 Turn::Again if entries.is_empty() || entry.position.ms <= self.due_ms => {
                     self.wait_for_turn(entry.position).await?;
@@ -177,6 +184,8 @@ impl Reader {
         if record.is_ok_and(|record| self.applied.holds(place, record.epoch, next.position)) {
             return Ok(false);
         }
+        // What another stream has of a key may be applied in between.
+        self.late.forget();
         let obstacle = turns.look(place, &job.name, &mut self.waiting).await?;
         self.signs.job_waits(place, obstacle.as_ref().map(ToString::to_string));
         Ok(obstacle.is_some_and(|obstacle| blocked.insert(place, obstacle).is_none()))
@@ -193,6 +202,7 @@ impl Reader {
 
     /// Reads what comes next in the streams of jobs that are not blocked; whether there was something.
     async fn fetch(&mut self, may_wait: bool, blocked: &Blocked) -> Result<bool, Failure> {
+        self.late.forget();
         let may_wait = may_wait && blocked.is_empty();
         let is_open = |job: usize, stopped: &Option<Stop>| stopped.is_none() && !blocked.contains_key(&job);
         let all = self.stopped.iter().zip(&self.places).enumerate();
@@ -252,6 +262,19 @@ impl Reader {
         }
     }
 
+    /// The same, once for all records of the key that are there by now.
+    async fn complete_once(&mut self, entry: &mut Entry, blocked: &Blocked) -> Result<(), Failure> {
+        if self.late.answers(entry) {
+            return Ok(());
+        }
+        if self.waiting.is_empty() {
+            self.fetch(false, blocked).await?;
+        }
+        self.complete(entry).await?;
+        self.late.note(entry, self.layout.job(entry.job).is_some_and(keeps_changes));
+        Ok(())
+    }
+
     /// Waits until the turn of a record has come that was put back. Where the clock of Redis jumps, it is not waited for.
     async fn wait_for_turn(&mut self, place: Position) -> Result<(), Failure> {
         if place.ms <= self.due_ms {
@@ -273,7 +296,9 @@ impl Reader {
                 Some(_) if self.applied.holds(entry.job, record.epoch, entry.position) => Turn::Now,
                 Some(own) if own == self.layout.name => Turn::Again,
                 Some(_) => Turn::Elsewhere,
-                None if is_thin(&record) => Turn::Completed,
+                None if is_thin(&record) && !self.applied.holds(entry.job, record.epoch, entry.position) => {
+                    Turn::Completed
+                }
                 None => Turn::Now,
             };
         };
