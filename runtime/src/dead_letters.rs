@@ -400,7 +400,7 @@ pub(crate) fn is_replay(command: &str) -> bool {
 
 /// Whether a record tells of what an application did, or of what a snapshot found, and was not replayed or put back.
 pub(crate) fn is_of_application(command: &str) -> bool {
-    !command.starts_with(PRESENT) && again::connection(command).is_none()
+    ![PRESENT, PAST].iter().any(|replayed| command.starts_with(replayed)) && again::connection(command).is_none()
 }
 
 /// What such a record, which says "read the key now", says of a key that is gone.

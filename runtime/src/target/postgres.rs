@@ -179,13 +179,16 @@ impl Postgres {
     }
 
     pub(super) async fn write(&mut self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Result<(), Failure> {
-        let Some(failed) = self.send_all(streams, batch).await else { return Ok(()) };
-        // Where even this fails the connection is gone, and with it the transaction.
-        self.session.client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
-        Err(failed)
+        if let Some(failed) = self.send_all(streams, batch).await {
+            // Where even this fails the connection is gone, and with it the transaction.
+            self.session.client.batch_execute("ROLLBACK").await.map_err(failure::of)?;
+            return Err(failed);
+        }
+        // It is not sent before: whoever stands still in a transaction for longer than its lease must not commit then.
+        self.commit().await
     }
 
-    /// Sends a transaction with all of a batch; the first failure. Of a transaction that failed a commit is the end.
+    /// Begins a transaction and sends all of a batch; the first failure.
     async fn send_all(&self, streams: &Arc<Streams>, batch: &Arc<Prepared>) -> Option<Failure> {
         let client = &self.session.client;
         let pieces = self.pieces(&batch.outputs, true);
@@ -206,7 +209,6 @@ impl Postgres {
             }
         }
         sent.extend(pieces.iter().map(|piece| self.send(piece).boxed()));
-        sent.push(self.commit().boxed());
         in_order(sent).await
     }
 
@@ -233,7 +235,7 @@ impl Postgres {
         failed.map_or(Ok(()), Err)
     }
 
-    pub(super) async fn commit(&self) -> Result<(), Failure> {
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         self.session.client.batch_execute("COMMIT").await.map_err(failure::of_commit)
     }
 
@@ -330,26 +332,19 @@ async fn bound(client: &Client, statement: &redis_wb_plan::Statement) -> Result<
 }
 
 /// Sends requests in this order without waiting between them, then waits for all. A request is sent when it is polled
-/// first; behind one that fails then, and is not sent, none is. The first failure is the cause of those behind it.
+/// first. The first failure is the cause of those behind it.
 async fn in_order(mut requests: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Option<Failure> {
     let mut results: Vec<Option<Result<(), Failure>>> = requests.iter().map(|_| None).collect();
-    let (mut count, mut are_sent) = (requests.len(), false);
     std::future::poll_fn(|context| {
         let mut is_done = true;
-        for (at, (request, result)) in requests.iter_mut().zip(&mut results).enumerate() {
-            if result.is_none() && at < count {
+        for (request, result) in requests.iter_mut().zip(&mut results) {
+            if result.is_none() {
                 match request.poll_unpin(context) {
-                    Poll::Ready(ready) => {
-                        if ready.is_err() && !are_sent {
-                            count = at + 1;
-                        }
-                        *result = Some(ready);
-                    }
+                    Poll::Ready(ready) => *result = Some(ready),
                     Poll::Pending => is_done = false,
                 }
             }
         }
-        are_sent = true;
         if is_done { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
@@ -384,31 +379,4 @@ fn create_table() -> String {
            stream text NOT NULL, epoch text NOT NULL, position text NOT NULL, \
            fence bigint NOT NULL, updated_at timestamptz NOT NULL, PRIMARY KEY (stream, epoch))"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn nothing_is_sent_behind_what_was_not_sent() {
-        let fails_after = async |yields: usize| {
-            for _ in 0..yields {
-                tokio::task::yield_now().await;
-            }
-            Err(Failure::Transient(format!("after {yields}")))
-        };
-        for (yields, is_committed) in [(0, false), (1, true)] {
-            let is_sent = AtomicBool::new(false);
-            let commit = async {
-                is_sent.store(true, Ordering::Relaxed);
-                Ok(())
-            };
-            let failed = in_order(vec![fails_after(yields).boxed(), commit.boxed()]).await;
-            assert!(matches!(failed, Some(Failure::Transient(why)) if why == format!("after {yields}")));
-            assert_eq!(is_sent.load(Ordering::Relaxed), is_committed);
-        }
-    }
 }
