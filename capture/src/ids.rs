@@ -23,12 +23,12 @@ impl Ids {
     }
 
     /// The id of the first entry of a stream since the loss; `None` where the clock does.
-    pub(crate) fn first(&self, stream: &[u8], now_ms: u64) -> Option<CString> {
+    pub(crate) fn first(&self, stream: &[u8], now_ms: impl FnOnce() -> u64) -> Option<CString> {
         let (least_ms, streams) = self.since_loss.as_ref()?;
         if streams.contains(stream) {
             return None;
         }
-        CString::new(format!("{}-*", now_ms.max(*least_ms))).ok()
+        CString::new(format!("{}-*", now_ms().max(*least_ms))).ok()
     }
 
     /// Takes note of an id that an entry was given.
@@ -51,15 +51,15 @@ mod tests {
     fn what_follows_a_loss_comes_behind_it() {
         let mut ids = Ids::default();
         ids.given(b"a", b"1000-3");
-        assert_eq!(ids.first(b"a", 1_000), None);
+        assert_eq!(ids.first(b"a", || 1_000), None);
         // The clock may stand, or have been set back.
         ids.lost(1_000);
-        assert_eq!(ids.first(b"a", 1_000).unwrap(), c"1001-*".to_owned());
-        assert_eq!(ids.first(b"a", 2_000).unwrap(), c"2000-*".to_owned());
+        assert_eq!(ids.first(b"a", || 1_000).unwrap(), c"1001-*".to_owned());
+        assert_eq!(ids.first(b"a", || 2_000).unwrap(), c"2000-*".to_owned());
         ids.given(b"a", b"1001-0");
-        assert_eq!(ids.first(b"a", 1_000), None);
-        assert_eq!(ids.first(b"b", 900).unwrap(), c"1001-*".to_owned());
+        assert_eq!(ids.first(b"a", || 1_000), None);
+        assert_eq!(ids.first(b"b", || 900).unwrap(), c"1001-*".to_owned());
         ids.lost(900);
-        assert_eq!(ids.first(b"a", 900).unwrap(), c"1002-*".to_owned());
+        assert_eq!(ids.first(b"a", || 900).unwrap(), c"1002-*".to_owned());
     }
 }

@@ -237,7 +237,7 @@ pub(crate) fn append<'c>(
     record: &[u8],
     order: Option<&[u8]>,
 ) -> Result<Reply<'c>, String> {
-    let first = capture::with(|state| state.ids.first(stream, now_us() / 1_000)).flatten();
+    let first = capture::with(|state| state.ids.first(stream, || now_us() / 1_000)).flatten();
     let appended = match first.map(|id| context.append(stream, &id, record, order)) {
         Some(Ok(id)) => id,
         // The clock goes on, also where the stream is there and has further ids.

@@ -333,9 +333,9 @@ fn make(
     let Some(plan) = layout.job(job) else { return Ok(made) };
     let Some(effect) = filtered(plan, input, change.effect)? else { return Ok(made) };
     let is_for = |keeps_changes: bool| is_for(command, &layout.name, keeps_changes);
-    for (output, plan) in layout.outputs_of(job) {
-        if is_for(plan.strategy == Strategy::Append) {
-            tables.evaluate(output, at, input, effect)?;
+    for (place, output) in layout.outputs_of(job) {
+        if is_for(output.strategy == Strategy::Append) {
+            tables.evaluate(place, at, input, effect)?;
         }
     }
     for write in layout.writes_of(job) {

@@ -204,8 +204,39 @@ impl Sets {
 
     /// Whether a row to write belongs to a parent.
     fn is_of(&self, output: &Output, family: usize, row: usize) -> bool {
-        let cell = |set: &RowSet, at: usize, row: usize| set.columns.get(at).map(|cells| cells.cell(row).to_vec());
-        parent(output).iter().all(|at| cell(&self.parents, *at, family) == cell(&self.writes, *at, row))
+        let columns = self.parents.columns.iter().zip(&self.writes.columns);
+        let mut columns = columns.enumerate().filter(|(at, _)| parent(output).contains(at));
+        columns.all(|(_, (parents, writes))| parents.cell(family) == writes.cell(row))
+    }
+
+    /// Adds an item to a round.
+    fn add(&self, output: &Output, round: &mut Round, item: &Item) {
+        match item {
+            // Where a delete is appended at all, its statement is that of any other row.
+            Item::Write(row) => round.writes.copy(&self.writes, *row),
+            Item::Delete(row) => round.deletes.copy(&self.deletes, *row),
+            Item::Family { parent, rows } => {
+                let start = round.writes.len();
+                // Two elements of one key are one row: the last counts.
+                let mut index = Index::default();
+                let mut kept: Vec<Option<usize>> = rows.clone().map(Some).collect();
+                for row in rows.clone() {
+                    let key = |row: usize| Some(self.key(output, &Item::Write(row)));
+                    let same = |other: usize| self.are_same(output, &Item::Write(row), &Item::Write(other));
+                    let earlier = index.put(row, key, same);
+                    if let Some(earlier) = earlier.and_then(|earlier| kept.get_mut(earlier - rows.start)) {
+                        *earlier = None;
+                    }
+                }
+                kept.into_iter().flatten().for_each(|row| round.writes.copy(&self.writes, row));
+                let family = start..round.writes.len();
+                let parents = if family.is_empty() { &mut round.gone } else { &mut round.parents };
+                parents.copy(&self.parents, *parent);
+                if !family.is_empty() {
+                    round.families.push(family);
+                }
+            }
+        }
     }
 }
 
@@ -317,37 +348,5 @@ impl Table {
             versions.push(before.and_then(|before| versions.get(before)).map_or(0, |before| before + 1));
         }
         versions
-    }
-}
-
-impl Sets {
-    /// Adds an item to a round.
-    fn add(&self, output: &Output, round: &mut Round, item: &Item) {
-        match item {
-            // Where a delete is appended at all, its statement is that of any other row.
-            Item::Write(row) => round.writes.copy(&self.writes, *row),
-            Item::Delete(row) => round.deletes.copy(&self.deletes, *row),
-            Item::Family { parent, rows } => {
-                let start = round.writes.len();
-                // Two elements of one key are one row: the last counts.
-                let mut index = Index::default();
-                let mut kept: Vec<Option<usize>> = rows.clone().map(Some).collect();
-                for row in rows.clone() {
-                    let key = |row: usize| Some(self.key(output, &Item::Write(row)));
-                    let same = |other: usize| self.are_same(output, &Item::Write(row), &Item::Write(other));
-                    let earlier = index.put(row, key, same);
-                    if let Some(earlier) = earlier.and_then(|earlier| kept.get_mut(earlier - rows.start)) {
-                        *earlier = None;
-                    }
-                }
-                kept.into_iter().flatten().for_each(|row| round.writes.copy(&self.writes, row));
-                let family = start..round.writes.len();
-                let parents = if family.is_empty() { &mut round.gone } else { &mut round.parents };
-                parents.copy(&self.parents, *parent);
-                if !family.is_empty() {
-                    round.families.push(family);
-                }
-            }
-        }
     }
 }
