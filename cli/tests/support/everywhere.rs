@@ -41,14 +41,16 @@ pub(crate) fn contents(client: &mut redis::Connection) -> BTreeMap<String, Value
                 let members: Vec<(String, f64)> = client.zrange_withscores(&key, 0, -1).unwrap();
                 json!(members.into_iter().collect::<BTreeMap<_, _>>())
             }
-            "string" => json!(client.get::<_, String>(&key).unwrap()),
+            // A worker may delete keys meanwhile.
+            "none" => return None,
+            "string" => json!(client.get::<_, Option<String>>(&key).unwrap()?),
             "ReJSON-RL" => {
-                let document: String = redis::cmd("JSON.GET").arg(&key).query(client).unwrap();
-                serde_json::from_str(&document).unwrap()
+                let document: Option<String> = redis::cmd("JSON.GET").arg(&key).query(client).unwrap();
+                serde_json::from_str(&document?).unwrap()
             }
             other => panic!("{key} is a {other}"),
         };
-        (key, value)
+        Some((key, value))
     };
-    keys.into_iter().filter(|key| !key.starts_with("wb:")).map(content).collect()
+    keys.into_iter().filter(|key| !key.starts_with("wb:")).filter_map(content).collect()
 }
